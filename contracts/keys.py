@@ -1,0 +1,73 @@
+"""Names of Redis keys and of logs. The prefix is a setting; the layout under it is public where it says so."""
+
+from dataclasses import dataclass
+from typing import Final
+
+EVENTS: Final = "customer-events"
+CATALOG: Final = "catalog"
+CHANGES: Final = "segment-changes"
+DEAD_LETTERS: Final = "dead-letters"
+
+BUCKETS: Final = 1024
+"""Row hashes per partition. The first b buckets of every partition are a uniform sample of all customers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Every key of one deployment."""
+
+    prefix: str = "livesegments"
+
+    # ---- public: what applications may read ----
+    def customer(self, customer_id: str) -> str:
+        """JSON: the view of one customer."""
+        return f"{self.prefix}:customer:{customer_id}"
+
+    def segment(self, segment_id: int) -> str:
+        """JSON: the card of one segment."""
+        return f"{self.prefix}:segment:{segment_id}"
+
+    def segments(self) -> str:
+        """JSON: all segments with their sizes."""
+        return f"{self.prefix}:segments"
+
+    def cold_start(self) -> str:
+        """JSON: recommendations for somebody unknown."""
+        return f"{self.prefix}:cold-start"
+
+    def model(self) -> str:
+        """JSON: the current model document."""
+        return f"{self.prefix}:model"
+
+    def model_version(self, version: int) -> str:
+        """JSON: an older model document."""
+        return f"{self.prefix}:model:{version}"
+
+    # ---- internal: documented, not public; may change with any version ----
+    def meta(self, partition: int) -> str:
+        """Hash: owner token, sequence number, position, log identity, clock of one partition."""
+        return f"{self.prefix}:{{p{partition}}}:meta"
+
+    def rows(self, partition: int, bucket: int) -> str:
+        """Hash: customer id to packed row."""
+        return f"{self.prefix}:{{p{partition}}}:rows:{bucket}"
+
+    def items(self, partition: int) -> str:
+        """List: item ids; a row's lines name items by their place here."""
+        return f"{self.prefix}:{{p{partition}}}:items"
+
+    def outbox(self, partition: int) -> str:
+        """Hash: change id to the segment change that is still to be published."""
+        return f"{self.prefix}:{{p{partition}}}:outbox"
+
+    def erased(self, partition: int) -> str:
+        """Hash: hash of an erased customer's id to the marker that refuses what is older."""
+        return f"{self.prefix}:{{p{partition}}}:erased"
+
+    def unviewed(self, partition: int) -> str:
+        """Set: ids of erased customers whose view is still to be deleted."""
+        return f"{self.prefix}:{{p{partition}}}:unviewed"
+
+    def sums(self) -> str:
+        """Hash: partition to the sums over its rows, as the leader adds them up."""
+        return f"{self.prefix}:sums"
