@@ -1,0 +1,74 @@
+# Everything one does here. `make` alone lists it.
+# Variables: PYTHON=python3.12 (for a new .venv), FOR=30s (demo), WORKERS=2 (up), UPGRADE=1 (lock), ARGS=… (bench, unit)
+
+BIN := .venv/bin
+PACKAGES := contracts logs consumer producer online_model recommender livesegments
+PYTHON ?=
+export PYTHON
+MAKEFLAGS += --no-print-directory
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format lint types unit bench up down lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+setup: .venv/dev.done ## the environment in .venv, exactly as locked; again only when the lock changes
+
+demo: .venv/runtime.done ## a shop, live segments and recommendations in this terminal; FOR=30s ends by itself
+	@$(BIN)/livesegments demo $(if $(FOR),--for $(FOR))
+
+test: lint types ## everything: lint, types, unit, contract and integration tests
+	@echo "== tests"
+	@$(BIN)/pytest -q --durations=10 $(ARGS)
+
+check: lint types unit ## the fast part: format, lint, types, unit tests, doctests
+
+format: .venv/dev.done ## put the code into shape
+	@$(BIN)/ruff check -q --fix . || true
+	@$(BIN)/ruff format .
+
+lint: .venv/dev.done
+	@echo "== format and lint"
+	@$(BIN)/ruff format -q --check --diff .
+	@$(BIN)/ruff check -q .
+
+types: .venv/dev.done
+	@echo "== types"
+	@$(BIN)/mypy
+
+unit: .venv/dev.done
+	@echo "== unit tests and doctests"
+	@$(BIN)/pytest -q -m "not slow" $(PACKAGES) tests/unit $(ARGS)
+
+bench: .venv/dev.done ## events per second through a real broker
+	@$(BIN)/python -m benchmarks.throughput $(ARGS)
+
+up: ## Kafka, Redis, workers and a simulated shop in containers; WORKERS=2
+	@docker compose up --build --detach --wait --scale worker=$(or $(WORKERS),1)
+	@docker compose ps --format 'table {{.Service}}\t{{.Status}}\t{{.Ports}}'
+	@echo "Look: docker compose exec worker livesegments segments    Stop: make down"
+
+down: ## stop the containers; what they stored stays (docker compose down --volumes drops it)
+	@docker compose down
+
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
+	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml --extra embedded --group build
+
+lock: .venv/dev.done ## requirements*.lock from pyproject.toml; UPGRADE=1 takes the newest versions
+	@$(COMPILE) --output-file requirements.lock
+	@$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@! grep -nE '://|^-' requirements.lock requirements-dev.lock
+
+clean: ## remove what the others made: .venv, .state, caches
+	@rm -rf .venv .state .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/runtime.done: requirements.lock pyproject.toml
+	@scripts/environment.sh requirements.lock
+	@touch $@
+
+# The development lock holds the other one whole.
+.venv/dev.done: requirements-dev.lock requirements.lock pyproject.toml
+	@scripts/environment.sh requirements-dev.lock
+	@touch .venv/runtime.done $@
