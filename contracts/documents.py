@@ -1,0 +1,134 @@
+"""What readers get: one frozen pydantic model per document, the authority on names and types (design §9).
+
+The hot path writes and reads these documents with faster code; tests hold that code equal to these models.
+"""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
+
+from contracts.events import Identifier, Timestamp
+
+VERSION: Final = 1
+"""The newest document version that this code knows."""
+MAX_VIEW_BYTES: Final = 4096
+"""No customer view is ever larger: items are cut from the end."""
+SHORT_ID_CHARACTERS: Final = 16
+"""Where no id in a view is longer than this ..."""
+SHORT_VIEW_BYTES: Final = 900
+"""... the view is no larger than this."""
+
+Cause = Literal["purchase", "return", "profile", "time", "model"]
+CAUSES: Final[tuple[Cause, ...]] = ("purchase", "return", "profile", "time", "model")
+"""Why a customer moved. The place in this tuple is the code in which the cause travels."""
+
+Reason = str
+"""Why an item is recommended: `again`, `popular`; more will come, so a reader accepts any."""
+RecommendedItem = tuple[Identifier, float, Reason]
+"""Item id, score, reason. Scores compare within one list only."""
+
+
+class _Document(BaseModel):
+    """Frozen; unknown fields are ignored, so that writers may be newer than readers within one version."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
+
+    v: Annotated[int, Field(ge=1)] = VERSION
+
+    def encode(self) -> bytes:
+        """The document as it is stored: compact JSON in UTF-8."""
+        return self.model_dump_json().encode()
+
+
+class Membership(BaseModel):
+    """The segment a customer is in, since when, where from, and why the customer moved."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: int
+    name: str
+    since: Timestamp
+    previous: int | None = None
+    cause: Cause
+
+
+class CustomerView(_Document):
+    """`<prefix>:customer:<id>`: all that an application shows one customer, in one GET."""
+
+    customer_id: Identifier
+    segment: Membership | None
+    items: tuple[RecommendedItem, ...]
+    forecast: dict[str, float] | None = None
+    as_of: Timestamp
+    model_version: int
+    written_by: tuple[int, str]
+    """Sequence number and owner token of the checkpoint that this view was computed after."""
+
+
+class ColdStart(_Document):
+    """`<prefix>:cold-start`: what to recommend to somebody unknown."""
+
+    items: tuple[RecommendedItem, ...]
+    as_of: Timestamp
+    model_version: int
+
+
+class SegmentCard(_Document):
+    """`<prefix>:segment:<id>`: what there is to say about one segment."""
+
+    id: int
+    name: str
+    size: Annotated[int, Field(ge=0)]
+    share_of_customers: float
+    share_of_revenue: float
+    profile: dict[str, float]
+    """Mean of each feature and numeric attribute, in its own unit."""
+    strategy: str = ""
+    items: tuple[tuple[Identifier, float], ...]
+    """Item id and lift: how many times its share of all purchases it has of this segment's purchases."""
+    as_of: Timestamp
+    model_version: int
+
+
+class SegmentSize(BaseModel):
+    """One line of the list of segments."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: int
+    name: str
+    size: Annotated[int, Field(ge=0)]
+
+
+class SegmentList(_Document):
+    """`<prefix>:segments`: every segment there is, with its size."""
+
+    segments: tuple[SegmentSize, ...]
+    as_of: Timestamp
+    model_version: int
+
+
+class SegmentChange(_Document):
+    """On the log `segment-changes`: a customer moved. Delivered at least once, always with the same id."""
+
+    change_id: str
+    customer_id: Identifier
+    from_segment: Annotated[int | None, Field(alias="from")] = None
+    """None: the customer was in no segment before."""
+    to_segment: Annotated[int | None, Field(alias="to")] = None
+    cause: Cause
+    at: Timestamp
+    model_version: int
+
+
+class DeadLetter(_Document):
+    """On the log `dead-letters`: a record that could not be used, where it stood, and why."""
+
+    log: str
+    partition: int
+    offset: int
+    reason: str
+    """A short code, such as `invalid`, `newer-version`, `future`, `too-large`."""
+    message: str
+    bytes: Base64Bytes
+    """The record's value; base64 in JSON."""

@@ -1,0 +1,163 @@
+"""What sells: sums over rows of decayed purchase lines, by segment and item."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.history import History
+
+_MAX_EXPONENT: Final = 256
+"""Half-lives a line may be newer than the landmark before that moves; doubles hold 1,023."""
+_NOTHING: Final = 1e-12
+"""A share that can only be what rounding left of contributions that were subtracted again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Popular:
+    """What is popular at one moment. The last row is everybody, which is also where slot -1 points."""
+
+    shares: NDArray[np.float32]
+    """Share of the slot's purchases, shrunk to everybody's, (slots + 1, items); 0 where not allowed."""
+    items: NDArray[np.int32]
+    """Item numbers, best first, (slots + 1, depth), padded with -1."""
+
+    def top(self, slot: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The n most popular items of a segment (or of all, slot -1) and their shares; fewer where there are fewer."""
+        items = self.items[slot, :n]
+        items = items[items >= 0]
+        return items, self.shares[slot, items]
+
+    def lift(self, slot: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The n items whose share in a segment most exceeds their share in all, and by how many times it does."""
+        everybody = self.shares[-1]
+        ratio = np.divide(self.shares[slot], everybody, out=np.zeros_like(everybody), where=everybody > 0)
+        items = np.argsort(-ratio, kind="stable")[:n].astype(np.int32)
+        items = items[ratio[items] > 0]
+        return items, ratio[items]
+
+
+class ItemPopularity:
+    """Sums of 2^(age / half-life) over the purchase lines of rows, by segment slot and item.
+
+    Forward decay (Cormode et al. 2009): a line weighs 2^((at - landmark) / H), so that nothing changes as time
+    passes; dividing by the weight of `now` is left to the reader. The landmark is a multiple of H and moves by whole
+    half-lives, which scales every sum by a power of two: exactly.
+
+    Parameters:
+        half_life: in microseconds.
+    """
+
+    def __init__(self, half_life: int) -> None:
+        if half_life <= 0:
+            raise ValueError("half_life must be above 0")
+        self.half_life = half_life
+        self._landmark: int | None = None
+        # Row 0 holds customers in no segment (slot -1), so that new slots grow at the end.
+        self._weights = np.zeros((1, 0))
+
+    def empty_like(self) -> "ItemPopularity":
+        """Sums over nobody, to be built behind a sweep."""
+        return ItemPopularity(self.half_life)
+
+    @property
+    def landmark(self) -> int:
+        """The time at which a line weighs 1, in microseconds UTC; 0 before the first line."""
+        return self._landmark or 0
+
+    @property
+    def sums(self) -> NDArray[np.float64]:
+        """Weights as of the landmark, (slots + 1, items); the first row is customers in no segment. A view."""
+        return self._weights
+
+    def revise(
+        self, before: History, before_slots: NDArray[np.int32], after: History, after_slots: NDArray[np.int32]
+    ) -> None:
+        """Subtract what customers contributed before and add what they contribute after.
+
+        Slots, (customers,), say in which segment each customer is counted; -1 is in none. A customer who is new has
+        no lines before, one who is erased none after.
+        """
+        before, after = before.where(before.quantity > 0), after.where(after.quantity > 0)
+        newest = max((int(lines.at.max()) for lines in (before, after) if len(lines)), default=None)
+        if newest is None:
+            return
+        self._reach(newest)
+        for lines, slots, sign in ((before, before_slots, -1.0), (after, after_slots, 1.0)):
+            if len(lines):
+                rows = slots[lines.customers].astype(np.int64) + 1
+                self._grow(int(rows.max()) + 1, int(lines.items.max()) + 1)
+                weights = np.exp2((lines.at - self.landmark) / self.half_life)
+                weights *= sign
+                np.add.at(self._weights.reshape(-1), rows * self._weights.shape[1] + lines.items, weights)
+
+    def merge(self, other: "ItemPopularity", numbers: NDArray[np.int32] | None = None) -> None:
+        """Add another worker's sums. `numbers`, (its items,), are our numbers of its items; None where they agree.
+
+        Raises ValueError where the half-lives differ.
+        """
+        if other.half_life != self.half_life:
+            raise ValueError("popularity with different half-lives can not be merged")
+        if not other.sums.any():
+            return
+        self._reach(other.landmark)
+        theirs = np.ldexp(other.sums, (other.landmark - self.landmark) // self.half_life)
+        rows, items = theirs.shape
+        columns = np.arange(items) if numbers is None else numbers[:items]
+        if items:
+            self._grow(rows, int(columns.max()) + 1)
+            np.add.at(self._weights, (np.arange(rows)[:, None], columns[None, :]), theirs)
+
+    def popular(self, now: int, allowed: NDArray[np.bool_], *, shrinkage: float, depth: int, slots: int = 0) -> Popular:
+        """What is popular now among the allowed items, (items,), in each of at least `slots` segments.
+
+        A segment's share of an item is (w_s[i] + κ·p[i]) / (W_s + κ), with w the decayed purchases in the segment,
+        W their sum, p the item's share in all, κ the shrinkage: a Dirichlet prior with everybody's taste as its mean.
+        """
+        rows, items = max(slots + 1, self._weights.shape[0]), len(allowed)
+        weights = np.zeros((rows, items))
+        known = min(items, self._weights.shape[1])
+        weights[: self._weights.shape[0], :known] = np.maximum(self._weights[:, :known], 0) * allowed[:known]
+        overall = weights.sum(axis=0)
+        overall /= overall.sum() or 1.0
+        weights[1:] *= np.exp2(np.clip((self.landmark - now) / self.half_life, -1000.0, 500.0))
+        totals = weights[1:].sum(axis=1, keepdims=True)
+        shares = np.empty((rows, items), dtype=np.float32)
+        shares[:-1] = (weights[1:] + shrinkage * overall) / np.where(totals + shrinkage > 0, totals + shrinkage, 1.0)
+        shares[-1] = overall
+        shares[shares < _NOTHING] = 0
+        return Popular(shares, _best(shares, depth))
+
+    def _reach(self, newest: int) -> None:
+        """Move the landmark so that a line of that time can be weighed."""
+        if self._landmark is None:
+            self._landmark = newest // self.half_life * self.half_life
+        ahead = (newest - self._landmark) // self.half_life
+        if ahead > _MAX_EXPONENT:
+            self._weights = np.ldexp(self._weights, -ahead)
+            self._landmark += ahead * self.half_life
+
+    def _grow(self, rows: int, items: int) -> None:
+        have_rows, have_items = self._weights.shape
+        if rows > have_rows or items > have_items:
+            # Doubled, so that a thousand new items one by one copy the sums ten times, not a thousand.
+            room = have_items if items <= have_items else max(items, 2 * have_items, 256)
+            grown = np.zeros((max(rows, have_rows), room))
+            grown[:have_rows, :have_items] = self._weights
+            self._weights = grown
+
+
+def _best(shares: NDArray[np.float32], depth: int) -> NDArray[np.int32]:
+    """Item numbers by falling share, (rows, depth); equal shares by number; -1 where nothing is left."""
+    rows, items = shares.shape
+    depth = min(depth, items)
+    best = np.full((rows, depth), -1, dtype=np.int32)
+    for row in range(rows):
+        sold = np.flatnonzero(shares[row])
+        if len(sold) > depth:
+            sold = sold[np.argpartition(-shares[row, sold], depth - 1)[:depth]]
+            sold.sort()
+        order = sold[np.argsort(-shares[row, sold], kind="stable")]
+        best[row, : len(order)] = order
+    return best

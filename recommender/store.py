@@ -1,0 +1,143 @@
+"""Where views live: one small interface, Redis and its memory twin."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, Final, Protocol
+
+import redis
+from redis.cluster import RedisCluster
+
+from contracts.errors import LivesegmentsError
+
+_CHUNK: Final = 1_000
+"""Commands per pipeline: enough to hide the round trip, few enough for Redis to serve others in between."""
+
+
+class ViewsUnavailableError(LivesegmentsError):
+    """The store of views does not answer, or refuses."""
+
+
+class ViewStore(Protocol):
+    """Keys to documents. Every method raises ViewsUnavailableError where the store does not answer."""
+
+    def set_many(self, views: Mapping[str, bytes], ttl_ms: int | None = None) -> None:
+        """Write documents; each expires after so many milliseconds, or never. What is there is replaced."""
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        """Delete documents; missing ones are no error."""
+
+    def get(self, key: str) -> bytes | None:
+        """One document, None where there is none."""
+
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Documents in the order of their keys, in one round trip."""
+
+    def close(self) -> None:
+        """Let go of connections; nothing may be asked afterwards."""
+
+
+class MemoryViews:
+    """Documents in this process.
+
+    Parameters:
+        now: gives the time in microseconds, for expiry.
+    """
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._now = now
+        self._documents: dict[str, tuple[bytes, int | None]] = {}
+
+    def set_many(self, views: Mapping[str, bytes], ttl_ms: int | None = None) -> None:
+        """See ViewStore."""
+        until = None if ttl_ms is None else self._now() + ttl_ms * 1_000
+        for key, document in views.items():
+            self._documents[key] = (document, until)
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        """See ViewStore."""
+        for key in keys:
+            self._documents.pop(key, None)
+
+    def get(self, key: str) -> bytes | None:
+        """See ViewStore."""
+        document, until = self._documents.get(key, (None, None))
+        if until is not None and until <= self._now():
+            del self._documents[key]
+            return None
+        return document
+
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """See ViewStore."""
+        return [self.get(key) for key in keys]
+
+    def close(self) -> None:
+        """See ViewStore."""
+
+
+class RedisViews:
+    """Documents in Redis or Redis Cluster, one string each. Safe to use from several threads.
+
+    Parameters:
+        client: is closed with this object.
+    """
+
+    def __init__(self, client: "redis.Redis | RedisCluster") -> None:
+        # redis-py's annotations unite what sync and async clients return; Any keeps that out of every line below.
+        self._client: Any = client
+        self._mget = client.mget_nonatomic if isinstance(client, RedisCluster) else client.mget
+
+    def set_many(self, views: Mapping[str, bytes], ttl_ms: int | None = None) -> None:
+        """See ViewStore. Not a transaction: after an error some documents may be written."""
+        todo = iter(views.items())
+        with _unavailable():
+            while chunk := list(islice(todo, _CHUNK)):
+                with self._client.pipeline(transaction=False) as pipeline:
+                    for key, document in chunk:
+                        if ttl_ms is None:
+                            pipeline.execute_command("SET", key, document)
+                        else:
+                            pipeline.execute_command("SET", key, document, "PX", ttl_ms)
+                    pipeline.execute()
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        """See ViewStore."""
+        with _unavailable():
+            for start in range(0, len(keys), _CHUNK):
+                with self._client.pipeline(transaction=False) as pipeline:
+                    for key in keys[start : start + _CHUNK]:
+                        # Not DEL: freeing happens outside Redis's one thread.
+                        pipeline.unlink(key)
+                    pipeline.execute()
+
+    def get(self, key: str) -> bytes | None:
+        """See ViewStore."""
+        with _unavailable():
+            return _as_bytes(self._client.get(key))
+
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """See ViewStore."""
+        if not keys:
+            return []
+        with _unavailable():
+            return [_as_bytes(document) for document in self._mget(keys)]
+
+    def close(self) -> None:
+        """See ViewStore."""
+        self._client.close()
+
+
+def _as_bytes(document: Any) -> bytes | None:
+    """What a client answers; one made with decode_responses=True answers str."""
+    return document.encode() if isinstance(document, str) else document
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except redis.RedisError as error:
+        raise ViewsUnavailableError(
+            f"Redis did not serve the views ({type(error).__name__}: {error}); check that it runs, that its URL and "
+            "password are right, and that it has memory left"
+        ) from error

@@ -1,0 +1,164 @@
+"""Customer views as bytes, tens of thousands a second: JSON joined from pieces that are encoded once.
+
+`contracts.documents.CustomerView` is the authority on what the bytes mean; tests hold this module equal to it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.documents import CAUSES, MAX_VIEW_BYTES, SHORT_ID_CHARACTERS, SHORT_VIEW_BYTES, VERSION, ColdStart
+from contracts.times import from_micros, rfc3339
+from recommender.popularity import Popular
+from recommender.ranking import Ranked, Reason
+
+NO_SEGMENT: Final = -1
+SCORE_STEPS: Final = 10_000
+"""Scores are written with four decimals."""
+
+_REASONS: Final = tuple(reason.name.lower() for reason in Reason)
+_TAILS: Final = [f'{step / SCORE_STEPS},"{reason}"]' for reason in _REASONS for step in range(SCORE_STEPS + 1)]
+"""The second half of an item's JSON, by reason · (SCORE_STEPS + 1) + step."""
+
+
+def quoted(text: str) -> str:
+    """The text as a JSON string, quotation marks included."""
+    return msgspec.json.encode(text).decode()
+
+
+class ItemTexts:
+    """Item ids by number, with the beginning of their JSON. Grows as items appear; the first one ever gets number 0."""
+
+    def __init__(self, item_ids: Iterable[str] = ()) -> None:
+        self.ids: list[str] = []
+        self.heads: list[str] = []
+        self.extend(item_ids)
+
+    def extend(self, item_ids: Iterable[str]) -> None:
+        """Append items."""
+        for item_id in item_ids:
+            self.ids.append(item_id)
+            self.heads.append(f"[{quoted(item_id)},")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Customers and their segments: columns of shape (customers,)."""
+
+    customer_ids: Sequence[str]
+    segments: NDArray[np.int32]
+    """Segment ids; NO_SEGMENT where there is none (the view says null, unless that id has a name)."""
+    since: NDArray[np.int64]
+    """In the segment since, microseconds UTC."""
+    previous: NDArray[np.int32]
+    """Segment id before; NO_SEGMENT where there was none."""
+    causes: NDArray[np.uint8]
+    """Places in contracts.documents.CAUSES."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What is written into every view of one batch."""
+
+    as_of: int
+    """Microseconds UTC."""
+    model_version: int
+    sequence: int
+    """Of the checkpoint after which the views were computed."""
+    token: str
+    """Of the partition's owner."""
+
+
+def customer_views(
+    members: Members, ranked: Ranked, items: ItemTexts, names: Mapping[int, str], stamp: Stamp
+) -> list[bytes]:
+    """The view of each customer, in order: JSON of contracts.documents.CustomerView.
+
+    At most SHORT_VIEW_BYTES where no id has more than SHORT_ID_CHARACTERS characters, never above MAX_VIEW_BYTES:
+    items are cut from the end. Raises KeyError where a segment has no name.
+    """
+    pieces, ends = _item_pieces(ranked, items)
+    memberships = _memberships(members, names)
+    head = f'{{"v":{VERSION},"customer_id":'
+    tail = (
+        f'],"forecast":null,"as_of":"{rfc3339(stamp.as_of)}","model_version":{stamp.model_version},'
+        f'"written_by":[{stamp.sequence},{quoted(stamp.token)}]}}'
+    )
+    views = []
+    start = 0
+    for customer_id, membership, end in zip(members.customer_ids, memberships, ends, strict=True):
+        front = f'{head}{quoted(customer_id)},"segment":{membership},"items":['
+        view = f"{front}{','.join(pieces[start:end])}{tail}".encode()
+        if len(view) > SHORT_VIEW_BYTES:
+            short = len(customer_id) <= SHORT_ID_CHARACTERS
+            view = _cut(front, pieces[start:end], tail, short=short)
+        views.append(view)
+        start = end
+    return views
+
+
+def _item_pieces(ranked: Ranked, items: ItemTexts) -> tuple[list[str], list[int]]:
+    """The JSON of every item of every list, flat, and where each customer's end."""
+    there = ranked.items >= 0
+    steps = np.rint(np.clip(ranked.scores, 0, 1) * SCORE_STEPS).astype(np.int64)
+    tails = (ranked.reasons.astype(np.int64) * (SCORE_STEPS + 1) + steps)[there].tolist()
+    heads = items.heads
+    pieces = [heads[item] + _TAILS[tail] for item, tail in zip(ranked.items[there].tolist(), tails, strict=True)]
+    return pieces, np.cumsum(there.sum(axis=1)).tolist()
+
+
+def _memberships(members: Members, names: Mapping[int, str]) -> Iterable[str]:
+    """The JSON of each customer's segment."""
+    heads = {segment: f'{{"id":{segment},"name":{quoted(name)},"since":"' for segment, name in names.items()}
+    causes = [f'"cause":"{cause}"}}' for cause in CAUSES]
+    columns = (members.segments, members.since, members.previous, members.causes)
+    for segment, since, previous, cause in zip(*(column.tolist() for column in columns), strict=True):
+        if segment == NO_SEGMENT and segment not in heads:
+            yield "null"
+        else:
+            before = "null" if previous == NO_SEGMENT else previous
+            yield f'{heads[segment]}{rfc3339(since)}","previous":{before},{causes[cause]}'
+
+
+def _cut(front: str, pieces: list[str], tail: str, *, short: bool) -> bytes:
+    """The view with as many items as its limit allows."""
+    # What a piece has beside the id's characters: brackets, quotation marks, comma, and the other half.
+    short = short and all(len(msgspec.json.decode(piece)[0]) <= SHORT_ID_CHARACTERS for piece in pieces)
+    limit = SHORT_VIEW_BYTES if short else MAX_VIEW_BYTES
+    size = len((front + tail).encode())
+    kept = 0
+    for piece in pieces:
+        size += len(piece.encode()) + (kept > 0)
+        if size > limit:
+            break
+        kept += 1
+    return f"{front}{','.join(pieces[:kept])}{tail}".encode()
+
+
+def cold_start(popular: Popular, items: ItemTexts, stamp: Stamp, n: int) -> ColdStart:
+    """What to recommend to somebody unknown: what everybody buys."""
+    numbers, shares = popular.top(-1, n)
+    reason = Reason.POPULAR.name.lower()
+    return ColdStart(
+        items=tuple(
+            (items.ids[number], round(share, 4), reason)
+            for number, share in zip(numbers.tolist(), shares.tolist(), strict=True)
+        ),
+        as_of=from_micros(stamp.as_of),
+        model_version=stamp.model_version,
+    )
+
+
+def lifted_items(popular: Popular, slot: int, items: ItemTexts, n: int) -> tuple[tuple[str, float], ...]:
+    """The items of a segment card: those a segment buys more than others do, with their lift."""
+    numbers, lifts = popular.lift(slot, n)
+    return tuple(
+        (items.ids[number], round(lift, 2)) for number, lift in zip(numbers.tolist(), lifts.tolist(), strict=True)
+    )
