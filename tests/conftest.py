@@ -1,0 +1,73 @@
+"""Fixtures shared by all tests. A server that can not be had skips the test; under CI=true it fails it."""
+
+import contextlib
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from tests.servers import LocalKafka, LocalRedis, NoServerError, kafka_server, redis_server
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def missing(reason: str) -> None:
+    """Skip with the reason, or fail where everything is meant to be there."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason} (CI=true: this must not be skipped)")
+    pytest.skip(reason)
+
+
+@contextlib.contextmanager
+def _or_skip(server: Callable[[], AbstractContextManager]) -> Iterator:
+    with contextlib.ExitStack() as stack:
+        try:
+            started = stack.enter_context(server())
+        except NoServerError as error:
+            missing(str(error))
+        yield started
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap():
+    """host:port of a Kafka broker shared by all tests: use `unique` in the names of logs and groups."""
+    with _or_skip(kafka_server) as bootstrap:
+        yield bootstrap
+
+
+@pytest.fixture(scope="session")
+def redis_url():
+    """redis:// URL of a server shared by all tests: use `unique` as key prefix, and flush nothing."""
+    with _or_skip(redis_server) as url:
+        yield url
+
+
+@pytest.fixture
+def unique() -> str:
+    """A name that nobody else uses, for logs, groups and key prefixes: this is a test's clean slate."""
+    return f"t-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def local_kafka():
+    """A broker of one's own, to kill, freeze and restart."""
+    with _or_skip(LocalKafka) as kafka:
+        yield kafka
+
+
+@pytest.fixture
+def local_redis():
+    """A Redis of one's own, to kill and restart."""
+    with _or_skip(LocalRedis) as redis:
+        yield redis
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Public data sets, beside the repository and not part of it."""
+    if not DATA.is_dir():
+        missing(f"no data sets in {DATA}")
+    return DATA
