@@ -1,0 +1,449 @@
+"""Events to rows: which events count (lateness, repeats, floors), and what each does to its customer's row.
+
+Whether an event counts is decided one by one, in the order of the log; what the ones that count add up to is then
+computed for all of them at once. Neither depends on how the log was cut into batches.
+"""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from consumer import ragged
+from consumer.dead_letters import Reason, Refused
+from consumer.decoding import Events, Kind
+from consumer.layout import HEAD, HEADER, ID, LINE, MISSING_TIME, ORDERS_HALF_LIFE, RECENT_HALF_LIFE, Limits
+from consumer.row_store import Marker, PartitionRows, Rows, RowStore
+from contracts.money import MAX_TOTAL_MILLIONTHS, MILLIONTHS
+from contracts.partitioning import partition_of
+from contracts.times import DAY
+
+_HEAD_SIZE: Final = HEAD.itemsize
+_ID_SIZE: Final = ID.itemsize
+_LINE_SIZE: Final = LINE.itemsize
+
+
+class Ignored(StrEnum):
+    """Why a valid event changed nothing. Counted, and no dead letter: this is what the rules are for."""
+
+    REPEATED = "repeated"
+    LATE = "late"
+    ERASED = "erased"
+    CLOSED = "closed"
+    INTERACTION = "interaction"
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The kept lines of a row before this step: what the sums over items have of it."""
+
+    heads: bytes
+    lines: bytes
+
+
+@dataclass(slots=True)
+class Applied:
+    """What one step did to the rows."""
+
+    causes: dict[int, int] = field(default_factory=dict)
+    """The changed rows, with the type of the event that changed each last."""
+    before: dict[int, Before] = field(default_factory=dict)
+    """The changed and removed rows as they were; rows that are new are missing."""
+    removed: list[tuple[int, str]] = field(default_factory=list)
+    """Erased rows with their customers' ids: detached, still readable, to be released by the caller."""
+    ignored: Counter[Ignored] = field(default_factory=Counter)
+    accepted: Counter[int] = field(default_factory=Counter)
+    evicted: int = 0
+    """Ids let go because a row may keep only so many: from there on its order of arrival matters."""
+    newest: int = MISSING_TIME
+    """The newest time of an event that counted."""
+
+
+_FIELDS: Final = {name: place for place, name in enumerate(HEADER.names or ())}
+_NEWEST, _SEEN, _SPEND, _REFUNDS, _DAY_MAP, _DAYS, _ERASE_FLOOR, _CLOSED_FLOOR = (
+    _FIELDS[name]
+    for name in (
+        "newest_at",
+        "seen_at",
+        "spend",
+        "refunds",
+        "day_map",
+        "purchase_days",
+        "erase_floor",
+        "closed_floor",
+    )
+)
+_MAP_BITS: Final = 2**64 - 1
+
+
+class _Open:
+    """A row while events of this step are applied to it."""
+
+    __slots__ = (
+        "accepted",
+        "closed_floor",
+        "day_map",
+        "days",
+        "erase_floor",
+        "newest",
+        "refunds",
+        "row",
+        "seen",
+        "spend",
+    )
+
+    def __init__(self, row: int, header: np.void) -> None:
+        values = header.item()
+        self.row = row
+        self.newest: int = values[_NEWEST]
+        self.seen: int = values[_SEEN]
+        self.spend: int = values[_SPEND]
+        self.refunds: int = values[_REFUNDS]
+        self.day_map: int = values[_DAY_MAP]
+        self.days: int = values[_DAYS]
+        self.erase_floor: int = values[_ERASE_FLOOR]
+        self.closed_floor: int = values[_CLOSED_FLOOR]
+        self.accepted: list[int] = []
+
+    def move_newest(self, at: int) -> None:
+        """Raise the newest time; the map of days is counted back from it."""
+        if self.day_map:
+            shift = at // DAY - self.newest // DAY
+            self.day_map = (self.day_map << shift) & _MAP_BITS if shift < 64 else 0
+        self.newest = at
+
+    def mark_day(self, at: int) -> None:
+        """Count the day of a purchase once. Allowed lateness is at most 62 days, so it lies in the map."""
+        bit = 1 << (self.newest // DAY - at // DAY)
+        if not self.day_map & bit:
+            self.day_map |= bit
+            self.days += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one partition's events, besides what they did to rows. Places are those in the batch."""
+
+    foreign: list[int]
+    """Events that belong to another partition."""
+    refused: list[Refused]
+
+
+class Applier:
+    """Applies decoded events to a RowStore, partition by partition; `settle` ends the step."""
+
+    def __init__(self, store: RowStore, limits: Limits, partitions: int) -> None:
+        self.store = store
+        self.limits = limits
+        self.partitions = partitions
+        self.applied = Applied()
+        self._opened: list[tuple[Events, dict[str, _Open]]] = []
+
+    def apply(self, events: Events, rerouted: Collection[int] = ()) -> Outcome:
+        """Apply one partition's events in the order of the log.
+
+        `rerouted` holds the places of events that a worker has already published again because of their partition.
+        """
+        assert all(events.partition != other.partition for other, _ in self._opened), "one batch a partition and step"
+        one = _PartitionStep(self, events, rerouted)
+        one.run()
+        self._opened.append((events, one.opened))
+        return one.outcome
+
+    def settle(self) -> Applied:
+        """Add up what the events since the last `settle` come to, and write it into the rows."""
+        applied, opened = self.applied, self._opened
+        self.applied, self._opened = Applied(), []
+        _write_back(self.store, opened)
+        return applied
+
+
+class _PartitionStep:
+    """The events of one partition in one step."""
+
+    def __init__(self, applier: Applier, events: Events, rerouted: Collection[int]) -> None:
+        self.store = applier.store
+        self.limits = applier.limits
+        self.partitions = applier.partitions
+        self.applied = applier.applied
+        self.events = events
+        self.rerouted = rerouted
+        self.partition = self.store.partitions[events.partition]
+        self.opened: dict[str, _Open] = {}
+        self.outcome = Outcome([], [])
+        self.packed = _pack(events, self.partition)
+        self.amounts: list[int] = events.amounts.tolist()
+
+    def run(self) -> None:
+        """Take the events in order."""
+        events, opened, index, header = self.events, self.opened, self.partition.index, self.store.header
+        for i, (customer_id, kind, at) in enumerate(zip(events.customer_ids, events.kinds, events.ats, strict=True)):
+            row = opened.get(customer_id)
+            if row is None:
+                number = index.get(customer_id)
+                if number is not None:
+                    row = opened[customer_id] = _Open(number, header[number])
+                elif not self._is_ours(i, customer_id):
+                    continue
+            if kind == Kind.ERASE:
+                self._erase(i, customer_id, at, row)
+            elif kind == Kind.INTERACTION:
+                self.applied.ignored[Ignored.INTERACTION] += 1
+            else:
+                if row is None:
+                    row = self._new(customer_id, at)
+                    header = self.store.header  # adding a row may have moved it
+                if row is not None:
+                    self._count(i, kind, at, row)
+
+    def _is_ours(self, i: int, customer_id: str) -> bool:
+        """Whether a customer without a row belongs here; what does not is set aside."""
+        if partition_of(customer_id, self.partitions) == self.partition.number:
+            return True
+        place = self.events.places[i]
+        if place in self.rerouted:
+            message = (
+                "was published again into its right partition once, and is in a wrong one: do partition counts agree?"
+            )
+            self.outcome.refused.append(Refused(place, Reason.PARTITION, message))
+        else:
+            self.outcome.foreign.append(place)
+        return False
+
+    def _new(self, customer_id: str, at: int) -> _Open | None:
+        """A new row, unless the customer was erased and the event is not newer than that."""
+        markers = self.partition.markers
+        marker = markers.get(marker_key(customer_id)) if markers else None
+        if marker is not None and at <= marker.floor:
+            self.applied.ignored[Ignored.ERASED] += 1
+            return None
+        number = self.store.add(self.partition, customer_id)
+        row = self.opened[customer_id] = _Open(number, self.store.header[number])
+        if marker is not None:
+            row.erase_floor = marker.floor
+        return row
+
+    def _count(self, i: int, kind: int, at: int, row: _Open) -> None:
+        applied = self.applied
+        if at <= row.erase_floor:
+            self._ignore(Ignored.ERASED)
+            return
+        if not (self._order(i, kind, at, row) if kind <= Kind.RETURN else self._profile(i, at, row)):
+            return
+        if at > row.seen:
+            row.seen = at
+            applied.newest = max(applied.newest, at)
+        applied.accepted[kind] += 1
+        applied.causes[row.row] = kind
+
+    def _ignore(self, reason: Ignored) -> bool:
+        self.applied.ignored[reason] += 1
+        return False
+
+    def _order(self, i: int, kind: int, at: int, row: _Open) -> bool:
+        """Apply a purchase or return to the ragged parts; its numbers follow in `settle`."""
+        limits, store, number, packed = self.limits, self.store, row.row, self.packed
+        if at <= row.closed_floor:
+            return self._ignore(Ignored.CLOSED)
+        if at < row.newest - limits.lateness:
+            return self._ignore(Ignored.LATE)
+        known = store.known[number]
+        event_id = packed.ids[i * _ID_SIZE : (i + 1) * _ID_SIZE]
+        if known and ragged.knows(known, event_id[8:]):
+            return self._ignore(Ignored.REPEATED)
+        if not self._add_amount(i, kind, row):
+            return False
+        known = ragged.add_id(known, event_id)
+        if at > row.newest:
+            row.move_newest(at)
+            known = ragged.drop_ids_before(known, at - limits.lateness)
+        if kind == Kind.PURCHASE:
+            row.mark_day(at)
+        if len(known) > limits.ids * _ID_SIZE:
+            known, floor = ragged.evict_ids(known, limits.ids)
+            row.closed_floor = max(row.closed_floor, floor)
+            self.applied.evicted += 1
+        store.known[number] = known
+        heads, lines = store.heads[number], store.lines[number]
+        self.applied.before.setdefault(number, Before(heads, lines))
+        store.heads[number], store.lines[number] = ragged.add_lines(
+            heads,
+            lines,
+            packed.heads[i * _HEAD_SIZE : (i + 1) * _HEAD_SIZE],
+            packed.lines[packed.lines_from[i] * _LINE_SIZE : packed.lines_from[i + 1] * _LINE_SIZE],
+            limits.lines,
+        )
+        row.accepted.append(i)
+        return True
+
+    def _add_amount(self, i: int, kind: int, row: _Open) -> bool:
+        """Add the event's value to the row's exact totals, unless they would no longer fit 64 bits."""
+        name = "spend" if kind == Kind.PURCHASE else "refunds"
+        total = getattr(row, name) + self.amounts[i]
+        if total > MAX_TOTAL_MILLIONTHS:
+            message = f"with it the customer's {name} would pass 9e12; is the unit of the prices right?"
+            self.outcome.refused.append(Refused(self.events.places[i], Reason.AMOUNT, message))
+            return False
+        setattr(row, name, total)
+        return True
+
+    def _profile(self, i: int, at: int, row: _Open) -> bool:
+        attributes = self.store.attributes
+        stored = attributes[row.row]
+        changed = ragged.set_attributes(stored, self.events.attributes[i], at, int(self.events.event_hashes[i]))
+        if changed is stored and at <= row.seen:
+            return self._ignore(Ignored.REPEATED)
+        attributes[row.row] = changed
+        return True
+
+    def _erase(self, i: int, customer_id: str, at: int, row: _Open | None) -> None:
+        """Take the row out and leave a marker; a repeated or older erase changes nothing."""
+        partition = self.partition
+        key = marker_key(customer_id)
+        event = int(self.events.event_hashes[i])
+        old = partition.markers.get(key)
+        if old is not None and (event == old.event or at <= old.at):
+            self.applied.ignored[Ignored.REPEATED] += 1
+            return
+        floor = at if old is None else max(at, old.floor)
+        if row is not None:
+            floor = max(floor, row.seen)
+            number = self.store.detach(partition, customer_id)
+            del self.opened[customer_id]
+            self.applied.before.setdefault(number, Before(self.store.heads[number], self.store.lines[number]))
+            self.applied.causes.pop(number, None)
+            self.applied.removed.append((number, customer_id))
+        partition.markers[key] = partition.new_markers[key] = Marker(at, event, floor)
+        partition.erased.add(customer_id)
+        self.applied.accepted[Kind.ERASE] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """The purchases and returns of a batch in the form in which rows keep them; one slice an event."""
+
+    heads: bytes
+    ids: bytes
+    lines: bytes
+    lines_from: list[int]
+
+
+def _pack(events: Events, partition: PartitionRows) -> _Packed:
+    ats = np.array(events.ats, dtype=np.int64)
+    kinds = np.array(events.kinds, dtype=np.int64)
+    starts = np.array(events.lines_from, dtype=np.int64)
+    counts = starts[1:] - starts[:-1]
+    heads = np.empty(len(events), HEAD)
+    heads["at"], heads["event"], heads["lines"] = ats, events.event_hashes, counts
+    ids = np.empty(len(events), ID)
+    ids["at"], ids["event"] = ats, events.event_hashes
+    lines = np.empty(len(events.items), LINE)
+    number = partition.items.number
+    lines["item"] = [number(item) for item in events.items]
+    lines["quantity"] = np.where(np.repeat(kinds, counts) == Kind.RETURN, -events.quantities, events.quantities)
+    return _Packed(heads.tobytes(), ids.tobytes(), lines.tobytes(), events.lines_from)
+
+
+def marker_key(customer_id: str) -> bytes:
+    """What a marker knows of the erased customer's id: its 16-byte blake2b."""
+    return blake2b(customer_id.encode(), digest_size=16).digest()
+
+
+def _write_back(store: RowStore, opened: list[tuple[Events, dict[str, _Open]]]) -> None:
+    """Write what the opened rows have become into the columns."""
+    rows = [row for _, by_id in opened for row in by_id.values()]
+    if not rows:
+        return
+    header = store.header
+    numbers = np.array([row.row for row in rows], np.int64)
+    old_newest = header["newest_at"][numbers]
+    newest = np.array([row.newest for row in rows], np.int64)
+    header["newest_at"][numbers] = newest
+    header["seen_at"][numbers] = [row.seen for row in rows]
+    header["spend"][numbers] = [row.spend for row in rows]
+    header["refunds"][numbers] = [row.refunds for row in rows]
+    header["day_map"][numbers] = np.array([row.day_map for row in rows], np.uint64)
+    header["purchase_days"][numbers] = [row.days for row in rows]
+    header["erase_floor"][numbers] = [row.erase_floor for row in rows]
+    header["closed_floor"][numbers] = [row.closed_floor for row in rows]
+    orders = _accepted_orders(opened)
+    if len(orders.place):
+        _add_orders(header, numbers, old_newest, newest, orders)
+
+
+@dataclass(frozen=True, slots=True)
+class _Orders:
+    """Accepted purchases and returns, as columns of one length."""
+
+    place: npt.NDArray[np.int64]
+    """Which of the opened rows."""
+    at: npt.NDArray[np.int64]
+    is_purchase: npt.NDArray[np.bool_]
+    units: npt.NDArray[np.int64]
+    amount: npt.NDArray[np.int64]
+
+
+def _accepted_orders(opened: list[tuple[Events, dict[str, _Open]]]) -> _Orders:
+    parts: list[_Orders] = []
+    first = 0
+    for events, by_id in opened:
+        counts = [len(row.accepted) for row in by_id.values()]
+        chosen = np.array([i for row in by_id.values() for i in row.accepted], np.int64)
+        running = np.concatenate((np.zeros(1, np.int64), np.cumsum(events.quantities, dtype=np.int64)))
+        starts = np.array(events.lines_from, np.int64)
+        parts.append(
+            _Orders(
+                place=np.repeat(np.arange(first, first + len(counts)), counts),
+                at=np.array(events.ats, np.int64)[chosen],
+                is_purchase=np.array(events.kinds)[chosen] == Kind.PURCHASE,
+                units=(running[starts[1:]] - running[starts[:-1]])[chosen],
+                amount=events.amounts[chosen],
+            )
+        )
+        first += len(counts)
+    return _Orders(*(np.concatenate([getattr(part, name) for part in parts]) for name in _Orders.__slots__))
+
+
+def _add_orders(
+    header: npt.NDArray[np.void],
+    numbers: Rows,
+    old_newest: npt.NDArray[np.int64],
+    newest: npt.NDArray[np.int64],
+    orders: _Orders,
+) -> None:
+    count = len(numbers)
+    bought = orders.is_purchase
+    place = orders.place[bought]
+    header["orders"][numbers] += np.bincount(place, minlength=count).astype(np.uint32)
+    header["returns"][numbers] += np.bincount(orders.place[~bought], minlength=count).astype(np.uint32)
+    units = np.zeros(count, np.int64)
+    np.add.at(units, place, orders.units[bought])
+    header["units"][numbers] += units
+    first = np.full(count, np.iinfo(np.int64).max)
+    last = np.full(count, MISSING_TIME)
+    np.minimum.at(first, place, orders.at[bought])
+    np.maximum.at(last, place, orders.at[bought])
+    has = np.zeros(count, np.bool_)
+    has[place] = True
+    old_first = header["first_at"][numbers]
+    header["first_at"][numbers] = np.where(
+        has, np.where(old_first == MISSING_TIME, first, np.minimum(old_first, first)), old_first
+    )
+    header["last_at"][numbers] = np.maximum(header["last_at"][numbers], last)
+
+    # Σ v·2^-((newest - t)/H): what was kept ages to the new reference, what is new is weighed as of it.
+    passed = np.where(old_newest == MISSING_TIME, 0, newest - np.where(old_newest == MISSING_TIME, newest, old_newest))
+    age = newest[orders.place] - orders.at
+    net = np.where(bought, orders.amount, -orders.amount) / MILLIONTHS
+    for name, half_life, values in (
+        ("orders_decayed", ORDERS_HALF_LIFE, bought.astype(np.float64)),
+        ("net_decayed", ORDERS_HALF_LIFE, net),
+        ("recent_net", RECENT_HALF_LIFE, net),
+    ):
+        added = np.bincount(orders.place, weights=values * np.exp2(-age / half_life), minlength=count)
+        header[name][numbers] = header[name][numbers] * np.exp2(-passed / half_life) + added

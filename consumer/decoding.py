@@ -1,0 +1,410 @@
+"""Bytes of a batch to columns of valid events, and a reason for every record that is not one.
+
+Decoding is hot, so msgspec reads what is plainly valid. It may refuse more than the contract does, never less; whatever
+it refuses the contract's pydantic models judge (`tests/unit/test_decoding.py` holds the two equal).
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+from hashlib import blake2b
+from typing import Annotated, Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pydantic
+
+from consumer.currency import Rates, UnknownCurrencyError
+from consumer.dead_letters import Reason, Refused
+from contracts import events as contract
+from contracts.money import (
+    MAX_LINE_MILLIONTHS,
+    MAX_QUANTITY,
+    MAX_TOTAL_MILLIONTHS,
+    MAX_UNIT_PRICE,
+    MILLIONTHS,
+    to_millionths,
+)
+from contracts.times import EPOCH, MINUTE, to_micros
+from logs.base import Batch
+
+FUTURE_TOLERANCE: Final = 5 * MINUTE
+"""An event may be dated at most so much later than its record's log time."""
+
+# What a float estimate can vouch for with room to spare.
+_SAFE_LINE: Final = 0.99 * MAX_LINE_MILLIONTHS
+_SAFE_TOTAL: Final = 0.99 * MAX_TOTAL_MILLIONTHS
+
+
+class Kind(IntEnum):
+    """The type of an event, as a small number."""
+
+    PURCHASE = 1
+    RETURN = 2
+    PROFILE = 3
+    ERASE = 4
+    INTERACTION = 5
+
+
+Attributes = dict[str, bool | int | float | str]
+
+
+@dataclass(slots=True)
+class Events:
+    """The valid events of one batch, as columns.
+
+    `lines_from[i]:lines_from[i + 1]` are the lines of event i (none for other than purchases and returns).
+    """
+
+    partition: int
+    places: list[int]
+    """Place of each event in its batch, rising."""
+    kinds: Sequence[int]
+    event_hashes: npt.NDArray[np.uint64]
+    customer_ids: list[str]
+    ats: list[int]
+    """When it happened, in microseconds UTC."""
+    attributes: dict[int, Attributes]
+    """Of profile events, by place among the events."""
+    lines_from: list[int]
+    items: list[str]
+    quantities: npt.NDArray[np.int32]
+    amounts: npt.NDArray[np.int64]
+    """Value of each event in millionths of the deployment's currency."""
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A batch after decoding: every record is in exactly one of the two."""
+
+    events: Events
+    refused: list[Refused]
+
+
+# ---- the fast reading ----
+
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=contract.MAX_ID_LENGTH)]
+_Version = Annotated[int, msgspec.Meta(ge=1, le=contract.VERSION)]
+
+
+class _Line(msgspec.Struct, gc=False):
+    item_id: _Id
+    quantity: Annotated[int, msgspec.Meta(ge=1, le=MAX_QUANTITY)]
+    unit_price: Annotated[float, msgspec.Meta(ge=0, le=MAX_UNIT_PRICE)]
+
+
+_Lines = Annotated[list[_Line], msgspec.Meta(min_length=1, max_length=contract.MAX_LINES)]
+
+
+class _Purchase(msgspec.Struct, tag="purchase", gc=False):
+    event_id: _Id
+    customer_id: _Id
+    occurred_at: str
+    order_id: _Id
+    lines: _Lines
+    currency: str
+    v: _Version = 1
+
+
+class _Return(msgspec.Struct, tag="return", gc=False):
+    event_id: _Id
+    customer_id: _Id
+    occurred_at: str
+    order_id: _Id
+    lines: _Lines
+    currency: str
+    v: _Version = 1
+
+
+# Numbers in attributes are only whole or fractional within what a double holds exactly enough; the contract says ±1e15.
+_Number = Annotated[float, msgspec.Meta(ge=-contract.MAX_ATTRIBUTE_NUMBER, le=contract.MAX_ATTRIBUTE_NUMBER)]
+_Whole = Annotated[int, msgspec.Meta(ge=-int(contract.MAX_ATTRIBUTE_NUMBER), le=int(contract.MAX_ATTRIBUTE_NUMBER))]
+_Text = Annotated[str, msgspec.Meta(max_length=40)]
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
+
+
+class _Profile(msgspec.Struct, tag="profile", gc=False):
+    event_id: _Id
+    customer_id: _Id
+    occurred_at: str
+    attributes: Annotated[
+        dict[_Name, bool | _Whole | _Number | _Text], msgspec.Meta(max_length=contract.MAX_ATTRIBUTES)
+    ]
+    v: _Version = 1
+
+
+class _Erase(msgspec.Struct, tag="erase", gc=False):
+    event_id: _Id
+    customer_id: _Id
+    occurred_at: str
+    v: _Version = 1
+
+
+class _Interaction(msgspec.Struct, tag="interaction", gc=False):
+    event_id: _Id
+    customer_id: _Id
+    occurred_at: str
+
+
+_Plain = _Purchase | _Return | _Profile | _Erase | _Interaction
+_decode = msgspec.json.Decoder(_Purchase | _Return | _Profile | _Erase).decode
+_KINDS: Final[dict[type, Kind]] = {
+    _Purchase: Kind.PURCHASE,
+    _Return: Kind.RETURN,
+    _Profile: Kind.PROFILE,
+    _Erase: Kind.ERASE,
+    _Interaction: Kind.INTERACTION,
+}
+
+# Plain times of three centuries; anything else that RFC 3339 allows goes the slow way.
+_plain_time = re.compile(
+    r"(?:19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+).fullmatch
+_from_iso = datetime.fromisoformat
+_ONE_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class _RefusedError(Exception):
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+@dataclass(slots=True)
+class _Found:
+    """Events of a batch while it is decoded."""
+
+    places: list[int]
+    events: list[_Plain]
+    ats: list[int]
+    amounts: dict[int, int]
+    """Value of the events that the contract's models read, by place in the batch."""
+
+
+class Decoder:
+    """Decodes batches. It keeps no state between them."""
+
+    def __init__(self, rates: Rates) -> None:
+        self._rates = rates
+        self._currency = rates.currency
+
+    def decode(self, batch: Batch) -> Decoded:
+        """Every record of the batch as an event or as refused; never raises for what a record holds."""
+        refused: list[Refused] = []
+        found = _Found([], [], [], {})
+        for place, value in enumerate(batch.values):
+            try:
+                event, at, amount = self._read(value)
+                if at > batch.log_times[place] + FUTURE_TOLERANCE:
+                    raise _future(event)
+            except _RefusedError as error:
+                refused.append(Refused(place, error.reason, error.message))
+                continue
+            if amount is not None:
+                found.amounts[place] = amount
+            found.places.append(place)
+            found.events.append(event)
+            found.ats.append(at)
+        columns, wrong = _columns(batch.partition, found)
+        if (
+            wrong
+        ):  # too many decimals or too much money: rare, so those are judged one by one, and all put together again
+            columns = self._judged_again(batch, found, wrong, refused)
+        return Decoded(columns, refused)
+
+    def _read(self, value: bytes | None) -> tuple[_Plain, int, int | None]:
+        """The event, its time, and its value where it had to be worked out. Raises _RefusedError."""
+        if value is None or len(value) > contract.MAX_MESSAGE_BYTES:
+            raise _no_event(value)
+        try:
+            event = _decode(value)
+            moment = event.occurred_at
+            if (
+                event.event_id.isprintable()
+                and event.customer_id.isprintable()
+                and _plain_time(moment)
+                and _is_plain(event, self._currency)
+            ):
+                return event, (_from_iso(moment) - EPOCH) // _ONE_MICROSECOND, None
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            pass
+        return self._judge(value)
+
+    def _judge(self, value: bytes) -> tuple[_Plain, int, int | None]:
+        """What the contract says of a record. Raises _RefusedError."""
+        event = _parse(value)
+        at = to_micros(event.occurred_at)
+        head = (event.event_id, event.customer_id, event.occurred_at.isoformat())
+        if isinstance(event, contract.Purchase | contract.Return):
+            lines = [_Line(line.item_id, line.quantity, line.unit_price) for line in event.lines]
+            shape = _Purchase if isinstance(event, contract.Purchase) else _Return
+            return shape(*head, event.order_id, lines, event.currency), at, self._value(event, at)
+        if isinstance(event, contract.Profile):
+            return _Profile(*head, event.attributes), at, None
+        if isinstance(event, contract.Erase):
+            return _Erase(*head), at, None
+        return _Interaction(*head), at, None
+
+    def _value(self, event: contract.Purchase | contract.Return, at: int) -> int:
+        """The event's worth in millionths of the deployment's currency, in Python's own integers."""
+        prices = [to_millionths(line.unit_price) for line in event.lines]
+        if event.currency != self._currency:
+            try:
+                prices = self._rates.convert(prices, event.currency, at)
+            except UnknownCurrencyError as error:
+                raise _RefusedError(Reason.CURRENCY, str(error)) from None
+        amounts = [line.quantity * price for line, price in zip(event.lines, prices, strict=True)]
+        if max(amounts) > MAX_LINE_MILLIONTHS or sum(amounts) > MAX_TOTAL_MILLIONTHS:
+            message = "worth more than a line (1e12) or an event (9e12) may be, after conversion"
+            raise _RefusedError(Reason.AMOUNT, message)
+        return sum(amounts)
+
+    def _judged_again(self, batch: Batch, found: _Found, wrong: set[int], refused: list[Refused]) -> Events:
+        kept = _Found([], [], [], found.amounts)
+        for i, place in enumerate(found.places):
+            if i in wrong:
+                value = batch.values[place]
+                assert value is not None
+                try:
+                    _, _, amount = self._judge(value)
+                except _RefusedError as error:
+                    refused.append(Refused(place, error.reason, error.message))
+                    continue
+                assert amount is not None
+                kept.amounts[place] = amount
+            kept.places.append(place)
+            kept.events.append(found.events[i])
+            kept.ats.append(found.ats[i])
+        refused.sort(key=lambda one: one.place)
+        columns, _ = _columns(batch.partition, kept)
+        return columns
+
+
+def _is_plain(event: Any, currency: str) -> bool:
+    """Whether the fast reading may stand; the contract judges the rest."""
+    kind = type(event)
+    if kind is _Purchase or kind is _Return:
+        if event.currency != currency or not event.order_id.isprintable():
+            return False
+        return all([line.item_id.isprintable() for line in event.lines])  # noqa: C419 - a list is faster
+    if kind is _Profile:
+        return all(name.isprintable() for name in event.attributes)
+    return True
+
+
+def _columns(partition: int, found: _Found) -> tuple[Events, set[int]]:
+    """The events as columns, and which of them the contract must judge because of their amounts."""
+    attributes: dict[int, Attributes] = {}
+    lines_from = [0]
+    lines: list[_Line] = []
+    kinds = [_KINDS[type(event)] for event in found.events]
+    for i, event in enumerate(found.events):
+        if isinstance(event, _Purchase | _Return):
+            lines += event.lines
+        elif isinstance(event, _Profile):
+            attributes[i] = event.attributes
+        lines_from.append(len(lines))
+    quantities = np.array([line.quantity for line in lines], dtype=np.int32)
+    amounts, wrong = _amounts(np.array([line.unit_price for line in lines], dtype=np.float64), quantities, lines_from)
+    if found.amounts:
+        for i, place in enumerate(found.places):
+            if place in found.amounts:
+                amounts[i] = found.amounts[place]
+                wrong.discard(i)
+    events = Events(
+        partition=partition,
+        places=found.places,
+        kinds=kinds,
+        event_hashes=hashes([event.event_id for event in found.events]),
+        customer_ids=[event.customer_id for event in found.events],
+        ats=found.ats,
+        attributes=attributes,
+        lines_from=lines_from,
+        items=[line.item_id for line in lines],
+        quantities=quantities,
+        amounts=amounts,
+    )
+    return events, wrong
+
+
+def _amounts(
+    prices: npt.NDArray[np.float64], quantities: npt.NDArray[np.int32], lines_from: list[int]
+) -> tuple[npt.NDArray[np.int64], set[int]]:
+    """Value of each event in millionths, and the events whose value floats can not vouch for."""
+    starts = np.array(lines_from, dtype=np.int64)
+    counts = np.diff(starts)
+    millionths = np.rint(prices * MILLIONTHS)
+    estimate = millionths * quantities
+    wrong_lines = (millionths / MILLIONTHS != prices) | (estimate > _SAFE_LINE)
+    owner = np.repeat(np.arange(len(counts)), counts)
+    totals = np.bincount(owner, weights=estimate, minlength=len(counts))
+    wrong = set(owner[wrong_lines].tolist()) | set(np.flatnonzero(totals > _SAFE_TOTAL).tolist())
+    # A running sum may wrap; differences of it are exact all the same where an event's own total fits, and the
+    # events where it may not are in `wrong`.
+    exact = np.where(wrong_lines, 0, millionths).astype(np.int64) * quantities
+    running = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(exact)))
+    return running[starts[1:]] - running[starts[:-1]], wrong
+
+
+def hashes(texts: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """The 64-bit blake2b of each text in UTF-8."""
+    digests = [blake2b(text.encode(), digest_size=8).digest() for text in texts]
+    return np.frombuffer(b"".join(digests), dtype="<u8")
+
+
+# ---- the slow way: the contract's own verdict ----
+
+
+def _no_event(value: bytes | None) -> _RefusedError:
+    if value is None:
+        message = "the record has no value (a tombstone); to forget a customer publish `erase`"
+        return _RefusedError(Reason.EMPTY, message)
+    message = f"{len(value)} bytes; a message may have {contract.MAX_MESSAGE_BYTES}"
+    return _RefusedError(Reason.TOO_LARGE, message)
+
+
+def _future(event: _Plain) -> _RefusedError:
+    message = f"dated {event.occurred_at}, more than 5 minutes after the log took it in; check the producer's clock"
+    return _RefusedError(Reason.FUTURE, message)
+
+
+def _parse(value: bytes) -> contract.Event:
+    try:
+        return contract.parse_event(value)
+    except pydantic.ValidationError as error:
+        raise _verdict(value, error) from None
+
+
+def _verdict(value: bytes, error: pydantic.ValidationError) -> _RefusedError:
+    """The reason class and the text for what the contract refused."""
+    try:
+        body = json.loads(value)
+    except (ValueError, RecursionError) as broken:
+        return _RefusedError(Reason.NOT_JSON, str(broken)[:500])
+    if isinstance(body, dict):
+        version = body.get("v", 1)
+        if isinstance(version, int) and version > contract.VERSION:
+            return _newer(version)
+        kind = body.get("type")
+        if isinstance(kind, str) and kind in contract.RESERVED_TYPES:
+            return _RefusedError(Reason.UNKNOWN_TYPE, f"type {kind!r} is reserved and not supported yet")
+        if not isinstance(kind, str) or kind not in contract.EVENT_TYPES:
+            known = ", ".join(contract.EVENT_TYPES)
+            return _RefusedError(Reason.UNKNOWN_TYPE, f"type {str(kind)[:80]!r} is none of {known}")
+    first = error.errors(include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return _RefusedError(Reason.INVALID, f"{where}: {first['msg']}{more}"[:500])
+
+
+def _newer(version: int) -> _RefusedError:
+    message = f"version {version} is newer than {contract.VERSION}, the newest known here; upgrade and replay it"
+    return _RefusedError(Reason.NEWER_VERSION, message)

@@ -1,0 +1,87 @@
+"""How a row is laid out: fixed columns, and ragged parts as packed bytes, the same in memory and in Redis."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from contracts.times import DAY
+
+LAYOUT: Final = 1
+"""Raised whenever the packed form changes; a state of another layout is refused, and `rebuild` makes a new one."""
+
+MISSING_TIME: Final = int(np.iinfo(np.int64).min)
+"""Stands in a time column where there is no such time."""
+
+HEADER: Final = np.dtype(
+    [
+        # exact: bit for bit the same in any order of arrival
+        ("first_at", "<i8"),  # first and last purchase
+        ("last_at", "<i8"),
+        ("newest_at", "<i8"),  # newest purchase or return: lateness and decay are measured from here
+        ("seen_at", "<i8"),  # newest event of any type
+        ("erase_floor", "<i8"),  # events of any type at or before it are refused
+        ("closed_floor", "<i8"),  # purchases and returns at or before it are refused
+        ("spend", "<i8"),  # millionths
+        ("refunds", "<i8"),  # millionths
+        ("units", "<i8"),  # bought
+        ("day_map", "<u8"),  # bit i: bought on the UTC day i days before the day of newest_at
+        ("orders", "<u4"),
+        ("returns", "<u4"),
+        ("purchase_days", "<u4"),
+        # decayed, as of newest_at
+        ("orders_decayed", "<f8"),  # half-life 365 days
+        ("net_decayed", "<f8"),  # currency units, half-life 365 days
+        ("recent_net", "<f8"),  # currency units, half-life 90 days
+        # assigned
+        ("since", "<i8"),
+        ("segment", "<i4"),
+        ("previous", "<i4"),
+        ("model_version", "<u4"),
+        ("cause", "u1"),
+        # of the packed form
+        ("changed_seq", "<u8"),  # the checkpoint that wrote the row last: later than the views' mark means dirty
+        ("heads", "<u4"),  # bytes of each ragged part
+        ("lines", "<u4"),
+        ("ids", "<u4"),
+        ("attributes", "<u4"),
+        ("moves", "<u4"),
+    ]
+)
+
+HEAD: Final = np.dtype([("at", "<i8"), ("event", "<u8"), ("lines", "<u2")])
+"""One kept purchase or return: when, the hash of its event id, how many of its lines are kept."""
+LINE: Final = np.dtype([("item", "<u4"), ("quantity", "<i4")])
+"""One kept line: the item's place in the partition's table, units (negative: given back)."""
+ID: Final = np.dtype([("at", "<i8"), ("event", "<u8")])
+"""The id of a purchase or return of the last L days."""
+MOVE: Final = np.dtype([("at", "<i8"), ("to", "<i4"), ("cause", "u1")])
+"""One move between segments; the row keeps the last ten."""
+MAX_MOVES: Final = 10
+
+ORDERS_HALF_LIFE: Final = 365 * DAY
+RECENT_HALF_LIFE: Final = 90 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a row keeps, and how late an event may be."""
+
+    lateness: int = 30 * DAY
+    """L, in microseconds: a purchase or return up to so much older than the newest known one is applied."""
+    lines: int = 100
+    ids: int = 8192
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lateness <= 62 * DAY:
+            raise ValueError("allowed lateness must lie between 0 and 62 days: a row maps 64 days")
+        if self.lines < 1 or self.ids < 1:
+            raise ValueError("a row keeps at least one line and one id")
+
+
+def empty_header() -> np.ndarray:
+    """One row of nothing known, as an array of shape (1,)."""
+    header = np.zeros(1, HEADER)
+    for name in ("first_at", "last_at", "newest_at", "seen_at", "erase_floor", "closed_floor", "since"):
+        header[name] = MISSING_TIME
+    return header

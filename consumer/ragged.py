@@ -1,0 +1,120 @@
+"""The ragged parts of a row as packed bytes: kept lines, known ids, attributes. Pure functions, bytes in, bytes out.
+
+Arrivals are mostly in order, so each has a short way for "newer than everything here" and a general one.
+"""
+
+from struct import Struct
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from consumer.decoding import Attributes
+from consumer.layout import HEAD, ID, LINE
+from contracts.events import MAX_ATTRIBUTES
+
+_AT_EVENT: Final = Struct("<qQ").unpack_from
+_HEAD_SIZE: Final = HEAD.itemsize
+_LINE_SIZE: Final = LINE.itemsize
+_ID_SIZE: Final = ID.itemsize
+
+
+def knows(ids: bytes, event: bytes) -> bool:
+    """Whether an event, by the 8 bytes of its id's hash, is among the ids."""
+    place = ids.find(event)
+    while place >= 0:
+        if place % _ID_SIZE == 8:
+            return True
+        place = ids.find(event, place + 1)
+    return False
+
+
+def add_id(ids: bytes, new: bytes) -> bytes:
+    """The ids, sorted by (time, hash), with one more."""
+    if not ids or _AT_EVENT(ids, len(ids) - _ID_SIZE) < _AT_EVENT(new, 0):
+        return ids + new
+    joined = np.frombuffer(ids + new, ID)
+    return joined[np.lexsort((joined["event"], joined["at"]))].tobytes()
+
+
+def drop_ids_before(ids: bytes, at: int) -> bytes:
+    """The ids without those of events before a time."""
+    if not ids or _AT_EVENT(ids, 0)[0] >= at:
+        return ids
+    cut = int(np.searchsorted(np.frombuffer(ids, ID)["at"], at))
+    return ids[cut * _ID_SIZE :]
+
+
+def evict_ids(ids: bytes, most: int) -> tuple[bytes, int]:
+    """The newest `most` of more ids than that, and the time of the newest one let go."""
+    excess = len(ids) // _ID_SIZE - most
+    at: int = _AT_EVENT(ids, (excess - 1) * _ID_SIZE)[0]
+    return ids[excess * _ID_SIZE :], at
+
+
+def add_lines(heads: bytes, lines: bytes, head: bytes, new: bytes, most: int) -> tuple[bytes, bytes]:
+    """Kept lines with those of one more event: the newest `most` by (time, event hash, line number).
+
+    `heads` are sorted by (time, event hash), and `lines` follow their order; of an event that was cut, the last lines
+    are kept. Being the top of a set, the result does not depend on the order of arrival.
+    """
+    if not heads or _AT_EVENT(heads, len(heads) - _HEAD_SIZE) < _AT_EVENT(head, 0):
+        heads += head
+        lines += new
+    else:
+        heads, lines = _insert(heads, lines, head, new)
+    excess = len(lines) // _LINE_SIZE - most
+    if excess > 0:
+        return _cut(heads, excess), lines[excess * _LINE_SIZE :]
+    return heads, lines
+
+
+def _insert(heads: bytes, lines: bytes, head: bytes, new: bytes) -> tuple[bytes, bytes]:
+    table = np.frombuffer(heads, HEAD)
+    at, event = _AT_EVENT(head, 0)
+    place = int(np.searchsorted(table["at"], at, "left"))
+    while place < len(table) and table["at"][place] == at and table["event"][place] < event:
+        place += 1
+    before = int(table["lines"][:place].sum(dtype=np.int64)) * _LINE_SIZE
+    cut = place * _HEAD_SIZE
+    return heads[:cut] + head + heads[cut:], lines[:before] + new + lines[before:]
+
+
+def _cut(heads: bytes, excess: int) -> bytes:
+    table = np.frombuffer(heads, HEAD)
+    running = np.cumsum(table["lines"], dtype=np.int64)
+    first = int(np.searchsorted(running, excess, "right"))
+    kept = table[first:].copy()
+    if len(kept):
+        kept["lines"][0] = running[first] - excess
+    return kept.tobytes()
+
+
+_encode = msgspec.msgpack.Encoder().encode
+Stored = dict[str, tuple[bool | int | float | str, int, int]]
+_decode = msgspec.msgpack.Decoder(Stored).decode
+
+
+def attributes_of(stored: bytes) -> Attributes:
+    """The attributes' values by name."""
+    return {name: value for name, (value, _, _) in _decode(stored).items()} if stored else {}
+
+
+def set_attributes(stored: bytes, new: Attributes, at: int, event: int) -> bytes:
+    """The attributes after a profile event: per name the value with the latest (time, event hash).
+
+    Of more than 64 names those with the latest values stay. Both are tops of sets, so any order gives the same bytes.
+    """
+    kept = _decode(stored) if stored else {}
+    changed = False
+    for name, value in new.items():
+        old = kept.get(name)
+        if old is None or (old[1], old[2]) < (at, event):
+            kept[name] = (value, at, event)
+            changed = True
+    if not changed:
+        return stored
+    names = sorted(kept)
+    if len(names) > MAX_ATTRIBUTES:
+        names = sorted(sorted(names, key=lambda name: (kept[name][1], kept[name][2], name))[-MAX_ATTRIBUTES:])
+    return _encode({name: kept[name] for name in names})

@@ -1,0 +1,184 @@
+"""All rows of the partitions that a worker holds: fixed columns in one array, ragged parts as bytes beside them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from consumer.layout import HEADER, empty_header
+
+Rows = npt.NDArray[np.int64]
+"""Row numbers."""
+
+_EMPTY: Final = empty_header()
+_RAGGED: Final = ("heads", "lines", "ids", "attributes", "moves")
+
+
+class ItemTable:
+    """The items of one partition: kept lines name them by number, and checkpoints carry what is new."""
+
+    __slots__ = ("_numbers", "names", "stored")
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self.names = list(names)
+        self._numbers = {name: number for number, name in enumerate(self.names)}
+        self.stored = len(self.names)
+        """How many of them a checkpoint has written."""
+
+    def number(self, name: str) -> int:
+        """The item's number, a new one where it has none yet."""
+        number = self._numbers.get(name)
+        if number is None:
+            number = self._numbers[name] = len(self.names)
+            self.names.append(name)
+        return number
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What stays of an erased customer: enough to refuse what is older and to know a repeated erase."""
+
+    at: int
+    event: int
+    floor: int
+    """Events at or before it are refused."""
+
+
+@dataclass(slots=True)
+class PartitionRows:
+    """Which rows are of one partition, its items and its erased customers."""
+
+    number: int
+    index: dict[str, int] = field(default_factory=dict)
+    """Customer id to row."""
+    items: ItemTable = field(default_factory=ItemTable)
+    markers: dict[bytes, Marker] = field(default_factory=dict)
+    """By the 16-byte blake2b of the customer id."""
+    new_markers: dict[bytes, Marker] = field(default_factory=dict)
+    """Those that no checkpoint has written yet."""
+    erased: set[str] = field(default_factory=set)
+    """Ids whose rows are gone since the last checkpoint."""
+
+
+class RowStore:
+    """Rows by number; numbers of removed rows are used again.
+
+    `header` has shape (capacity,) and dtype HEADER; `partition` is -1 where there is no row. The five lists hold the
+    packed ragged parts and the ids, by row.
+    """
+
+    def __init__(self) -> None:
+        self.partitions: dict[int, PartitionRows] = {}
+        self.header = np.zeros(0, HEADER)
+        self.partition = np.zeros(0, np.int32)
+        self.ids: list[str] = []
+        self.heads: list[bytes] = []
+        self.lines: list[bytes] = []
+        self.known: list[bytes] = []
+        self.attributes: list[bytes] = []
+        self.moves: list[bytes] = []
+        self._free: list[int] = []
+        self.used = 0
+        """Rows from here on have never been used."""
+
+    def __len__(self) -> int:
+        return self.used - len(self._free)
+
+    def add(self, partition: PartitionRows, customer_id: str) -> int:
+        """A new, empty row."""
+        if self._free:
+            row = self._free.pop()
+            self.ids[row] = customer_id
+        else:
+            row = self.used
+            if row == len(self.header):
+                self._grow(row + 1)
+            self.used += 1
+            self.ids.append(customer_id)
+            for part in (self.heads, self.lines, self.known, self.attributes, self.moves):
+                part.append(b"")
+        self.header[row] = _EMPTY[0]
+        self.partition[row] = partition.number
+        partition.index[customer_id] = row
+        return row
+
+    def detach(self, partition: PartitionRows, customer_id: str) -> int:
+        """Take a row out of its partition. What it holds stays readable by number until `release`."""
+        return partition.index.pop(customer_id)
+
+    def release(self, rows: Iterable[int]) -> None:
+        """Empty detached rows; their numbers may be used again."""
+        for row in rows:
+            self._clear(row)
+
+    def drop_partition(self, number: int) -> Rows:
+        """Take all rows of a partition out of memory; the state keeps them. Returns the rows that it had."""
+        partition = self.partitions.pop(number)
+        rows = np.fromiter(partition.index.values(), np.int64, len(partition.index))
+        self.release(rows.tolist())
+        return rows
+
+    def load(self, partition: PartitionRows, ids: Sequence[str], blobs: Sequence[bytes]) -> Rows:
+        """Rows as packed by `pack`. Returns their numbers."""
+        rows = np.array([self.add(partition, customer_id) for customer_id in ids], np.int64)
+        size = HEADER.itemsize
+        headers = np.frombuffer(b"".join([blob[:size] for blob in blobs]), HEADER)
+        self.header[rows] = headers
+        ends = size + np.cumsum(np.stack([headers[name] for name in _RAGGED], axis=1), axis=1, dtype=np.int64)
+        for row, blob, (a, b, c, d, e) in zip(rows.tolist(), blobs, ends.tolist(), strict=True):
+            self.heads[row] = blob[size:a]
+            self.lines[row] = blob[a:b]
+            self.known[row] = blob[b:c]
+            self.attributes[row] = blob[c:d]
+            self.moves[row] = blob[d:e]
+        return rows
+
+    def pack(self, rows: Rows, seq: int) -> Iterator[bytes]:
+        """The rows as they stand in Redis, marked as written by checkpoint `seq`."""
+        numbers = rows.tolist()
+        parts = (self.heads, self.lines, self.known, self.attributes, self.moves)
+        header = self.header[rows]
+        header["changed_seq"] = seq
+        for name, part in zip(_RAGGED, parts, strict=True):
+            header[name] = [len(part[row]) for row in numbers]
+        self.header["changed_seq"][rows] = seq
+        fixed = header.tobytes()
+        size = HEADER.itemsize
+        for place, row in enumerate(numbers):
+            yield b"".join(
+                (
+                    fixed[place * size : (place + 1) * size],
+                    self.heads[row],
+                    self.lines[row],
+                    self.known[row],
+                    self.attributes[row],
+                    self.moves[row],
+                )
+            )
+
+    def size_of(self, row: int) -> int:
+        """About how many bytes the packed row takes."""
+        return HEADER.itemsize + sum(
+            len(part[row]) for part in (self.heads, self.lines, self.known, self.attributes, self.moves)
+        )
+
+    def _clear(self, row: int) -> None:
+        self.ids[row] = ""
+        for part in (self.heads, self.lines, self.known, self.attributes, self.moves):
+            part[row] = b""
+        self.partition[row] = -1
+        self.header[row] = _EMPTY[0]
+        self._free.append(row)
+
+    def _grow(self, least: int) -> None:
+        capacity = max(least, 1024, len(self.header) * 5 // 4)
+        header, partition = self.header, self.partition
+        self.header = np.zeros(capacity, HEADER)
+        self.header[: len(header)] = header
+        self.partition = np.full(capacity, -1, np.int32)
+        self.partition[: len(partition)] = partition
