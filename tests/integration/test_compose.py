@@ -1,0 +1,140 @@
+"""`docker compose up` with two workers: a purchase goes in on Kafka, recommendations come out of Redis."""
+
+import re
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import pytest
+import redis
+from testcontainers.compose import DockerCompose
+
+from contracts.documents import CustomerView
+from contracts.keys import Keys
+from logs.redis_server import free_port
+from producer.publisher import EventPublisher
+from tests.conftest import missing
+from tests.servers.docker import docker_has
+
+ROOT = Path(__file__).parents[2]
+WORKERS = 2
+PATIENCE = 120.0
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+T = TypeVar("T")
+
+
+class Shop(NamedTuple):
+    compose: DockerCompose
+    kafka_url: str
+    redis: redis.Redis
+
+
+def images() -> set[str]:
+    """The public images that the compose file and the Dockerfile start from."""
+    served = re.findall(r"^ +image: ([\w./-]+:[\w.-]+)$", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE)
+    built_on = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    return {*served, *built_on}
+
+
+def tail(compose: DockerCompose) -> str:
+    return "\n".join(
+        line
+        for service in ("kafka", "redis", "worker", "simulate")
+        for line in compose.get_logs(service)[0].splitlines()[-80:]
+    )
+
+
+def eventually(look: Callable[[], T | None], what: str) -> T:
+    deadline = time.monotonic() + PATIENCE
+    while (seen := look()) is None:
+        assert time.monotonic() < deadline, f"{what} not within {PATIENCE:.0f} s"
+        time.sleep(0.2)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def shop(request) -> Iterator[Shop]:
+    if unavailable := [image for image in sorted(images()) if not docker_has(image)]:
+        missing(f"no Docker, or it neither has nor gets {', '.join(unavailable)}")
+    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode:
+        missing("Docker has no compose plugin")
+
+    project = f"livesegments-test-{uuid.uuid4().hex[:8]}"
+    kafka_port, redis_port = free_port(), free_port()
+    with pytest.MonkeyPatch.context() as environment:
+        # Names and ports of its own, so that it runs beside a stack that somebody uses.
+        environment.setenv("COMPOSE_PROJECT_NAME", project)
+        environment.setenv("LIVESEGMENTS_IMAGE", project)
+        environment.setenv("LIVESEGMENTS_KAFKA_PORT", str(kafka_port))
+        environment.setenv("LIVESEGMENTS_REDIS_PORT", str(redis_port))
+        environment.setenv("LIVESEGMENTS_WORKERS", str(WORKERS))
+        compose = DockerCompose(ROOT, build=True, wait=True)
+        failed_before = request.session.testsfailed
+        try:
+            compose.start()
+            with redis.Redis(port=redis_port) as client:
+                yield Shop(compose, f"kafka://127.0.0.1:{kafka_port}", client)
+        except subprocess.CalledProcessError as error:
+            pytest.fail(f"docker compose up failed:\n{error.stderr.decode()[-4000:]}\n{tail(compose)}")
+        finally:
+            if request.session.testsfailed > failed_before:
+                print(tail(compose))  # noqa: T201 - pytest shows it beside the failure
+            compose.stop()
+            subprocess.run(["docker", "image", "rm", "--force", project], capture_output=True, check=False)
+
+
+def test_a_purchase_on_kafka_becomes_recommendations_in_redis(shop, unique):
+    with EventPublisher(shop.kafka_url) as publisher:
+        publisher.purchase(
+            customer_id=unique,
+            order_id=f"order-{unique}",
+            lines=[{"item_id": "teapot", "quantity": 2, "unit_price": 12.5}],
+            currency="GBP",
+        )
+
+    def view() -> CustomerView | None:
+        document = shop.redis.get(Keys().customer(unique))
+        found = None if document is None else CustomerView.model_validate_json(document)
+        # The simulated shop has to sell something first; until then there are neither segments nor other items.
+        return found if found and found.segment and found.items else None
+
+    found = eventually(view, "a view with a segment and recommendations")
+    assert found.customer_id == unique
+    assert found.segment.name
+
+
+def test_every_worker_and_server_is_up_and_healthy(shop):
+    containers = shop.compose.get_containers()
+    healthy = sorted(container.Service for container in containers if container.Health == "healthy")
+    assert healthy == ["kafka", "redis", *["worker"] * WORKERS]
+    assert sum(container.Service == "simulate" and container.State == "running" for container in containers) == 1
+
+
+def test_the_workers_share_the_partitions(shop):
+    def owners() -> set[bytes] | None:
+        tokens = {shop.redis.hget(Keys().meta(partition), "owner") for partition in range(12)}
+        return tokens if None not in tokens and len(tokens) == WORKERS else None
+
+    eventually(owners, "an owner for every partition, and every worker owning some")
+
+
+def test_nothing_listens_beyond_this_machine(shop):
+    published = [
+        (container.Service, publisher.URL)
+        for container in shop.compose.get_containers()
+        for publisher in container.Publishers
+        if publisher.PublishedPort
+    ]
+    assert sorted(published) == [("kafka", "127.0.0.1"), ("redis", "127.0.0.1")]
+
+
+def test_our_containers_run_as_nobody_in_particular_and_can_not_change_their_image(shop):
+    uid, _, status = shop.compose.exec_in_container(["python", "-c", "import os; print(os.getuid())"], "worker")
+    assert (int(uid) > 0, status) == (True, 0)
+    write = "open('/opt/venv/written', 'w')"
+    with pytest.raises(subprocess.CalledProcessError, match="exit status 1"):
+        shop.compose.exec_in_container(["python", "-c", write], "worker")
