@@ -29,6 +29,13 @@ class Popular:
         items = items[items >= 0]
         return items, self.shares[slot, items]
 
+    def best_shares(self) -> NDArray[np.float32]:
+        """The share of each slot's most popular item, (slots + 1,); 0 where nothing was bought."""
+        if not self.items.shape[1]:
+            return np.zeros(len(self.items), dtype=np.float32)
+        best = self.items[:, 0]
+        return np.where(best >= 0, self.shares[np.arange(len(best)), best], np.float32(0))
+
     def lift(self, slot: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """The n items whose share in a segment most exceeds their share in all, and by how many times it does."""
         everybody = self.shares[-1]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,40 +39,53 @@ def rank(
     history: History,
     slots: NDArray[np.int32],
     popular: Popular,
+    allowed: NDArray[np.bool_],
     now: int,
     *,
     n: int = 20,
     again_half_life: int,
-    customer_shrinkage: float,
+    best_seller_weight: float,
 ) -> Ranked:
     """The n best items for each customer of a batch.
 
-    score = (a[c, i] + κ·share_s[i]) / (A_c + κ), with a[c, i] the customer's purchases of the item, each halved per
-    `again_half_life` of age, A_c their sum over allowed items, share_s the item's share in the customer's segment, κ
-    the shrinkage: own taste shrunk to the segment's, as that is to everybody's. A customer without purchases gets the
-    segment's popular items. Items returned as often as bought are left out, and so are items without a share, which
-    is how those that may not be recommended are marked.
+    score = (a[c, i] + κ_s·share_s[i]) / (A_c + κ_s), with a[c, i] the customer's purchases of the item, each halved
+    per `again_half_life` of age, A_c their sum, share_s[i] the item's share in the customer's segment: own taste
+    shrunk to the segment's, as that is to everybody's. κ_s = `best_seller_weight` / max share_s: so many purchases is
+    the segment's best-selling item worth, whether a shop has fifty items or a million. A customer without purchases
+    gets the segment's popular items. Items returned as often as bought are left out.
 
     Half of the places are kept for items never bought and half for items to buy again, as far as there are such:
     so that the best n/2 of all, of the new and of the known are all in the list, in their right order.
 
     Parameters:
         history: kept lines of the batch, any order within a customer.
-        slots: segment of each customer, (customers,); -1 for none.
-        popular: of at least n items per slot where there are so many.
+        slots: segment of each customer, (customers,); -1 for none, as is one that `popular` does not know yet.
+        popular: may be older than `history`; an item or a segment that is newer has no popularity yet.
+        allowed: which items may be recommended, (items,), at least as long as any item number.
         now: microseconds UTC.
     """
     customers = len(slots)
-    owner, item, again, kept = _own_items(history, popular.shares.shape[1], now, again_half_life)
-    totals = np.bincount(owner, weights=again, minlength=customers)
-    scale = 1.0 / np.maximum(totals + customer_shrinkage, 1e-9)
-    scores = (again + customer_shrinkage * popular.shares[slots[owner], item]) * scale[owner]
-    buy_again = kept & (popular.shares[-1, item] > 0)
-    known = _widen(owner[buy_again], item[buy_again], scores[buy_again].astype(np.float32), customers, n)
-    new = _never_bought(owner, item, slots, popular, n)
-    new_shares = np.where(new >= 0, popular.shares[slots[:, None], np.maximum(new, 0)], 0.0)
-    new_scores = np.where(new >= 0, new_shares * (customer_shrinkage * scale)[:, None], _NO_SCORE).astype(np.float32)
-    return _blend(known, (new, new_scores), n)
+    places = np.where(slots < len(popular.shares) - 1, slots, -1).astype(np.int64)
+    owner, item, again, kept = _own_items(history, len(allowed), now, again_half_life)
+    best = popular.best_shares()[places]
+    prior: NDArray[np.float64] = best_seller_weight / np.where(best > 0, best, 1.0)
+    scale: NDArray[np.float64] = 1.0 / np.maximum(np.bincount(owner, weights=again, minlength=customers) + prior, 1e-9)
+    kept &= allowed[item]
+    who, known_items = owner[kept], item[kept]
+    known_scores = (again[kept] + prior[who] * _shares(popular, places[who], known_items)) * scale[who]
+    known = _widen(who, known_items, known_scores.astype(np.float32), customers, n)
+    new = _never_bought(owner * len(allowed) + item, places, popular, allowed, n)
+    new_scores = _shares(popular, places[:, None], new) * (prior * scale)[:, None]
+    return _blend(known, (new, np.where(new >= 0, new_scores, _NO_SCORE).astype(np.float32)), n)
+
+
+def _shares(popular: Popular, slots: NDArray[np.int64], items: NDArray[Any]) -> NDArray[np.float32]:
+    """Shares of items in slots, of the shape that both broadcast to; 0 where there is none."""
+    known = popular.shares.shape[1]
+    if not known:
+        return np.zeros(np.broadcast(slots, items).shape, dtype=np.float32)
+    there = (items >= 0) & (items < known)
+    return np.where(there, popular.shares[slots, np.where(there, items, 0)], np.float32(0))
 
 
 def _own_items(
@@ -98,7 +111,8 @@ def _widen(
     owner: NDArray[np.int64], item: NDArray[np.int64], score: NDArray[np.float32], customers: int, n: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """The n best items of each owner as padded arrays, (customers, n), best first; ties by item number."""
-    order = np.lexsort((-score, owner))
+    # Scores are not negative, so their bits order as they do: one sort of integers instead of two of floats.
+    order = np.argsort((owner << 32) - score.view(np.int32), kind="stable")
     owner, item, score = owner[order], item[order], score[order]
     place = np.arange(len(owner)) - np.searchsorted(owner, owner)
     near = place < n
@@ -110,26 +124,24 @@ def _widen(
 
 
 def _never_bought(
-    owner: NDArray[np.int64], item: NDArray[np.int64], slots: NDArray[np.int32], popular: Popular, n: int
+    own: NDArray[np.int64], slots: NDArray[np.int64], popular: Popular, allowed: NDArray[np.bool_], n: int
 ) -> NDArray[np.int32]:
-    """The n most popular items of each customer's segment that the customer has no line of, (customers, n)."""
-    customers, items = len(slots), popular.shares.shape[1]
-    own = owner * items + item
-    most = int(np.bincount(owner, minlength=1).max(initial=0))
-    # n of n + b popular items are new to somebody who knows b items.
-    candidates = popular.items[slots, : n + most]
+    """The n most popular items of each customer's segment that the customer has no line of, (customers, n).
+
+    `own` has customer · items + item of every item a customer has a line of, rising.
+    """
+    customers, items = len(slots), len(allowed)
     result = np.full((customers, n), NO_ITEM, dtype=np.int32)
-    if not candidates.shape[1]:
-        return result
-    wanted = np.arange(customers)[:, None] * items + candidates
-    place = np.minimum(np.searchsorted(own, wanted), max(len(own) - 1, 0))
-    is_new = candidates >= 0
+    # n of n + b popular items are new to somebody who knows b items.
+    most = int(np.bincount(own // max(items, 1), minlength=1).max(initial=0))
+    candidates = popular.items[slots, : n + most]
+    is_new = (candidates >= 0) & allowed[candidates] if items else candidates >= 0
     if len(own):
-        is_new &= own[place] != wanted
+        wanted = np.arange(customers)[:, None] * items + candidates
+        is_new &= own[np.minimum(np.searchsorted(own, wanted), len(own) - 1)] != wanted
     nth = np.cumsum(is_new, axis=1) - 1
-    chosen = is_new & (nth < n)
-    who, _ = np.nonzero(chosen)
-    result[who, nth[chosen]] = candidates[chosen]
+    is_new &= nth < n
+    result[np.nonzero(is_new)[0], nth[is_new]] = candidates[is_new]
     return result
 
 

@@ -1,10 +1,14 @@
 """What can be set about recommendations."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from contracts.errors import LivesegmentsError
 from contracts.times import DAY, HOUR, SECOND
 from recommender.non_products import DEFAULT_PATTERNS
+
+MAX_LINES_KEPT: Final = 100
+"""Lines that a row keeps at most, hence items that a customer can be known to have."""
 
 
 class RecommenderSettingsError(LivesegmentsError):
@@ -17,14 +21,14 @@ class RecommenderSettings:
 
     list_length: int = 20
     """Most items in a customer's view."""
-    popularity_half_life: int = 14 * DAY
+    popularity_half_life: int = 7 * DAY
     """After which a purchase counts half for what is popular."""
     again_half_life: int = 365 * DAY
     """After which a purchase counts half for buying the same again."""
-    segment_shrinkage: float = 2_000.0
+    segment_shrinkage: float = 5_000.0
     """How many (decayed) purchases a segment needs before its own taste weighs as much as everybody's."""
-    customer_shrinkage: float = 60.0
-    """How many (decayed) purchases a customer needs before their own taste weighs as much as the segment's."""
+    best_seller_weight: float = 0.5
+    """How many (decayed) purchases of one's own the best-selling item of the segment is worth."""
     non_products: tuple[str, ...] = DEFAULT_PATTERNS
     """Regular expressions; an item whose whole id matches one, in any case, is never recommended."""
     view_interval: int = 10 * SECOND
@@ -36,9 +40,14 @@ class RecommenderSettings:
         for name in ("list_length", "popularity_half_life", "again_half_life", "view_refresh"):
             if getattr(self, name) <= 0:
                 raise RecommenderSettingsError(f"{name} must be above 0, not {getattr(self, name)}")
-        for name in ("segment_shrinkage", "customer_shrinkage", "view_interval"):
+        for name in ("segment_shrinkage", "best_seller_weight", "view_interval"):
             if getattr(self, name) < 0:
                 raise RecommenderSettingsError(f"{name} must not be negative, not {getattr(self, name)}")
+
+    @property
+    def popular_depth(self) -> int:
+        """How many popular items per segment to keep at hand: so many that a list fills even for whoever knows most."""
+        return self.list_length + MAX_LINES_KEPT
 
     @property
     def view_ttl_ms(self) -> int:
