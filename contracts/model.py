@@ -1,0 +1,70 @@
+"""The published model document: one version of all segments, everything needed to place a customer in them."""
+
+from typing import Annotated, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from contracts.events import Timestamp
+
+MODEL_VERSION: Final = 1
+"""The newest layout of the document that this code knows."""
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(allow_inf_nan=False, ge=0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Document(BaseModel):
+    """Frozen; unknown fields are ignored, so that the writer may be newer than the reader."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+
+class SegmentDocument(_Document):
+    """One segment of a model."""
+
+    id: Annotated[int, Field(ge=1)]
+    name: str
+    strategy: str
+    centroid: tuple[Finite, ...]
+    """By feature, in the order of `features`, unscaled."""
+    size: Count
+    """Customers nearest to it when the version was adopted."""
+
+
+class ModelDocument(_Document):
+    """One version. Distances divide each feature by its deviation; a deviation of 0 leaves the feature out."""
+
+    v: Annotated[int, Field(ge=1, le=MODEL_VERSION)] = MODEL_VERSION
+    version: Annotated[int, Field(ge=1)]
+    adopted_at: Timestamp
+    """When these centroids were adopted, by the deployment's clock."""
+    now: Timestamp
+    """When this version was made; later than `adopted_at` where only names changed."""
+    reason: str
+    gain: Finite
+    """The share of the inertia that this version saved."""
+    features: tuple[str, ...]
+    order_value: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    means: tuple[Finite, ...]
+    deviations: tuple[NotNegative, ...]
+    segments: Annotated[tuple[SegmentDocument, ...], Field(min_length=1)]
+    seed: Count
+    margin: NotNegative
+    dwell_us: Count
+    purchases: Count
+    """Purchases counted when the version was adopted."""
+    buyers: Count
+    """Customers who had bought at the last refit."""
+    next_segment_id: Annotated[int, Field(ge=2)]
+    inertia: NotNegative
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        width = len(self.features)
+        if any(len(row) != width for row in (self.means, self.deviations, *(one.centroid for one in self.segments))):
+            raise ValueError("means, deviations and centroids need one number for each feature")
+        ids = [segment.id for segment in self.segments]
+        if len(set(ids)) < len(ids) or max(ids) >= self.next_segment_id:
+            raise ValueError("segment ids must differ and lie below next_segment_id")
+        return self

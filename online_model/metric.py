@@ -1,0 +1,101 @@
+"""The metric of a model version: squared distances over what is observed, in units of standard deviations."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from online_model.arrays import Floats, Labels, ShapeError, feature_matrix, frozen
+
+_CONSTANT = 1e-10
+"""A variance below this share of the mean square is rounding: the feature is constant."""
+
+
+def missing_scale(X: Floats) -> Floats:
+    """F / observed features of each row, (customers,): what scales its distances up; 0 where nothing is observed."""
+    features = X.shape[1]
+    observed = features - np.count_nonzero(np.isnan(X), axis=1)
+    return np.asarray(np.divide(features, observed, out=np.zeros(len(X)), where=observed > 0))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Metric:
+    """Means and standard deviations of the population, (features,). A deviation of 0 marks a constant feature."""
+
+    means: Floats
+    deviations: Floats
+
+    def __post_init__(self) -> None:
+        if self.means.shape != self.deviations.shape or self.means.ndim != 1:
+            raise ShapeError("a metric needs one mean and one deviation for each feature")
+        object.__setattr__(self, "means", frozen(self.means))
+        object.__setattr__(self, "deviations", frozen(self.deviations))
+
+    @classmethod
+    def euclidean(cls, features: int) -> Self:
+        """The metric that scales nothing."""
+        return cls(np.zeros(features), np.ones(features))
+
+    @classmethod
+    def of_moments(cls, observed: Floats, first: Floats, second: Floats) -> Self:
+        """From counts, sums and sums of squares of the observed values, each (features,)."""
+        count = np.maximum(observed, 1)
+        means = first / count
+        mean_squares = second / count
+        variances = mean_squares - means**2
+        return cls(means, np.sqrt(np.where(variances > _CONSTANT * mean_squares, variances, 0)))
+
+    @classmethod
+    def of_sample(cls, X: Floats) -> Self:
+        """From the observed values of a sample (customers, features)."""
+        seen = ~np.isnan(X)
+        filled = np.where(seen, X, 0)
+        observed = np.count_nonzero(seen, axis=0).astype(np.float64)
+        means = filled.sum(axis=0) / np.maximum(observed, 1)
+        # Around the mean, where there is a sample to go through twice: no cancellation.
+        centred = np.where(seen, X - means, 0)
+        variances = (centred**2).sum(axis=0) / np.maximum(observed, 1)
+        constant = variances <= _CONSTANT * (variances + means**2)
+        return cls(means, np.sqrt(np.where(constant, 0, variances)))
+
+    @property
+    def precisions(self) -> Floats:
+        """1 / variance of each feature, 0 where it is constant: such a feature tells nobody apart."""
+        varies = self.deviations > 0
+        return np.asarray(np.divide(1.0, self.deviations**2, out=np.zeros(len(varies)), where=varies))
+
+    def squared_distances(self, X: Floats, centroids: Floats) -> Floats:
+        """Squared distances (customers, k), over observed features scaled by F / observed; 0 where nothing is observed.
+
+        Raises ShapeError where X or the centroids have another number of features, NotFiniteError for infinity.
+        """
+        features = len(self.means)
+        X = feature_matrix(X, features)
+        centroids = feature_matrix(centroids, features)
+        missing = np.isnan(X)
+        some_missing = bool(missing.any())
+        scales = np.sqrt(self.precisions)
+        # One contiguous row per feature and cluster: numpy walks them at memory speed, 65,536 x 3 x 8 in milliseconds.
+        columns = np.ascontiguousarray((X * scales).T)
+        targets = centroids * scales
+        distances: Floats = np.zeros((len(centroids), len(X)))
+        term: Floats = np.empty(len(X))
+        for cluster, target in enumerate(targets):
+            total = distances[cluster]
+            for feature in range(features):
+                np.subtract(columns[feature], target[feature], out=term)
+                np.multiply(term, term, out=term)
+                if some_missing:
+                    term[missing[:, feature]] = 0
+                total += term
+        if some_missing:
+            distances *= missing_scale(X)
+        return distances.T
+
+    def nearest(self, X: Floats, centroids: Floats) -> Labels:
+        """The nearest centroid of each row, (customers,) int32; -1 where nothing is observed. Ties go to the first."""
+        if not len(X):
+            return np.empty(0, np.int32)
+        labels: Labels = self.squared_distances(X, centroids).argmin(axis=1).astype(np.int32)
+        labels[np.isnan(X).all(axis=1)] = -1
+        return labels

@@ -1,0 +1,166 @@
+"""A model version: the adopted centroids and metric, and what they make of customers."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from contracts.errors import LivesegmentsError
+from contracts.model import ModelDocument, SegmentDocument
+from contracts.times import from_micros, to_micros
+from online_model.arrays import Booleans, Floats, Integers, Labels, ShapeError, frozen
+from online_model.metric import Metric
+
+NOT_ENOUGH_DATA: Final = -1
+NO_PURCHASES: Final = 0
+FIRST_SEGMENT_ID: Final = 1
+SPECIAL_SEGMENTS: Final = {NOT_ENOUGH_DATA: "Not enough data", NO_PURCHASES: "No purchases yet"}
+
+
+class ModelMismatchError(LivesegmentsError):
+    """A model was made for other features than those in use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What a cluster is called, and what to do about it. Ids are never reused."""
+
+    id: int
+    name: str
+    strategy: str = ""
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class SegmentModel:
+    """One version of all segments: a decision, never changed. Cluster c is row c of the centroids and segments[c]."""
+
+    version: int
+    features: tuple[str, ...]
+    order_value: float
+    """The median order value, in currency units, of the monetary features."""
+    metric: Metric
+    centroids: Floats
+    """(k, features), in unscaled feature space."""
+    segments: tuple[Segment, ...]
+    seed: int
+    margin: float
+    dwell: int
+    """Microseconds."""
+    adopted_at: int
+    """When these centroids were adopted, by the deployment's clock."""
+    now: int
+    """When this version was made."""
+    reason: str
+    gain: float
+    """The share of the inertia that this version saved."""
+    purchases: int
+    """Purchases counted at adoption."""
+    buyers: int
+    """Customers who had bought at the last refit."""
+    next_segment_id: int
+    sizes: tuple[int, ...]
+    """Customers nearest to each centroid at adoption, among those looked at."""
+    inertia: float
+    """Of those customers, under this metric."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "centroids", frozen(self.centroids))
+        shape = (len(self.segments), len(self.features))
+        if self.centroids.shape != shape or len(self.sizes) != shape[0] or len(self.metric.means) != shape[1]:
+            raise ShapeError(f"a model of {shape[0]} segments and {shape[1]} features needs centroids of shape {shape}")
+
+    @property
+    def k(self) -> int:
+        """How many segments."""
+        return len(self.segments)
+
+    @property
+    def segment_ids(self) -> Labels:
+        """The ids in cluster order, (k,) int32."""
+        return np.array([segment.id for segment in self.segments], np.int32)
+
+    def name_of(self, segment_id: int) -> str | None:
+        """The name of a segment of this version or of a special one; None for an id of another version."""
+        names = {segment.id: segment.name for segment in self.segments}
+        return names.get(segment_id, SPECIAL_SEGMENTS.get(segment_id))
+
+    def assign(self, X: Floats) -> Labels:
+        """The nearest adopted centroid of each row of X, (customers,) int32; -1 where nothing is observed."""
+        return self.metric.nearest(X, self.centroids)
+
+    def publish(self, X: Floats, clusters: Labels, current_ids: Labels, since: Integers, now: int) -> Labels:
+        """The segment id that each customer is to have, (customers,) int32.
+
+        `clusters` is `assign(X)`, `current_ids` what is published now, `since` when that began (microseconds).
+        A customer moves when the distance (not squared) to the current centroid exceeds (1 + margin) times that to the
+        nearest, and the dwell has passed; from an id that this version does not have at once; without a vote to
+        NO_PURCHASES at once.
+        """
+        ids = self.segment_ids
+        voting = clusters >= 0
+        published: Labels = np.where(voting, ids[clusters], np.int32(NO_PURCHASES))
+        by_id = np.argsort(ids)
+        place = np.minimum(np.searchsorted(ids[by_id], current_ids), len(ids) - 1)
+        own = by_id[place]
+        unsure = np.flatnonzero(voting & (ids[own] == current_ids) & (current_ids != published))
+        if unsure.size:
+            squared = self.metric.squared_distances(X[unsure], self.centroids)
+            rows = np.arange(len(unsure))
+            clearly: Booleans = squared[rows, own[unsure]] > (1 + self.margin) ** 2 * squared[rows, clusters[unsure]]
+            stay = unsure[~clearly | (since[unsure] > now - self.dwell)]
+            published[stay] = current_ids[stay]
+        return published
+
+    def to_document(self) -> ModelDocument:
+        """The version as it is published; `from_document` gives exactly this back."""
+        return ModelDocument(
+            version=self.version,
+            adopted_at=from_micros(self.adopted_at),
+            now=from_micros(self.now),
+            reason=self.reason,
+            gain=self.gain,
+            features=self.features,
+            order_value=self.order_value,
+            means=tuple(self.metric.means.tolist()),
+            deviations=tuple(self.metric.deviations.tolist()),
+            segments=tuple(
+                SegmentDocument(id=one.id, name=one.name, strategy=one.strategy, centroid=tuple(centroid), size=size)
+                for one, centroid, size in zip(self.segments, self.centroids.tolist(), self.sizes, strict=True)
+            ),
+            seed=self.seed,
+            margin=self.margin,
+            dwell_us=self.dwell,
+            purchases=self.purchases,
+            buyers=self.buyers,
+            next_segment_id=self.next_segment_id,
+            inertia=self.inertia,
+        )
+
+    @classmethod
+    def from_document(cls, document: ModelDocument) -> "SegmentModel":
+        """The version that a document describes."""
+        return cls(
+            version=document.version,
+            features=document.features,
+            order_value=document.order_value,
+            metric=Metric(np.array(document.means), np.array(document.deviations)),
+            centroids=np.array([segment.centroid for segment in document.segments]),
+            segments=tuple(Segment(one.id, one.name, one.strategy) for one in document.segments),
+            seed=document.seed,
+            margin=document.margin,
+            dwell=document.dwell_us,
+            adopted_at=to_micros(document.adopted_at),
+            now=to_micros(document.now),
+            reason=document.reason,
+            gain=document.gain,
+            purchases=document.purchases,
+            buyers=document.buyers,
+            next_segment_id=document.next_segment_id,
+            sizes=tuple(segment.size for segment in document.segments),
+            inertia=document.inertia,
+        )
+
+
+def unlearned_ids(has_bought: Booleans) -> Labels:
+    """The segment ids before there is a model, (customers,) int32."""
+    return np.where(has_bought, np.int32(NOT_ENOUGH_DATA), np.int32(NO_PURCHASES))

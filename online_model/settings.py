@@ -1,0 +1,61 @@
+"""What a deployment chooses about its segments, validated when it is made."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from contracts.errors import LivesegmentsError
+from contracts.times import DAY, HOUR
+from online_model.features import DEFAULT_FEATURES, FeatureSet
+
+MAX_K: Final = 64
+
+
+class ModelSettingsError(LivesegmentsError):
+    """A setting of the model has a value that makes no sense."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """Durations are microseconds. Raises ModelSettingsError or UnknownFeatureError for a wrong value."""
+
+    k: int = 5
+    features: tuple[str, ...] = DEFAULT_FEATURES
+    seed: int = 1
+    first_model_buyers: int = 50
+    """So many customers who bought make the first model worth learning."""
+    adoption_gain: float = 0.005
+    """The share of the inertia that must be gained before learnt means are adopted."""
+    restart_gain: float = 0.01
+    """The share by which a restart must beat the polished present centroids."""
+    restarts: int = 10
+    review_interval: int = DAY
+    margin: float = 0.10
+    """How much nearer another segment must be, as a share of its distance, before a customer moves."""
+    dwell: int = HOUR
+    """How long a customer stays in a segment at least."""
+    lapse_days: int = 90
+    """Without an order for longer, a customer has lapsed."""
+    new_days: int = 60
+    """First seen at most so long ago, a customer is new."""
+    clusterer: Literal["means", "river"] = "means"
+    """What learns: CustomerKMeans, or stock river.cluster.KMeans for comparison."""
+
+    def __post_init__(self) -> None:
+        FeatureSet.of(self.features)
+        rules = (
+            (2 <= self.k <= MAX_K, f"k must lie between 2 and {MAX_K}, not {self.k}"),
+            (self.seed >= 0, f"seed must not be negative: {self.seed}"),
+            (self.first_model_buyers >= self.k, f"first_model_buyers must be at least k = {self.k}"),
+            (0 < self.adoption_gain < 1, f"adoption_gain must lie between 0 and 1, not {self.adoption_gain}"),
+            (0 < self.restart_gain < 1, f"restart_gain must lie between 0 and 1, not {self.restart_gain}"),
+            (self.restarts >= 1, f"restarts must be at least 1, not {self.restarts}"),
+            (self.review_interval > 0, "review_interval must be above 0"),
+            (0 <= self.margin <= 1, f"margin must lie between 0 and 1, not {self.margin}"),
+            (self.dwell >= 0, "dwell must not be negative"),
+            (self.lapse_days > 0, f"lapse_days must be above 0, not {self.lapse_days}"),
+            (self.new_days > 0, f"new_days must be above 0, not {self.new_days}"),
+            (self.clusterer in {"means", "river"}, f"clusterer must be 'means' or 'river', not {self.clusterer!r}"),
+        )
+        for holds, message in rules:
+            if not holds:
+                raise ModelSettingsError(message)
