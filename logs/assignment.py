@@ -31,6 +31,10 @@ class Assignment:
             else:
                 self._lost.add(partition)
 
+    def ready(self, partition: int) -> bool:
+        """Whether the partition is ours, and our user knows of this very gain: a seek for an older one is void."""
+        return partition in self.held and partition not in self._gained
+
     @property
     def changed(self) -> bool:
         """Whether there is something to tell."""

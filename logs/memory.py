@@ -209,7 +209,7 @@ class MemoryReader:
     def seek(self, partition: int, position: int | None) -> None:
         """Start delivering a partition from a position. Ignored where it was taken away: the next poll says so."""
         with self._server.changed:
-            if partition not in self.assignment.held:
+            if not self.assignment.ready(partition):
                 return
             part = self._log().partitions[partition]
             at = part.start if position is None else position

@@ -1,0 +1,135 @@
+"""Apache Kafka as a log server: topics are logs, consumer groups hand out their partitions."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition, errors
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+
+from logs.base import Batch, LogInfo, LogSpec, LogUnavailableError
+from logs.kafka_client import KafkaCluster, meaning
+from logs.kafka_reader import KafkaLogReader, batch_of
+from logs.kafka_security import KafkaSecurity
+from logs.kafka_topics import create, describe, trim
+from logs.kafka_watch import KafkaWatch
+from logs.kafka_writer import KafkaLogWriter
+
+CONSUMER: Final[dict[str, Any]] = {
+    # No deserializers: one that raises hangs the poll after it.
+    "enable_auto_commit": False,
+    "auto_offset_reset": "none",  # a jump to either end would be silent
+    "allow_auto_create_topics": False,
+    "isolation_level": "read_committed",
+    "max_poll_records": 20_000,
+    "max_partition_fetch_bytes": 4 * 1024 * 1024,
+    "fetch_max_bytes": 32 * 1024 * 1024,
+    "metrics_enabled": False,
+}
+
+
+class KafkaLogs:
+    """A Kafka cluster. Connects when it is first asked for something.
+
+    Args:
+        bootstrap: host:port[,host:port].
+        security: TLS and login.
+        session_timeout: Seconds without a heartbeat after which the group gives a reader's partitions to others.
+        heartbeat: Seconds between heartbeats: a rebalance takes about as long.
+        replication_factor: Of topics that we create; -1 leaves it to the cluster.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        security: KafkaSecurity | None = None,
+        session_timeout: float = 10.0,
+        heartbeat: float = 1.0,
+        replication_factor: int = -1,
+    ) -> None:
+        self.url = f"kafka://{bootstrap}"
+        self.session_timeout = session_timeout
+        self._cluster = KafkaCluster(bootstrap, security)
+        self._heartbeat = heartbeat
+        self._replication_factor = replication_factor
+        self._lock = threading.Lock()
+        self._admin: KafkaAdminClient | None = None
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[KafkaAdminClient]:
+        with self._lock:
+            if self._admin is None:
+                self._admin = self._cluster.admin()
+            try:
+                yield self._admin
+            except errors.KafkaError as error:
+                raise meaning(error) from error
+
+    def create(self, spec: LogSpec) -> LogInfo:
+        """Create the topic unless it is there. Raises LogUnavailableError, LogError."""
+        with self._asking() as admin:
+            return create(admin, spec, self._replication_factor)
+
+    def describe(self, name: str) -> LogInfo:
+        """The topic as it stands. Raises LogMissingError, LogUnavailableError."""
+        with self._asking() as admin:
+            return describe(admin, name)
+
+    def trim(self, name: str, partition: int, position: int) -> None:
+        """Drop the partition's records before a position."""
+        with self._asking() as admin:
+            trim(admin, name, partition, position)
+
+    def reader(self, name: str, group: str) -> KafkaLogReader:
+        """Join a consumer group. Raises LogMissingError, LogUnavailableError."""
+        info = self.describe(name)
+        consumer = self._consumer(
+            group_id=group,
+            partition_assignment_strategy=[CooperativeStickyAssignor],
+            session_timeout_ms=int(self.session_timeout * 1000),
+            heartbeat_interval_ms=int(self._heartbeat * 1000),
+        )
+        try:
+            return KafkaLogReader(consumer, KafkaWatch(self._cluster, info), info)
+        except BaseException:
+            consumer.close(autocommit=False, timeout_ms=0)
+            raise
+
+    def _consumer(self, **settings: Any) -> KafkaConsumer:
+        with self._cluster.connecting():
+            return KafkaConsumer(**self._cluster.settings(), **CONSUMER, **settings)
+
+    def writer(self) -> KafkaLogWriter:
+        """A producer. Raises LogUnavailableError."""
+        return KafkaLogWriter(self._cluster, self.describe)
+
+    def read_all(self, name: str, timeout: float = 30.0) -> Sequence[Batch]:
+        """Every record from the beginning to the end as of now. Raises LogMissingError, LogUnavailableError."""
+        places = [TopicPartition(name, partition) for partition in range(self.describe(name).partitions)]
+        deadline = time.monotonic() + timeout
+        consumer = self._consumer()
+        batches: list[Batch] = []
+        try:
+            consumer.assign(places)
+            ends = consumer.end_offsets(places, timeout_ms=int(timeout * 1000))
+            consumer.seek_to_beginning(*places)
+            while any((consumer.position(place, timeout_ms=1000) or 0) < ends[place] for place in places):
+                if time.monotonic() > deadline:
+                    raise LogUnavailableError(f"the topic {name!r} could not be read to its end in {timeout:.0f} s")
+                for place, records in consumer.poll(timeout_ms=200).items():
+                    batches.append(batch_of(place.partition, records))
+        except errors.KafkaError as error:
+            raise meaning(error) from error
+        finally:
+            consumer.close(autocommit=False, timeout_ms=0)
+        return batches
+
+    def close(self) -> None:
+        """Let go of the connection that answers `create` and `describe`."""
+        with self._lock:
+            if self._admin is not None:
+                self._admin.close()
+                self._admin = None

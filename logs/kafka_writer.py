@@ -1,0 +1,128 @@
+"""Appending to topics: acknowledged by all replicas, nothing twice, nothing lost between retries."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Final
+
+from kafka import KafkaProducer, errors
+from kafka.partitioner import Partitioner as KafkaPartitioner
+
+from logs.base import Headers, LogError, LogInfo, LogUnavailableError, Placed
+from logs.kafka_client import KafkaCluster, meaning
+from logs.partitioner import Partitioner
+
+QUEUE_BYTES: Final = 64 * 1024 * 1024
+RECORD_OVERHEAD: Final = 128
+"""What a queued record costs besides its bytes, roughly."""
+
+SETTINGS: Final[dict[str, Any]] = {
+    "acks": "all",
+    "enable_idempotence": True,
+    "compression_type": "lz4",
+    "linger_ms": 5,
+    "batch_size": 256 * 1024,
+    "max_request_size": 4 * 1024 * 1024,  # the topic's own max.message.bytes decides below that
+    "max_block_ms": 10_000,
+    "allow_auto_create_topics": False,
+}
+
+
+class _Murmur2(KafkaPartitioner):  # type: ignore[misc] # kafka-python is untyped
+    """kafka-python's default partitioner, with the hashes of recent keys at hand."""
+
+    def __init__(self) -> None:
+        self._partitioner = Partitioner()
+
+    def partition(
+        self, topic: str, _key: Any, serialized_key: bytes | None, _value: Any, _serialized_value: Any, cluster: Any
+    ) -> int:
+        """The partition of a record."""
+        return self._partitioner.partition(serialized_key, len(cluster.partitions_for_topic(topic)))
+
+
+class _Queue:
+    """How many bytes wait to be acknowledged; kafka-python itself sets no bound."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self._room = threading.Condition()
+
+    def enter(self, size: int) -> None:
+        with self._room:
+            while self._bytes and self._bytes + size > self._limit:
+                self._room.wait()
+            self._bytes += size
+
+    def leave(self, size: int) -> None:
+        with self._room:
+            self._bytes -= size
+            self._room.notify_all()
+
+
+class KafkaLogWriter:
+    """One producer for all topics. Raises LogUnavailableError where no broker answers at the start."""
+
+    def __init__(self, cluster: KafkaCluster, describe: Callable[[str], LogInfo]) -> None:
+        self._describe = describe
+        self._known: set[str] = set()
+        self._queue = _Queue(QUEUE_BYTES)
+        with cluster.connecting():
+            self._producer = KafkaProducer(**cluster.settings(), **SETTINGS, partitioner=_Murmur2())
+
+    def append(
+        self, log: str, key: bytes | None, value: bytes, *, partition: int | None = None, headers: Headers = ()
+    ) -> Future[Placed]:
+        """Queue a record; the future ends when every replica has it, or in a LogError.
+
+        Blocks while 64 MiB wait for their acknowledgement.
+        """
+        future: Future[Placed] = Future()
+        size = len(value) + len(key or b"") + RECORD_OVERHEAD
+        try:
+            self._must_exist(log)
+            self._queue.enter(size)
+            try:
+                sent = self._producer.send(log, value=value, key=key, headers=list(headers), partition=partition)
+            except BaseException:
+                self._queue.leave(size)
+                raise
+        except LogError as error:
+            future.set_exception(error)
+            return future
+        except errors.KafkaError as error:
+            future.set_exception(meaning(error))
+            return future
+
+        def placed(metadata: Any) -> None:
+            self._queue.leave(size)
+            future.set_result(Placed(metadata.partition, metadata.offset))
+
+        def failed(error: BaseException) -> None:
+            self._queue.leave(size)
+            future.set_exception(meaning(error))
+
+        sent.add_callback(placed)
+        sent.add_errback(failed)
+        return future
+
+    def _must_exist(self, log: str) -> None:
+        # Asked once: kafka-python waits `max_block_ms` for a topic that is not there.
+        if log not in self._known:
+            self._describe(log)
+            self._known.add(log)
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Wait until every queued record has ended. Raises LogUnavailableError after `timeout` seconds."""
+        try:
+            self._producer.flush(timeout)
+        except errors.KafkaTimeoutError as error:
+            raise LogUnavailableError(f"not all records were acknowledged within {timeout} s") from error
+
+    def close(self, timeout: float | None = None) -> None:
+        """Flush and let go. Raises LogUnavailableError after `timeout` seconds."""
+        try:
+            self.flush(timeout)
+        finally:
+            self._producer.close(timeout=0 if timeout is not None else None)
