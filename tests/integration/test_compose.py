@@ -44,20 +44,21 @@ def tail(compose: DockerCompose) -> str:
     return "\n".join(
         line
         for service in ("kafka", "redis", "worker", "simulate")
-        for line in compose.get_logs(service)[0].splitlines()[-80:]
+        for line in compose.get_logs(service)[0].splitlines()[-40:]
     )
 
 
-def eventually(look: Callable[[], T | None], what: str) -> T:
+def eventually(shop: Shop, look: Callable[[], T | None], what: str) -> T:
     deadline = time.monotonic() + PATIENCE
     while (seen := look()) is None:
-        assert time.monotonic() < deadline, f"{what} not within {PATIENCE:.0f} s"
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what}: not within {PATIENCE:.0f} s\n{tail(shop.compose)}")
         time.sleep(0.2)
     return seen
 
 
 @pytest.fixture(scope="module")
-def shop(request) -> Iterator[Shop]:
+def shop() -> Iterator[Shop]:
     if unavailable := [image for image in sorted(images()) if not docker_has(image)]:
         missing(f"no Docker, or it neither has nor gets {', '.join(unavailable)}")
     if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode:
@@ -71,9 +72,9 @@ def shop(request) -> Iterator[Shop]:
         environment.setenv("LIVESEGMENTS_IMAGE", project)
         environment.setenv("LIVESEGMENTS_KAFKA_PORT", str(kafka_port))
         environment.setenv("LIVESEGMENTS_REDIS_PORT", str(redis_port))
+        environment.setenv("COMPOSE_ANSI", "never")
         environment.setenv("LIVESEGMENTS_WORKERS", str(WORKERS))
         compose = DockerCompose(ROOT, build=True, wait=True)
-        failed_before = request.session.testsfailed
         try:
             compose.start()
             with redis.Redis(port=redis_port) as client:
@@ -81,8 +82,6 @@ def shop(request) -> Iterator[Shop]:
         except subprocess.CalledProcessError as error:
             pytest.fail(f"docker compose up failed:\n{error.stderr.decode()[-4000:]}\n{tail(compose)}")
         finally:
-            if request.session.testsfailed > failed_before:
-                print(tail(compose))  # noqa: T201 - pytest shows it beside the failure
             compose.stop()
             subprocess.run(["docker", "image", "rm", "--force", project], capture_output=True, check=False)
 
@@ -102,7 +101,7 @@ def test_a_purchase_on_kafka_becomes_recommendations_in_redis(shop, unique):
         # The simulated shop has to sell something first; until then there are neither segments nor other items.
         return found if found and found.segment and found.items else None
 
-    found = eventually(view, "a view with a segment and recommendations")
+    found = eventually(shop, view, "a view with a segment and recommendations")
     assert found.customer_id == unique
     assert found.segment.name
 
@@ -110,8 +109,7 @@ def test_a_purchase_on_kafka_becomes_recommendations_in_redis(shop, unique):
 def test_every_worker_and_server_is_up_and_healthy(shop):
     containers = shop.compose.get_containers()
     healthy = sorted(container.Service for container in containers if container.Health == "healthy")
-    assert healthy == ["kafka", "redis", *["worker"] * WORKERS]
-    assert sum(container.Service == "simulate" and container.State == "running" for container in containers) == 1
+    assert healthy == ["kafka", "redis", "simulate", *["worker"] * WORKERS]
 
 
 def test_the_workers_share_the_partitions(shop):
@@ -119,14 +117,14 @@ def test_the_workers_share_the_partitions(shop):
         tokens = {shop.redis.hget(Keys().meta(partition), "owner") for partition in range(12)}
         return tokens if None not in tokens and len(tokens) == WORKERS else None
 
-    eventually(owners, "an owner for every partition, and every worker owning some")
+    eventually(shop, owners, "an owner for every partition, and every worker owning some")
 
 
 def test_nothing_listens_beyond_this_machine(shop):
     published = [
         (container.Service, publisher.URL)
         for container in shop.compose.get_containers()
-        for publisher in container.Publishers
+        for publisher in container.Publishers or ()
         if publisher.PublishedPort
     ]
     assert sorted(published) == [("kafka", "127.0.0.1"), ("redis", "127.0.0.1")]
