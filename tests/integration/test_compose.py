@@ -41,11 +41,9 @@ def images() -> set[str]:
 
 
 def tail(compose: DockerCompose) -> str:
-    return "\n".join(
-        line
-        for service in ("kafka", "redis", "worker", "simulate")
-        for line in compose.get_logs(service)[0].splitlines()[-40:]
-    )
+    """The last lines of every service, without the codes by which compose clears a terminal's lines."""
+    logs = (compose.get_logs(service)[0] for service in ("kafka", "redis", "simulate", "worker"))
+    return "\n".join(line for log in logs for line in log.replace("\x1b[2K", "").splitlines()[-40:])
 
 
 def eventually(shop: Shop, look: Callable[[], T | None], what: str) -> T:
@@ -72,7 +70,6 @@ def shop() -> Iterator[Shop]:
         environment.setenv("LIVESEGMENTS_IMAGE", project)
         environment.setenv("LIVESEGMENTS_KAFKA_PORT", str(kafka_port))
         environment.setenv("LIVESEGMENTS_REDIS_PORT", str(redis_port))
-        environment.setenv("COMPOSE_ANSI", "never")
         environment.setenv("LIVESEGMENTS_WORKERS", str(WORKERS))
         compose = DockerCompose(ROOT, build=True, wait=True)
         try:
