@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from contracts.errors import LivesegmentsError
+from producer.presets import PRESETS, Preset
 
 FIELDS: Final = {
     "customer_id": "who",
@@ -29,68 +30,6 @@ AMOUNT_ITEM: Final = "(amount)"
 
 class MappingError(LivesegmentsError):
     """The table's columns do not say what an event needs; the text names those there are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """A table known by its columns."""
-
-    name: str
-    columns: Mapping[str, str]
-    """Field to column; columns for `name` and `category` may be missing."""
-    currency: str
-    non_products: tuple[str, ...] = ()
-    """Anchored patterns, without regard to case, of item ids that are no merchandise."""
-
-
-# Studied on both years: postage and carriage (POST, DOT, C2, C3, "Next Day Carriage", "PACKING CHARGE"), manual entries,
-# discounts, samples, bad debt, bank and market-place fees, a charity's commission, padding, vouchers, tests.
-ONLINE_RETAIL_NON_PRODUCTS: Final = (
-    r"^POST$",
-    r"^DOT$",
-    r"^C[23]$",
-    r"^23444$",
-    r"^23574$",
-    r"^[MDSB]$",
-    r"^BANK CHARGES$",
-    r"^AMAZONFEE$",
-    r"^CRUK$",
-    r"^PADS$",
-    r"^GIFT(_\d+)*$",
-    r"^ADJUST\d*$",
-    r"^TEST\d*$",
-)
-
-PRESETS: Final = (
-    Preset(
-        name="Online Retail",
-        columns={
-            "customer_id": "CustomerID",
-            "occurred_at": "InvoiceDate",
-            "order_id": "InvoiceNo",
-            "item_id": "StockCode",
-            "quantity": "Quantity",
-            "unit_price": "UnitPrice",
-            "name": "Description",
-        },
-        currency="GBP",
-        non_products=ONLINE_RETAIL_NON_PRODUCTS,
-    ),
-    Preset(
-        name="Online Retail II",
-        columns={
-            "customer_id": "Customer ID",
-            "occurred_at": "InvoiceDate",
-            "order_id": "Invoice",
-            "item_id": "StockCode",
-            "quantity": "Quantity",
-            "unit_price": "Price",
-            "name": "Description",
-        },
-        currency="GBP",
-        non_products=ONLINE_RETAIL_NON_PRODUCTS,
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,34 +81,15 @@ def parse_assignments(texts: Iterable[str], option: str) -> dict[str, str]:
 def resolve(table: Sequence[str], request: MappingRequest) -> ColumnMapping:
     """Decide which of a table's columns are read as what.
 
-    A known table starts from its preset; a column that bears a field's own name is that field; the request overrides
-    both. A table with neither unit price nor amount is one of profiles. Raises MappingError.
+    A known table starts from its preset, which the request overrides. Where nothing is requested, a column that bears a
+    field's name is that field (CustomerID, customer id). A table with neither unit price nor amount is one of profiles.
+    Raises MappingError.
     """
     preset = _preset_of(table)
-    columns = {name: name for name in FIELDS if name in table}
-    if preset is not None:
-        columns |= {name: column for name, column in preset.columns.items() if column in table}
-    columns |= request.columns
-    if "amount" in request.columns and "unit_price" not in request.columns:
-        columns.pop("unit_price", None)
-    for name in request.constants:
-        if name not in SETTABLE:
-            raise MappingError(f"--set {name}: only {', '.join(SETTABLE)} can be set for a whole table")
-        columns.pop(name, None)
-    for name, column in columns.items():
-        if column not in table:
-            raise MappingError(f"no column {column!r} (for {name}). {_there_is(table, column)}")
-
+    columns = _columns(table, preset, request)
     if not {"unit_price", "amount"} & (columns.keys() | request.constants.keys()):
         return _profiles(table, columns, request)
-    unknown = [name for name in columns if name not in FIELDS]
-    if unknown:
-        raise MappingError(f"--map {unknown[0]}: unknown field; a table of orders has {', '.join(FIELDS)}")
-    missing = [name for name in REQUIRED if name not in columns]
-    if missing:
-        raise MappingError(f"which column is {missing[0]}? Say --map {missing[0]}=COLUMN. {_there_is(table)}")
-    if "unit_price" in columns and "amount" in columns:
-        raise MappingError("unit_price and amount are both mapped: say which one counts, and leave the other out")
+    _check_orders(table, columns)
     constants = dict(request.constants)
     if "currency" not in columns:
         currency = constants.get("currency") or (preset.currency if preset else None) or request.currency
@@ -187,9 +107,41 @@ def resolve(table: Sequence[str], request: MappingRequest) -> ColumnMapping:
     )
 
 
+def _columns(table: Sequence[str], preset: Preset | None, request: MappingRequest) -> dict[str, str]:
+    """Field to column: above all what was asked for, then the preset's, then, if nothing was, a field's own name."""
+    columns: dict[str, str] = {}
+    if not request.columns:
+        # Whoever maps columns means those alone.
+        columns |= {_snake(column): column for column in reversed(table) if _snake(column) in FIELDS}
+    if preset is not None:
+        columns |= {name: column for name, column in preset.columns.items() if column in table}
+    columns |= request.columns
+    for name in request.constants:
+        if name not in SETTABLE:
+            raise MappingError(f"--set {name}: only {', '.join(SETTABLE)} can be set for a whole table")
+        columns.pop(name, None)
+    for name, column in columns.items():
+        if column not in table:
+            raise MappingError(f"no column {column!r} (for {name}). {_there_is(table, column)}")
+    if "unit_price" in columns and "amount" in columns:
+        if {"unit_price", "amount"} <= request.columns.keys():
+            raise MappingError("unit_price and amount are both mapped: leave the one out that does not count")
+        del columns["unit_price" if "amount" in request.columns else "amount"]
+    return columns
+
+
+def _check_orders(table: Sequence[str], columns: Mapping[str, str]) -> None:
+    unknown = [name for name in columns if name not in FIELDS]
+    if unknown:
+        raise MappingError(f"--map {unknown[0]}: unknown field; a table of orders has {', '.join(FIELDS)}")
+    missing = [name for name in REQUIRED if name not in columns]
+    if missing:
+        raise MappingError(f"which column is {missing[0]}? Say --map {missing[0]}=COLUMN. {_there_is(table)}")
+
+
 def _profiles(table: Sequence[str], columns: Mapping[str, str], request: MappingRequest) -> ColumnMapping:
     """The mapping of a table that says who somebody is and nothing of purchases: all other columns are attributes."""
-    bought = [name for name in ("order_id", "item_id", "quantity") if name in columns | dict(request.constants)]
+    bought = [name for name in ("order_id", "item_id", "quantity") if name in columns or name in request.constants]
     if bought:
         raise MappingError(
             f"{bought[0]} is mapped, so these are orders: which column is the price? Say --map unit_price=COLUMN, "

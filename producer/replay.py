@@ -1,0 +1,151 @@
+"""A table of order lines, or of profiles, as the events that it tells of."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+import pandas as pd
+
+from contracts.keys import EVENTS
+from logs.base import LogWriter
+from producer.deliveries import Deliveries
+from producer.lines import read_lines
+from producer.mapping import ColumnMapping, MappingRequest, resolve
+from producer.message import Message
+from producer.orders import group, months, refused
+from producer.pacing import Pace
+from producer.profiles import read_profiles
+from producer.summary import ReplaySummary
+from producer.table import open_table
+
+PROGRESS_EVERY: Final = 500
+"""Events between two calls of `on_progress`."""
+
+
+class Events(Protocol):
+    """Events sorted by time."""
+
+    def __len__(self) -> int: ...
+
+    def messages(self) -> Iterator[Message]:
+        """Every event, encoded, by time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a table tells: its events, encoded as they are asked for, and their totals."""
+
+    events: Events
+    summary: ReplaySummary
+    mapping: ColumnMapping
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def __iter__(self) -> Iterator[Message]:
+        return self.events.messages()
+
+
+def read_events(
+    path: Path,
+    request: MappingRequest | None = None,
+    *,
+    now: int,
+    zone: tzinfo = UTC,
+    since: int | None = None,
+) -> Replay:
+    """Read a table whole and make events of it.
+
+    Args:
+        path: CSV, TSV (also compressed) or Parquet.
+        request: What the columns are, where the table is not a known one.
+        now: Microseconds UTC: events after it are left out; profiles without a time happen at it.
+        zone: Of times that name none.
+        since: Microseconds UTC: events before it are left out.
+
+    Raises TableError, MappingError, ColumnError.
+    """
+    table = open_table(path)
+    mapping = resolve(table.columns, request or MappingRequest())
+    frame = table.read(mapping.columns.values())
+    read = _read_orders if mapping.kind == "orders" else _read_profiles
+    return read(frame, mapping, zone, now, since)
+
+
+def _read_orders(frame: pd.DataFrame, mapping: ColumnMapping, zone: tzinfo, now: int, since: int | None) -> Replay:
+    reading = read_lines(frame, mapping, zone, now)
+    orders = group(reading.lines)
+    refusals, not_sent = refused(orders)
+    old = orders.occurred_at < since if since is not None else np.zeros(len(orders), dtype=bool)
+    orders = orders.select(~refusals & ~old)
+    returned = orders.returned
+    summary = ReplaySummary(
+        rows=len(frame),
+        lines=reading.used,
+        skipped=reading.skipped,
+        orders=int((~returned).sum()),
+        returns=int(returned.sum()),
+        customers=len(np.unique(reading.lines.customer[orders.first])),
+        guests=reading.guests,
+        months=months(orders, zone),
+        first_at=int(orders.occurred_at[0]) if len(orders) else None,
+        last_at=int(orders.occurred_at[-1]) if len(orders) else None,
+        not_sent=tuple(not_sent),
+        before_since=int(old.sum()),
+        preset=mapping.preset,
+    )
+    return Replay(orders, summary, mapping)
+
+
+def _read_profiles(frame: pd.DataFrame, mapping: ColumnMapping, zone: tzinfo, now: int, since: int | None) -> Replay:
+    profiles, skipped = read_profiles(frame, mapping, zone, now, since)
+    summary = ReplaySummary(
+        rows=len(frame),
+        skipped=skipped,
+        profiles=len(profiles),
+        customers=len(set(profiles.customers)),
+        first_at=int(profiles.occurred_at[0]) if len(profiles) else None,
+        last_at=int(profiles.occurred_at[-1]) if len(profiles) else None,
+    )
+    return Replay(profiles, summary, mapping)
+
+
+def replay(
+    events: Iterator[Message],
+    writer: LogWriter,
+    *,
+    log: str = EVENTS,
+    pace: Pace | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Append events in the order given, and wait until the log has them; how many there were.
+
+    Args:
+        events: By time; a customer's keep their order.
+        writer: Stays open.
+        log: The log's name.
+        pace: How fast event time passes; as fast as the log takes them without.
+        on_progress: Called now and then, and at the end, with the events sent and the time of the last, in microseconds.
+
+    Raises PublishError with every event that failed; it stops at the first that it hears of.
+    """
+    deliveries = Deliveries()
+    sent = 0
+    occurred_at = 0
+    for occurred_at, event_id, key, value in events:
+        if pace is not None:
+            pace.wait_for(occurred_at)
+        deliveries.track(event_id, key.decode(), writer.append(log, key, value))
+        sent += 1
+        if deliveries.failed:
+            break
+        if on_progress is not None and (sent % PROGRESS_EVERY == 0 or pace is not None):
+            on_progress(sent, occurred_at)
+    writer.flush()
+    deliveries.settle()
+    if on_progress is not None and sent:
+        on_progress(sent, occurred_at)
+    return sent
