@@ -91,14 +91,15 @@ def customer_views(
         f'],"forecast":null,"as_of":"{rfc3339(stamp.as_of)}","model_version":{stamp.model_version},'
         f'"written_by":[{stamp.sequence},{quoted(stamp.token)}]}}'
     )
-    views = []
+    views: list[bytes] = []
     start = 0
     for customer_id, membership, end in zip(members.customer_ids, memberships, ends, strict=True):
         front = f'{head}{quoted(customer_id)},"segment":{membership},"items":['
         view = f"{front}{','.join(pieces[start:end])}{tail}".encode()
         if len(view) > SHORT_VIEW_BYTES:
-            short = len(customer_id) <= SHORT_ID_CHARACTERS
-            view = _cut(front, pieces[start:end], tail, short=short)
+            ids = [customer_id, *(items.ids[item] for item in ranked.items[len(views)][: end - start].tolist())]
+            limit = SHORT_VIEW_BYTES if max(map(len, ids)) <= SHORT_ID_CHARACTERS else MAX_VIEW_BYTES
+            view = view if len(view) <= limit else _cut(front, pieces[start:end], tail, limit)
         views.append(view)
         start = end
     return views
@@ -127,11 +128,8 @@ def _memberships(members: Members, names: Mapping[int, str]) -> Iterable[str]:
             yield f'{heads[segment]}{rfc3339(since)}","previous":{before},{causes[cause]}'
 
 
-def _cut(front: str, pieces: list[str], tail: str, *, short: bool) -> bytes:
-    """The view with as many items as its limit allows."""
-    # What a piece has beside the id's characters: brackets, quotation marks, comma, and the other half.
-    short = short and all(len(msgspec.json.decode(piece)[0]) <= SHORT_ID_CHARACTERS for piece in pieces)
-    limit = SHORT_VIEW_BYTES if short else MAX_VIEW_BYTES
+def _cut(front: str, pieces: list[str], tail: str, limit: int) -> bytes:
+    """The view with as many items as the limit in bytes allows."""
     size = len((front + tail).encode())
     kept = 0
     for piece in pieces:
