@@ -10,10 +10,11 @@ from typing import NamedTuple, TypeVar
 
 import pytest
 import redis
+from confluent_kafka.admin import AdminClient
 from testcontainers.compose import DockerCompose
 
 from contracts.documents import CustomerView
-from contracts.keys import Keys
+from contracts.keys import EVENTS, Keys
 from logs.redis_server import free_port
 from producer.publisher import EventPublisher
 from tests.conftest import missing
@@ -21,6 +22,7 @@ from tests.servers.docker import docker_has
 
 ROOT = Path(__file__).parents[2]
 WORKERS = 2
+PARTITIONS = 12
 PATIENCE = 120.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -110,11 +112,20 @@ def test_every_worker_and_server_is_up_and_healthy(shop):
 
 
 def test_the_workers_share_the_partitions(shop):
-    def owners() -> set[bytes] | None:
-        tokens = {shop.redis.hget(Keys().meta(partition), "owner") for partition in range(12)}
-        return tokens if None not in tokens and len(tokens) == WORKERS else None
+    admin = AdminClient({"bootstrap.servers": shop.kafka_url.removeprefix("kafka://")})
 
-    eventually(shop, owners, "an owner for every partition, and every worker owning some")
+    def shares() -> list[int] | None:
+        """How many partitions of the event log each worker holds, once every one is held."""
+        groups = [group.group_id for group in admin.list_consumer_groups().result().valid]
+        members = [
+            member for group in groups for member in admin.describe_consumer_groups([group])[group].result().members
+        ]
+        held = [
+            sum(partition.topic == EVENTS for partition in member.assignment.topic_partitions) for member in members
+        ]
+        return held if sum(held) == PARTITIONS and len(held) == WORKERS else None
+
+    assert min(eventually(shop, shares, f"{WORKERS} workers that hold all partitions")) > 0
 
 
 def test_nothing_listens_beyond_this_machine(shop):
