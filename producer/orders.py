@@ -69,7 +69,7 @@ class Orders:
 
     def event_id(self, event: int) -> str:
         """Made of order and sign alone, so that replaying a file again changes nothing."""
-        first = self.first[event]
+        first = self.rows[self.starts[event]]
         suffix = RETURN if self.lines.returned[first] else PURCHASE
         if self.other_currency[event]:
             suffix += ":" + self.lines.currencies[self.lines.currency[first]]

@@ -30,7 +30,7 @@ ONLINE_RETAIL_NON_PRODUCTS: Final = (
     r"^AMAZONFEE$",
     r"^CRUK$",
     r"^PADS$",
-    r"^GIFT(_\d+)*$",
+    r"^GIFT(?:_\d+)*$",
     r"^ADJUST\d*$",
     r"^TEST\d*$",
 )

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from contracts.errors import LivesegmentsError
 from contracts.events import MAX_MESSAGE_BYTES, AttributeValue, Event, Line, as_event, encode_event
-from contracts.keys import EVENTS
+from contracts.keys import LogNames
 from contracts.money import MILLIONTHS
 from logs.base import LogError, Logs, LogSpec, Placed
 from logs.open import open_logs
@@ -56,7 +56,7 @@ class EventPublisher:
         self,
         logs: Logs | str,
         *,
-        log: str = EVENTS,
+        log: str = LogNames().events,
         partitions: int = 12,
         on_error: Callable[[FailedEvent], None] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import numpy as np
 import pandas as pd
 
-from contracts.keys import EVENTS
+from contracts.keys import LogNames
 from logs.base import LogWriter
 from producer.deliveries import Deliveries
 from producer.lines import read_lines
@@ -117,7 +117,7 @@ def replay(
     events: Iterator[Message],
     writer: LogWriter,
     *,
-    log: str = EVENTS,
+    log: str = LogNames().events,
     pace: Pace | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> int:
@@ -128,7 +128,7 @@ def replay(
         writer: Stays open.
         log: The log's name.
         pace: How fast event time passes; as fast as the log takes them without.
-        on_progress: Called now and then, and at the end, with the events sent and the time of the last, in microseconds.
+        on_progress: Called now and then, and at the end, with the events sent and the time of the last, in µs.
 
     Raises PublishError with every event that failed; it stops at the first that it hears of.
     """
