@@ -1,7 +1,6 @@
 """Where views live: one small interface, Redis and its memory twin."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, Protocol
 
@@ -90,7 +89,7 @@ class RedisViews:
     def set_many(self, views: Mapping[str, bytes], ttl_ms: int | None = None) -> None:
         """See ViewStore. Not a transaction: after an error some documents may be written."""
         todo = iter(views.items())
-        with _unavailable():
+        try:
             while chunk := list(islice(todo, _CHUNK)):
                 with self._client.pipeline(transaction=False) as pipeline:
                     for key, document in chunk:
@@ -99,28 +98,36 @@ class RedisViews:
                         else:
                             pipeline.execute_command("SET", key, document, "PX", ttl_ms)
                     pipeline.execute()
+        except redis.RedisError as error:
+            raise _unavailable(error) from error
 
     def delete_many(self, keys: Sequence[str]) -> None:
         """See ViewStore."""
-        with _unavailable():
+        try:
             for start in range(0, len(keys), _CHUNK):
                 with self._client.pipeline(transaction=False) as pipeline:
                     for key in keys[start : start + _CHUNK]:
                         # Not DEL: freeing happens outside Redis's one thread.
                         pipeline.unlink(key)
                     pipeline.execute()
+        except redis.RedisError as error:
+            raise _unavailable(error) from error
 
     def get(self, key: str) -> bytes | None:
         """See ViewStore."""
-        with _unavailable():
+        try:
             return _as_bytes(self._client.get(key))
+        except redis.RedisError as error:
+            raise _unavailable(error) from error
 
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """See ViewStore."""
         if not keys:
             return []
-        with _unavailable():
+        try:
             return [_as_bytes(document) for document in self._mget(keys)]
+        except redis.RedisError as error:
+            raise _unavailable(error) from error
 
     def close(self) -> None:
         """See ViewStore."""
@@ -132,12 +139,8 @@ def _as_bytes(document: Any) -> bytes | None:
     return document.encode() if isinstance(document, str) else document
 
 
-@contextmanager
-def _unavailable() -> Iterator[None]:
-    try:
-        yield
-    except redis.RedisError as error:
-        raise ViewsUnavailableError(
-            f"Redis did not serve the views ({type(error).__name__}: {error}); check that it runs, that its URL and "
-            "password are right, and that it has memory left"
-        ) from error
+def _unavailable(error: redis.RedisError) -> ViewsUnavailableError:
+    return ViewsUnavailableError(
+        f"Redis did not serve the views ({type(error).__name__}: {error}); check that it runs, that its URL and "
+        "password are right, and that it has memory left"
+    )
