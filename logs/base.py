@@ -96,6 +96,9 @@ class Polled:
 class LogReader(Protocol):
     """A member of a group that shares the partitions of one log. Used from one thread."""
 
+    info: LogInfo
+    """The log as it was when the group was joined; poll raises LogChangedError once it is another."""
+
     def poll(self, timeout: float) -> Polled:
         """Wait at most so many seconds for records or a change of assignment.
 
@@ -106,7 +109,8 @@ class LogReader(Protocol):
     def seek(self, partition: int, position: int | None) -> None:
         """Start delivering a partition from a position; None is the log's beginning.
 
-        Raises PositionGoneError where the log does not hold it.
+        Void where the partition was taken away since the last poll: the next one says so. Where the log does not hold
+        the position, PositionGoneError comes from here or from a later poll, before any record of the partition.
         """
 
     def pause(self, partition: int) -> None:
@@ -158,6 +162,9 @@ class Logs(Protocol):
 
     def describe(self, name: str) -> LogInfo:
         """Raises LogMissingError, LogUnavailableError."""
+
+    def trim(self, name: str, partition: int, position: int) -> None:
+        """Drop the partition's records before a position."""
 
     def reader(self, name: str, group: str) -> LogReader:
         """Join a group. Raises LogMissingError, LogUnavailableError."""

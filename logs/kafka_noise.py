@@ -17,12 +17,12 @@ class OncePerInterval(logging.Handler):
         self._interval = interval
         self._clock = clock
         self._lock = threading.Lock()
-        self._seen: dict[tuple[str, str], tuple[float, int]] = {}
-        """By logger and message template: when it last passed, and how many were held back since."""
+        self._seen: dict[tuple[str, int], tuple[float, int]] = {}
+        """By logger and line of its source: when it last passed, and how many were held back since."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass the record on, or count it."""
-        kind, now = (record.name, str(record.msg)), self._clock()
+        kind, now = (record.name, record.lineno), self._clock()
         with self._lock:
             last, held_back = self._seen.get(kind, (-self._interval, 0))
             if now - last < self._interval:

@@ -12,7 +12,7 @@ from logs.base import Headers, LogError, LogInfo, LogUnavailableError, Placed
 from logs.kafka_client import KafkaCluster, meaning
 from logs.partitioner import Partitioner
 
-QUEUE_BYTES: Final = 64 * 1024 * 1024
+QUEUE_BYTES: Final = 16 * 1024 * 1024
 RECORD_OVERHEAD: Final = 128
 """What a queued record costs besides its bytes, roughly."""
 
@@ -61,6 +61,25 @@ class _Queue:
             self._room.notify_all()
 
 
+class _Pending:
+    """A record on its way. Slots, not closures: the garbage collector took two thirds of the time with those."""
+
+    __slots__ = ("_future", "_queue", "_size")
+
+    def __init__(self, queue: _Queue, size: int, future: Future[Placed]) -> None:
+        self._queue = queue
+        self._size = size
+        self._future = future
+
+    def placed(self, metadata: Any) -> None:
+        self._queue.leave(self._size)
+        self._future.set_result(Placed(metadata.partition, metadata.offset))
+
+    def failed(self, error: BaseException) -> None:
+        self._queue.leave(self._size)
+        self._future.set_exception(meaning(error))
+
+
 class KafkaLogWriter:
     """One producer for all topics. Raises LogUnavailableError where no broker answers at the start."""
 
@@ -76,7 +95,7 @@ class KafkaLogWriter:
     ) -> Future[Placed]:
         """Queue a record; the future ends when every replica has it, or in a LogError.
 
-        Blocks while 64 MiB wait for their acknowledgement.
+        Blocks while 16 MiB wait for their acknowledgement.
         """
         future: Future[Placed] = Future()
         size = len(value) + len(key or b"") + RECORD_OVERHEAD
@@ -95,16 +114,9 @@ class KafkaLogWriter:
             future.set_exception(meaning(error))
             return future
 
-        def placed(metadata: Any) -> None:
-            self._queue.leave(size)
-            future.set_result(Placed(metadata.partition, metadata.offset))
-
-        def failed(error: BaseException) -> None:
-            self._queue.leave(size)
-            future.set_exception(meaning(error))
-
-        sent.add_callback(placed)
-        sent.add_errback(failed)
+        pending = _Pending(self._queue, size, future)
+        sent.add_callback(pending.placed)
+        sent.add_errback(pending.failed)
         return future
 
     def _must_exist(self, log: str) -> None:

@@ -158,7 +158,7 @@ class MemoryReader:
     def __init__(self, server: MemoryLogs, info: LogInfo, group: str) -> None:
         self.assignment = Assignment()
         self._server = server
-        self._info = info
+        self.info = info
         self._group = group
         self._positions: dict[int, int] = {}
         self._paused: set[int] = set()
@@ -186,11 +186,11 @@ class MemoryReader:
 
     def _log(self) -> _Log:
         try:
-            log = self._server.find(self._info.name)
+            log = self._server.find(self.info.name)
         except LogMissingError:
-            raise LogChangedError(f"the log {self._info.name!r} was deleted while it was read") from None
-        if log.info.identity != self._info.identity:
-            raise LogChangedError(f"the log {self._info.name!r} was deleted and created again while it was read")
+            raise LogChangedError(f"the log {self.info.name!r} was deleted while it was read") from None
+        if log.info.identity != self.info.identity:
+            raise LogChangedError(f"the log {self.info.name!r} was deleted and created again while it was read")
         return log
 
     def _batches(self, log: _Log) -> list[Batch]:
@@ -200,7 +200,7 @@ class MemoryReader:
             if partition in self._paused or position >= part.end:
                 continue
             if position < part.start:
-                raise _gone(self._info.name, partition, position, part)
+                raise _gone(self.info.name, partition, position, part)
             batches.append(part.batch(partition, position, MAX_BATCH))
         for batch in batches:
             self._positions[batch.partition] = batch.positions[-1] + 1
@@ -214,7 +214,7 @@ class MemoryReader:
             part = self._log().partitions[partition]
             at = part.start if position is None else position
             if not part.start <= at <= part.end:
-                raise _gone(self._info.name, partition, at, part)
+                raise _gone(self.info.name, partition, at, part)
             self._positions[partition] = at
             self._paused.discard(partition)
 
