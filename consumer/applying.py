@@ -17,8 +17,8 @@ import numpy.typing as npt
 from consumer import ragged
 from consumer.dead_letters import Reason, Refused
 from consumer.decoding import Events, Kind
-from consumer.layout import HEAD, HEADER, ID, LINE, MISSING_TIME, ORDERS_HALF_LIFE, RECENT_HALF_LIFE, Limits
-from consumer.row_store import Marker, PartitionRows, Rows, RowStore
+from consumer.layout import HEAD, HEADER, ID, LINE, MISSING_TIME, ORDERS_HALF_LIFE, RECENT_HALF_LIFE, Limits, Marker
+from consumer.row_store import PartitionRows, Rows, RowStore
 from contracts.money import MAX_TOTAL_MILLIONTHS, MILLIONTHS
 from contracts.partitioning import partition_of
 from contracts.times import DAY

@@ -13,6 +13,9 @@ LAYOUT: Final = 1
 MISSING_TIME: Final = int(np.iinfo(np.int64).min)
 """Stands in a time column where there is no such time."""
 
+NO_SEGMENT: Final = -(2**31)
+"""Stands in a segment column where there is none yet."""
+
 HEADER: Final = np.dtype(
     [
         # exact: bit for bit the same in any order of arrival
@@ -84,4 +87,15 @@ def empty_header() -> np.ndarray:
     header = np.zeros(1, HEADER)
     for name in ("first_at", "last_at", "newest_at", "seen_at", "erase_floor", "closed_floor", "since"):
         header[name] = MISSING_TIME
+    header["segment"] = header["previous"] = NO_SEGMENT
     return header
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What stays of an erased customer: enough to refuse what is older and to know a repeated erase."""
+
+    at: int
+    event: int
+    floor: int
+    """Events at or before it are refused."""

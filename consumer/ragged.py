@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from consumer.decoding import Attributes
-from consumer.layout import HEAD, ID, LINE
+from consumer.layout import HEAD, ID, LINE, Marker
 from contracts.events import MAX_ATTRIBUTES
 
 _AT_EVENT: Final = Struct("<qQ").unpack_from
@@ -118,3 +118,16 @@ def set_attributes(stored: bytes, new: Attributes, at: int, event: int) -> bytes
     if len(names) > MAX_ATTRIBUTES:
         names = sorted(sorted(names, key=lambda name: (kept[name][1], kept[name][2], name))[-MAX_ATTRIBUTES:])
     return _encode({name: kept[name] for name in names})
+
+
+_MARKER: Final = Struct("<qQq")
+
+
+def packed_marker(marker: Marker) -> bytes:
+    """The marker of an erased customer as it is stored."""
+    return _MARKER.pack(marker.at, marker.event, marker.floor)
+
+
+def marker_of(stored: bytes) -> Marker:
+    """The marker that was stored."""
+    return Marker(*_MARKER.unpack(stored))

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from consumer.layout import HEADER, empty_header
+from consumer.layout import HEADER, Marker, empty_header
 
 Rows = npt.NDArray[np.int64]
 """Row numbers."""
@@ -37,16 +37,6 @@ class ItemTable:
 
     def __len__(self) -> int:
         return len(self.names)
-
-
-@dataclass(frozen=True, slots=True)
-class Marker:
-    """What stays of an erased customer: enough to refuse what is older and to know a repeated erase."""
-
-    at: int
-    event: int
-    floor: int
-    """Events at or before it are refused."""
 
 
 @dataclass(slots=True)

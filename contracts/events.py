@@ -99,7 +99,7 @@ class Line(_Contract):
 
 
 class _Event(_Contract):
-    v: Annotated[int, Field(ge=1)] = VERSION
+    v: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
     event_id: Identifier
     customer_id: Identifier
     occurred_at: Timestamp

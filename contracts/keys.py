@@ -4,12 +4,36 @@ from dataclasses import dataclass
 from typing import Final
 
 EVENTS: Final = "customer-events"
-CATALOG: Final = "catalog"
-CHANGES: Final = "segment-changes"
-DEAD_LETTERS: Final = "dead-letters"
 
 BUCKETS: Final = 1024
 """Row hashes per partition. The first b buckets of every partition are a uniform sample of all customers."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogNames:
+    """The logs of one deployment."""
+
+    prefix: str = ""
+
+    @property
+    def events(self) -> str:
+        """Where producers publish what customers do."""
+        return self.prefix + EVENTS
+
+    @property
+    def catalog(self) -> str:
+        """What is known of items, compacted by item id."""
+        return f"{self.prefix}catalog"
+
+    @property
+    def changes(self) -> str:
+        """Who moved between segments."""
+        return f"{self.prefix}segment-changes"
+
+    @property
+    def dead_letters(self) -> str:
+        """Records of the events log that could not be used."""
+        return f"{self.prefix}dead-letters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +77,7 @@ class Keys:
         return f"{self.prefix}:{{p{partition}}}:rows:{bucket}"
 
     def items(self, partition: int) -> str:
-        """List: item ids; a row's lines name items by their place here."""
+        """Hash: number to item id; a row's lines name items by these numbers."""
         return f"{self.prefix}:{{p{partition}}}:items"
 
     def outbox(self, partition: int) -> str:
@@ -67,6 +91,14 @@ class Keys:
     def unviewed(self, partition: int) -> str:
         """Set: ids of erased customers whose view is still to be deleted."""
         return f"{self.prefix}:{{p{partition}}}:unviewed"
+
+    def model_fence(self) -> str:
+        """Hash: the number of the leader that published last, and the current version."""
+        return f"{self.prefix}:model:fence"
+
+    def popularity(self) -> str:
+        """Hash: worker to its items' popularity, as the others add them up."""
+        return f"{self.prefix}:popularity"
 
     def sums(self) -> str:
         """Hash: partition to the sums over its rows, as the leader adds them up."""

@@ -1,0 +1,88 @@
+"""Segment changes on their way out: from a row's move to a record on the log, under one id that never changes."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from consumer.held import Held
+from consumer.layout import NO_SEGMENT
+from consumer.row_store import RowStore
+from contracts.documents import CAUSES, SegmentChange
+from contracts.keys import LogNames
+from contracts.times import from_micros
+from logs.base import LogError, LogWriter, Placed
+
+
+def new_changes(store: RowStore, held: Held, rows: Sequence[int]) -> dict[str, bytes]:
+    """The changes that the next checkpoint writes with these rows, by change id.
+
+    An id names the checkpoint (partition, owner's token, number) and the place in it: one id has one content.
+    """
+    changes: dict[str, bytes] = {}
+    seq = held.seq + 1
+    for row in rows:
+        for change in held.changes.get(row, ()):
+            change_id = f"{held.number}-{held.token}-{seq:012d}-{len(changes):05d}"
+            changes[change_id] = (
+                SegmentChange.model_construct(
+                    v=1,
+                    change_id=change_id,
+                    customer_id=store.ids[row],
+                    from_segment=None if change.before == NO_SEGMENT else change.before,
+                    to_segment=change.after,
+                    cause=CAUSES[change.cause],
+                    at=from_micros(change.at),
+                    model_version=change.model_version,
+                )
+                .model_dump_json(by_alias=True)
+                .encode()
+            )
+    return changes
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    partition: int
+    token: str
+    change_id: str
+    future: Future[Placed]
+
+
+class ChangePublisher:
+    """Publishes what stands in outboxes, and tells which of it the log has acknowledged."""
+
+    def __init__(self, writer: LogWriter, names: LogNames) -> None:
+        self._writer = writer
+        self._names = names
+        self._sent: list[_Sent] = []
+
+    def publish(self, held: Held, changes: dict[str, bytes]) -> None:
+        """Send changes; `acknowledged` tells when they have arrived."""
+        for change_id, change in sorted(changes.items()):
+            customer_id = SegmentChange.model_validate_json(change).customer_id
+            future = self._writer.append(self._names.changes, customer_id.encode(), change)
+            self._sent.append(_Sent(held.number, held.token, change_id, future))
+
+    def acknowledged(self, held: dict[int, Held]) -> None:
+        """Note the changes that have arrived with the partitions they are of, and send again those that have not."""
+        waiting: list[_Sent] = []
+        for sent in self._sent:
+            if not sent.future.done():
+                waiting.append(sent)
+                continue
+            owner = held.get(sent.partition)
+            if owner is None or owner.token != sent.token or sent.change_id not in owner.outbox:
+                continue
+            if isinstance(sent.future.exception(), LogError):
+                change = owner.outbox[sent.change_id]
+                key = SegmentChange.model_validate_json(change).customer_id.encode()
+                again = self._writer.append(self._names.changes, key, change)
+                waiting.append(_Sent(sent.partition, sent.token, sent.change_id, again))
+            else:
+                owner.published.append(sent.change_id)
+        self._sent = waiting
+
+    @property
+    def waiting(self) -> int:
+        """Changes sent and not acknowledged."""
+        return len(self._sent)

@@ -1,0 +1,105 @@
+"""What workers tell the leader about their partitions: absolute values, so that nothing adds up twice."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from consumer.layout import NO_SEGMENT
+from consumer.learning import Learner
+from consumer.row_store import RowStore
+from online_model.sums import Sums
+
+
+class PartitionFigures(msgspec.Struct, frozen=True):
+    """One partition as its owner sees it."""
+
+    model_version: int
+    """Of the sums; 0 before there are any."""
+    token: str
+    clock: int
+    purchases: int
+    buyers: int
+    sizes: dict[int, int]
+    """Customers by segment id."""
+    net_spend: dict[int, int]
+    """Spend less refunds, in millionths, by segment id."""
+    sums: bytes
+    """`Sums.to_bytes`, empty before there is a model."""
+
+    def cells(self) -> Sums | None:
+        """The sums over the partition's votes."""
+        return Sums.from_bytes(self.sums) if self.sums else None
+
+
+@dataclass(frozen=True, slots=True)
+class ShopFigures:
+    """All partitions together."""
+
+    partitions: int
+    """How many of them are known."""
+    purchases: int
+    buyers: int
+    clock: int
+    sizes: dict[int, int]
+    net_spend: dict[int, int]
+    model_version: int | None
+    """The version that all sums are of; None while they are of several, or some are missing."""
+    sums: Sums | None
+
+
+def figures_of(store: RowStore, learner: Learner, partition: int, *, token: str, clock: int, purchases: int) -> bytes:
+    """One partition's figures, encoded."""
+    rows = np.fromiter(store.partitions[partition].index.values(), np.int64)
+    header = store.header[rows]
+    ids, places = np.unique(header["segment"], return_inverse=True)
+    sizes = np.bincount(places, minlength=len(ids))
+    net = np.zeros(len(ids), np.int64)
+    np.add.at(net, places, header["spend"] - header["refunds"])
+    found = learner.sums(partition)
+    return msgspec.msgpack.encode(
+        PartitionFigures(
+            model_version=found[0] if found else 0,
+            token=token,
+            clock=clock,
+            purchases=purchases,
+            buyers=int(np.count_nonzero(header["orders"])),
+            sizes={int(one): int(size) for one, size in zip(ids, sizes, strict=True) if one != NO_SEGMENT},
+            net_spend={int(one): int(amount) for one, amount in zip(ids, net, strict=True) if one != NO_SEGMENT},
+            sums=found[1].to_bytes() if found else b"",
+        )
+    )
+
+
+_decode = msgspec.msgpack.Decoder(PartitionFigures).decode
+
+
+def merged(encoded: Iterable[bytes], partitions: int) -> ShopFigures:
+    """All partitions' figures as one."""
+    parts = [_decode(one) for one in encoded]
+    sizes: dict[int, int] = {}
+    net_spend: dict[int, int] = {}
+    for part in parts:
+        for segment, size in part.sizes.items():
+            sizes[segment] = sizes.get(segment, 0) + size
+        for segment, amount in part.net_spend.items():
+            net_spend[segment] = net_spend.get(segment, 0) + amount
+    versions = {part.model_version for part in parts}
+    whole = len(parts) == partitions and len(versions) == 1 and versions != {0}
+    sums: Sums | None = None
+    if whole:
+        for part in parts:
+            cells = part.cells()
+            assert cells is not None
+            sums = cells if sums is None else sums + cells
+    return ShopFigures(
+        partitions=len(parts),
+        purchases=sum(part.purchases for part in parts),
+        buyers=sum(part.buyers for part in parts),
+        clock=max((part.clock for part in parts), default=0),
+        sizes=sizes,
+        net_spend=net_spend,
+        model_version=versions.pop() if whole else None,
+        sums=sums,
+    )

@@ -1,0 +1,187 @@
+"""A partition that this worker holds: its claim, how far it has come, and what the next checkpoint has to write."""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from consumer.layout import LAYOUT, MISSING_TIME
+from consumer.ragged import marker_of, packed_marker
+from consumer.row_store import ItemTable, PartitionRows, Rows, RowStore
+from consumer.state import MAX_BYTES, MAX_ROWS, Checkpoint, Meta, State
+from contracts.errors import LivesegmentsError
+from logs.base import LogInfo, PositionGoneError
+
+
+class WrongLogError(LivesegmentsError):
+    """The log is not the one that the rows were made from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One move of a customer that no checkpoint has written yet."""
+
+    before: int
+    after: int
+    cause: int
+    at: int
+    model_version: int
+
+
+@dataclass(slots=True)
+class Held:
+    """Everything about a held partition besides its rows in the store."""
+
+    number: int
+    token: str
+    claims: int
+    seq: int
+    position: int | None
+    clock: int
+    purchases: int
+    log: LogInfo
+    rows: PartitionRows
+    outbox: dict[str, bytes] = field(default_factory=dict)
+    """Written changes that are still to be published, or whose publication no checkpoint has noted yet."""
+    published: list[str] = field(default_factory=list)
+    """Change ids whose publication is acknowledged and not yet noted."""
+    unviewed: set[str] = field(default_factory=set)
+    """Erased customers whose view is still to be deleted."""
+    viewed: list[str] = field(default_factory=list)
+    """Those whose view is deleted, not yet noted."""
+    changed: dict[int, None] = field(default_factory=dict)
+    """Rows that a sweep changed: they may wait for a later checkpoint, oldest first."""
+    changes: dict[int, list[Change]] = field(default_factory=dict)
+    """Moves to be written with their rows."""
+    dirty: dict[int, tuple[int, float]] = field(default_factory=dict)
+    """Rows whose view is to be rewritten: since which checkpoint, and since when (monotonic seconds)."""
+    views_seq: int = 0
+    """The mark last written: views of rows changed up to that checkpoint are written."""
+    checkpointed_at: float = 0.0
+    """Monotonic time of the last checkpoint or claim."""
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a checkpoint would note something even if no event came."""
+        unnoted_views = not self.dirty and self.views_seq < self.seq
+        return bool(self.changed or self.published or self.viewed or self.rows.erased or unnoted_views)
+
+
+def claim(state: State, partition: int, log: LogInfo, now: float) -> tuple[Held, Meta]:
+    """Take a partition with a fresh token. Raises StateConflictError, WrongLogError, PositionGoneError."""
+    seen = state.meta(partition)
+    token = secrets.token_hex(8)
+    meta = state.claim(partition, token, seen.claims if seen else 0)
+    if meta.seq:
+        _check_log(meta, log)
+    held = Held(
+        number=partition,
+        token=token,
+        claims=meta.claims,
+        seq=meta.seq,
+        position=meta.position,
+        clock=meta.clock if meta.seq else MISSING_TIME,
+        purchases=meta.purchases,
+        log=log,
+        rows=PartitionRows(partition),
+        views_seq=meta.views_seq,
+        checkpointed_at=now,
+    )
+    return held, meta
+
+
+def _check_log(meta: Meta, log: LogInfo) -> None:
+    if meta.log_identity != log.identity:
+        raise WrongLogError(
+            f"the log {log.name!r} was deleted and created again since these rows were made from it:"
+            " its old events are gone. Start with another key prefix to build rows from the new log"
+        )
+    if meta.log_partitions != log.partitions:
+        raise WrongLogError(
+            f"the log {log.name!r} has {log.partitions} partitions, the rows were made from {meta.log_partitions}:"
+            " customers would be looked for in the wrong place. Start with another key prefix and read the log again"
+        )
+    if meta.position is None:
+        raise PositionGoneError(f"partition has rows but no position in {log.name!r}")
+
+
+def load(state: State, store: RowStore, held: Held) -> Rows:
+    """Read a claimed partition into memory; rows whose view was not written become dirty. Returns its rows."""
+    kept = state.keep(held.number)
+    held.rows.items = ItemTable(kept.items)
+    held.rows.markers = {key: marker_of(value) for key, value in kept.markers.items()}
+    held.outbox = dict(kept.outbox)
+    held.unviewed = set(kept.unviewed)
+    store.partitions[held.number] = held.rows
+    parts = [store.load(held.rows, ids, blobs) for ids, blobs in state.rows(held.number) if ids]
+    rows = np.concatenate(parts) if parts else np.empty(0, np.int64)
+    late = rows[store.header["changed_seq"][rows] > held.views_seq]
+    order = np.argsort(store.header["changed_seq"][late], kind="stable")
+    held.dirty = {
+        row: (int(seq), held.checkpointed_at)
+        for row, seq in zip(late[order].tolist(), store.header["changed_seq"][late[order]].tolist(), strict=True)
+    }
+    return rows
+
+
+def next_rows(store: RowStore, held: Held, must: Iterable[int]) -> list[int]:
+    """The rows of the next checkpoint: those that events changed, and as many others as fit beside them."""
+    chosen = dict.fromkeys(must)
+    size = sum(store.size_of(row) for row in chosen)
+    for row in list(held.changed):
+        if row not in chosen:
+            size += store.size_of(row)
+            if len(chosen) >= MAX_ROWS or size > MAX_BYTES:
+                break
+            chosen[row] = None
+        del held.changed[row]
+    return list(chosen)
+
+
+def checkpoint_of(store: RowStore, held: Held, rows: list[int], position: int, outbox: dict[str, bytes]) -> Checkpoint:
+    """The next checkpoint of a partition, from what is in memory."""
+    seq = held.seq + 1
+    items = held.rows.items
+    oldest = next(iter(held.dirty.values()), None)
+    # Rows of this checkpoint are dirty from now on, so the mark passes it only where it has none.
+    mark = oldest[0] - 1 if oldest else held.seq if rows else seq
+    return Checkpoint(
+        seq=seq,
+        position=position,
+        log_identity=held.log.identity,
+        log_partitions=held.log.partitions,
+        clock=held.clock,
+        purchases=held.purchases,
+        views_seq=mark,
+        layout=LAYOUT,
+        rows=list(zip([store.ids[row] for row in rows], store.pack(np.array(rows, np.int64), seq), strict=True)),
+        removed=sorted(held.rows.erased),
+        markers={key: packed_marker(marker) for key, marker in held.rows.new_markers.items()},
+        items=dict(enumerate(items.names[items.stored :], items.stored)),
+        outbox=outbox,
+        published=list(held.published),
+        unviewed=sorted(held.rows.erased),
+        viewed=list(held.viewed),
+    )
+
+
+def noted(held: Held, step: Checkpoint, rows: list[int], now: float) -> None:
+    """Bring memory up to a checkpoint that is written."""
+    held.seq = step.seq
+    held.position = step.position
+    held.views_seq = step.views_seq
+    held.checkpointed_at = now
+    held.rows.items.stored += len(step.items)
+    held.rows.new_markers.clear()
+    held.rows.erased.clear()
+    held.outbox.update(step.outbox)
+    for change_id in step.published:
+        held.outbox.pop(change_id, None)
+    held.published = held.published[len(step.published) :]
+    held.unviewed.update(step.unviewed)
+    held.unviewed.difference_update(step.viewed)
+    held.viewed = held.viewed[len(step.viewed) :]
+    for row in rows:
+        held.changes.pop(row, None)
+        held.dirty.setdefault(row, (step.seq, now))

@@ -1,0 +1,228 @@
+"""What rows say about items: worker-wide numbers, kept lines as histories, popularity that follows every change."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from consumer.applying import Before
+from consumer.layout import HEAD, LINE
+from consumer.row_store import Rows, RowStore
+from online_model.model import FIRST_SEGMENT_ID
+from recommender.history import History
+from recommender.non_products import NonProducts
+from recommender.popularity import ItemPopularity, Popular
+from recommender.settings import RecommenderSettings
+from recommender.views import ItemTexts
+
+_NOT_COUNTED: Final = -2
+_NO_SLOT: Final = -1
+SHARED_ITEMS: Final = 2_000
+"""Best-selling items that a worker tells the others about."""
+
+
+class Items:
+    """Every item that rows of this worker name, with one number each, and which of them may be recommended."""
+
+    def __init__(self, non_products: Sequence[str]) -> None:
+        self.texts = ItemTexts()
+        self.numbers: dict[str, int] = {}
+        self._products = NonProducts(non_products)
+        self._withdrawn: set[str] = set()
+        self._mask: npt.NDArray[np.bool_] | None = None
+
+    def number(self, names: Iterable[str]) -> npt.NDArray[np.int32]:
+        """Worker-wide numbers of items; new ones get the next."""
+        numbers = []
+        for name in names:
+            number = self.numbers.get(name)
+            if number is None:
+                number = self.numbers[name] = len(self.texts)
+                self.texts.extend((name,))
+                self._products.extend((name,))
+                self._mask = None
+            numbers.append(number)
+        return np.array(numbers, np.int32)
+
+    def withdraw(self, item_id: str, *, withdrawn: bool) -> None:
+        """Take an item out of all recommendations, or back in, as the catalogue says."""
+        if withdrawn:
+            self._withdrawn.add(item_id)
+        else:
+            self._withdrawn.discard(item_id)
+        self._mask = None
+
+    @property
+    def allowed(self) -> npt.NDArray[np.bool_]:
+        """Which items may be recommended, (items,)."""
+        if self._mask is None:
+            self._mask = self._products.allowed.copy()
+            known = [self.numbers[item] for item in self._withdrawn if item in self.numbers]
+            self._mask[known] = False
+        return self._mask
+
+
+class ItemSums:
+    """Popularity by segment and item over the kept lines of all rows, by `revise(before, after)`."""
+
+    def __init__(self, store: RowStore, settings: RecommenderSettings) -> None:
+        self.items = Items(settings.non_products)
+        self._store = store
+        self._settings = settings
+        self._sums = ItemPopularity(settings.popularity_half_life)
+        self._others: dict[str, tuple[bytes, ItemPopularity, npt.NDArray[np.int32]]] = {}
+        self._maps: dict[int, npt.NDArray[np.int32]] = {}
+        self._slots: dict[int, int] = {}
+        self._counted_in = np.empty(0, np.int32)
+
+    def history(self, rows: Rows) -> History:
+        """The kept lines of rows."""
+        numbers = rows.tolist()
+        heads, lines = self._store.heads, self._store.lines
+        return self._history([heads[row] for row in numbers], [lines[row] for row in numbers], rows)
+
+    def slots(self, rows: Rows) -> npt.NDArray[np.int32]:
+        """The popularity slot of each row's segment; -1 where it is none that a model learnt."""
+        ids, places = np.unique(self._store.header["segment"][rows], return_inverse=True)
+        slots = np.array([self._slot(int(segment)) for segment in ids], np.int32)
+        return slots[places] if len(rows) else np.empty(0, np.int32)
+
+    def slot(self, segment: int) -> int:
+        """The popularity slot of a segment, -1 where it has none."""
+        return self._slots.get(segment, _NO_SLOT)
+
+    def revise(self, rows: Rows, before: Mapping[int, Before]) -> None:
+        """Take back what rows contributed, count what they contribute now.
+
+        `before` has the former lines of the rows whose lines changed; of the others only the segment has.
+        """
+        self._fit_in()
+        heads, lines = self._store.heads, self._store.lines
+        counted = rows[self._counted_in[rows] != _NOT_COUNTED]
+        old = [before.get(row) for row in counted.tolist()]
+        old_heads = [heads[row] if was is None else was.heads for row, was in zip(counted.tolist(), old, strict=True)]
+        old_lines = [lines[row] if was is None else was.lines for row, was in zip(counted.tolist(), old, strict=True)]
+        now = self.slots(rows)
+        self._sums.revise(
+            self._history(old_heads, old_lines, counted), self._counted_in[counted], self.history(rows), now
+        )
+        self._counted_in[rows] = now
+
+    def remove(self, rows: Rows, before: Mapping[int, Before] | None = None) -> None:
+        """Take back what rows contributed that are erased, or whose partition goes."""
+        self._fit_in()
+        rows = rows[self._counted_in[rows] != _NOT_COUNTED]
+        if len(rows):
+            was = before or {}
+            heads = [was[row].heads if row in was else self._store.heads[row] for row in rows.tolist()]
+            lines = [was[row].lines if row in was else self._store.lines[row] for row in rows.tolist()]
+            nobody = np.empty(0, np.int32)
+            self._sums.revise(self._history(heads, lines, rows), self._counted_in[rows], History.empty(), nobody)
+        self._counted_in[rows] = _NOT_COUNTED
+
+    def forget_partition(self, partition: int) -> None:
+        """Its item numbers mean nothing any more."""
+        self._maps.pop(partition, None)
+
+    def popular(self, now: int) -> Popular:
+        """What is popular now, among all workers' customers."""
+        sums = self._sums
+        if self._others:
+            sums = sums.empty_like()
+            sums.merge(self._sums)
+            for _, other, numbers in self._others.values():
+                sums.merge(other, numbers)
+        return sums.popular(
+            now,
+            self.items.allowed,
+            shrinkage=self._settings.segment_shrinkage,
+            depth=self._settings.popular_depth,
+            slots=len(self._slots),
+        )
+
+    # ---- between workers ----
+
+    def share(self, at: int) -> bytes:
+        """This worker's sums, of its best-selling items, for the others. `at`: wall clock, microseconds."""
+        weights = self._sums.sums
+        best = np.argsort(-weights.sum(axis=0), kind="stable")[:SHARED_ITEMS]
+        best = best[best < len(self.items.texts)]
+        return msgspec.msgpack.encode(
+            {
+                "at": at,
+                "landmark": self._sums.landmark,
+                "items": [self.items.texts.ids[item] for item in best.tolist()],
+                "segments": [segment for segment, _ in sorted(self._slots.items(), key=lambda pair: pair[1])],
+                "sums": np.ascontiguousarray(weights[:, best]).tobytes(),
+            }
+        )
+
+    def hear(self, shared: Mapping[str, bytes], since: int) -> None:
+        """Take over what other workers share; what is older than `since` (wall clock) is of a worker that is gone."""
+        for worker in [worker for worker in self._others if worker not in shared]:
+            del self._others[worker]
+        for worker, data in shared.items():
+            if worker in self._others and self._others[worker][0] == data:
+                continue
+            said: dict[str, Any] = msgspec.msgpack.decode(data)
+            if said["at"] < since:
+                self._others.pop(worker, None)
+                continue
+            self._others[worker] = (data, *self._heard(said))
+
+    def _heard(self, said: Mapping[str, Any]) -> tuple[ItemPopularity, npt.NDArray[np.int32]]:
+        numbers = self.items.number(said["items"])
+        theirs = np.frombuffer(said["sums"], np.float64).reshape(-1, max(1, len(numbers)))
+        slots = [self._slot(segment) for segment in said["segments"]]
+        weights = np.zeros((len(self._slots) + 1, len(numbers)))
+        for row, slot in zip(theirs, [_NO_SLOT, *slots], strict=False):
+            if len(numbers):
+                weights[slot + 1] += row
+        return ItemPopularity.of(self._settings.popularity_half_life, said["landmark"], weights), numbers
+
+    # ---- inside ----
+
+    def _slot(self, segment: int) -> int:
+        if segment < FIRST_SEGMENT_ID:
+            return _NO_SLOT
+        return self._slots.setdefault(segment, len(self._slots))
+
+    def _fit_in(self) -> None:
+        capacity = len(self._store.header)
+        if capacity > len(self._counted_in):
+            grown = np.full(capacity, _NOT_COUNTED, np.int32)
+            grown[: len(self._counted_in)] = self._counted_in
+            self._counted_in = grown
+
+    def _history(self, heads: Sequence[bytes], lines: Sequence[bytes], rows: Rows) -> History:
+        packed = np.frombuffer(b"".join(lines), LINE)
+        if not len(packed):
+            return History.empty()
+        table = np.frombuffer(b"".join(heads), HEAD)
+        counts = np.array([len(part) for part in lines]) // LINE.itemsize
+        owners = np.repeat(np.arange(len(lines), dtype=np.int32), counts)
+        partitions = self._store.partition[rows]
+        flat, offsets = self._numbers(np.unique(partitions).tolist())
+        return History(
+            customers=owners,
+            items=flat[offsets[partitions][owners] + packed["item"]],
+            at=np.repeat(table["at"], table["lines"]),
+            quantity=packed["quantity"].copy(),
+        )
+
+    def _numbers(self, partitions: Sequence[int]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """The partitions' item numbers to worker-wide ones: all in one array, and where each partition's begin."""
+        offsets = np.zeros(max(partitions) + 1, np.int64)
+        parts = []
+        start = 0
+        for partition in partitions:
+            names = self._store.partitions[partition].items.names
+            known = self._maps.get(partition, np.empty(0, np.int32))
+            if len(known) < len(names):
+                known = self._maps[partition] = np.concatenate((known, self.items.number(names[len(known) :])))
+            offsets[partition] = start
+            parts.append(known)
+            start += len(known)
+        return np.concatenate(parts), offsets

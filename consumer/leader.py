@@ -1,0 +1,156 @@
+"""What one worker does for all: it decides on model versions and publishes them, and describes the segments.
+
+The owner of partition 0 leads. Whatever it must remember stands in the model document, so that the next leader goes on.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+from consumer.columns import Columns
+from consumer.figures import ShopFigures
+from consumer.layout import HEADER
+from consumer.reviews import Reviews
+from consumer.row_store import RowStore
+from consumer.state import State, bucket_of
+from contracts.keys import BUCKETS
+from contracts.model import ModelDocument
+from online_model.adoption import Reviewed, adopt_means, first_model, refit
+from online_model.features import FeatureSet, median_order_value
+from online_model.fit import TooFewPointsError
+from online_model.model import SegmentModel
+from online_model.names import Members
+from online_model.settings import ModelSettings
+
+SAMPLE_CUSTOMERS: Final = 20_000
+"""About so many customers are looked at in a review."""
+
+_log = structlog.get_logger("livesegments.leader")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    columns: Columns
+    order_value: float
+
+
+class Leader:
+    """Decides; the worker asks it whenever the figures of all partitions are new."""
+
+    def __init__(self, state: State, store: RowStore, settings: ModelSettings, reviews: Reviews) -> None:
+        self._state = state
+        self._store = store
+        self._settings = settings
+        self._features = FeatureSet.of(settings.features)
+        self._reviews = reviews
+        self._reviewed: Reviewed | None = None
+        self._last_tried_buyers = 0
+
+    @property
+    def reviewing(self) -> bool:
+        """Whether a review is under way."""
+        return self._reviews.running
+
+    def decide(self, number: int, model: SegmentModel | None, shop: ShopFigures, now: int) -> SegmentModel | None:
+        """The next version, published, if there is to be one. `number` is how often partition 0 was claimed."""
+        decided = self._first(shop, now) if model is None else self._next(model, shop, now)
+        if decided is None:
+            return None
+        document = decided.to_document().model_dump_json().encode()
+        if not self._state.publish_model(number, decided.version, document):
+            _log.warning("model version not published: another leader was faster", version=decided.version)
+            return None
+        _log.info(
+            "model adopted",
+            version=decided.version,
+            reason=decided.reason,
+            gain=round(decided.gain, 4),
+            customers=sum(decided.sizes),
+        )
+        return decided
+
+    def _first(self, shop: ShopFigures, now: int) -> SegmentModel | None:
+        enough = max(self._settings.first_model_buyers, self._last_tried_buyers + 1)
+        if shop.buyers < enough or shop.partitions == 0:
+            return None
+        self._last_tried_buyers = shop.buyers
+        sample = self._sample(shop)
+        X = self._features.features(sample.columns, now, sample.order_value)
+        try:
+            return first_model(
+                X,
+                sample.order_value,
+                self._settings.k,
+                shop.purchases,
+                now,
+                settings=self._settings,
+                members=Members.of(sample.columns, now),
+            )
+        except TooFewPointsError:
+            return None
+
+    def _next(self, model: SegmentModel, shop: ShopFigures, now: int) -> SegmentModel | None:
+        proposed = self._reviews.take()
+        if proposed is not None and proposed.version == model.version + 1:
+            return proposed
+        if self._reviews.running:
+            return None  # the review began from this version; another one now would make its work worthless
+        if self._reviewed is None:
+            self._reviewed = Reviewed.of(model)
+        if (
+            shop.model_version == model.version
+            and self._reviews.free
+            and self._reviewed.due(shop.purchases, shop.buyers, now, self._settings)
+        ):
+            self._reviewed = Reviewed(now, shop.purchases, shop.buyers)
+            self._review(model, shop, now)
+            proposed = self._reviews.take()
+            if proposed is not None or self._reviews.running:
+                return proposed
+        if shop.model_version != model.version or shop.sums is None:
+            return None
+        return adopt_means(model, shop.sums, shop.purchases, now, self._settings)
+
+    def _review(self, model: SegmentModel, shop: ShopFigures, now: int) -> None:
+        sample = self._sample(shop)
+        X = self._features.features(sample.columns, now, model.order_value)
+        self._reviews.ask(
+            partial(
+                refit,
+                model,
+                X,
+                model.order_value,
+                shop.purchases,
+                now,
+                settings=self._settings,
+                members=Members.of(sample.columns, now),
+            )
+        )
+
+    def _sample(self, shop: ShopFigures) -> _Sample:
+        """The customers in the first buckets of every partition: those held from memory, the others' from the state."""
+        customers = max(1, sum(shop.sizes.values()))
+        buckets = min(BUCKETS, max(1, BUCKETS * SAMPLE_CUSTOMERS // customers))
+        parts = []
+        for partition in range(max(shop.partitions, 1 + max(self._store.partitions, default=0))):
+            held = self._store.partitions.get(partition)
+            if held is not None:
+                rows = [row for who, row in held.index.items() if buckets == BUCKETS or bucket_of(who) < buckets]
+                parts.append(self._store.header[np.array(rows, np.int64)])
+            else:
+                parts += [_headers(blobs) for _, blobs in self._state.rows(partition, range(buckets))]
+        columns = Columns(np.concatenate(parts) if parts else np.zeros(0, HEADER))
+        return _Sample(columns, median_order_value(columns.spend, columns.orders))
+
+
+def _headers(blobs: list[bytes]) -> npt.NDArray[np.void]:
+    return np.frombuffer(b"".join([blob[: HEADER.itemsize] for blob in blobs]), HEADER)
+
+
+def read_model(document: bytes) -> SegmentModel:
+    """The model that a published document describes."""
+    return SegmentModel.from_document(ModelDocument.model_validate_json(document))

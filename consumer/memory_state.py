@@ -1,0 +1,169 @@
+"""The state in this process's memory: the twin for tests, and for machines without any Redis."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from consumer.state import (
+    NEW,
+    Checkpoint,
+    Kept,
+    Meta,
+    StateConflictError,
+    StateDivergedError,
+    Written,
+    bucket_of,
+    fingerprint,
+)
+
+
+@dataclass(slots=True)
+class _Partition:
+    owner: str = ""
+    content: str = ""
+    meta: Meta = NEW
+    rows: dict[str, bytes] = field(default_factory=dict)
+    items: dict[int, str] = field(default_factory=dict)
+    markers: dict[bytes, bytes] = field(default_factory=dict)
+    outbox: dict[str, bytes] = field(default_factory=dict)
+    unviewed: set[str] = field(default_factory=set)
+
+
+class MemoryState:
+    """Keeps everything as long as the object lives. Safe to share between workers in threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._partitions: dict[int, _Partition] = {}
+        self._models: dict[int, bytes] = {}
+        self._leader = 0
+        self._sums: dict[int, bytes] = {}
+        self._popularity: dict[str, bytes] = {}
+
+    def meta(self, partition: int) -> Meta | None:
+        """The partition's meta fields; None where nobody ever claimed it."""
+        with self._lock:
+            found = self._partitions.get(partition)
+            return found.meta if found else None
+
+    def claim(self, partition: int, token: str, claims: int) -> Meta:
+        """Make the token the owner."""
+        with self._lock:
+            part = self._partitions.setdefault(partition, _Partition())
+            if part.owner != token:
+                if part.meta.claims != claims:
+                    raise StateConflictError(f"partition {partition} was claimed by another worker meanwhile")
+                part.owner = token
+                part.meta = replace(part.meta, claims=claims + 1)
+            return part.meta
+
+    def keep(self, partition: int) -> Kept:
+        """What the partition keeps besides rows."""
+        with self._lock:
+            part = self._partitions.setdefault(partition, _Partition())
+            items = [part.items[number] for number in range(len(part.items))]
+            return Kept(items, dict(part.markers), dict(part.outbox), frozenset(part.unviewed))
+
+    def rows(self, partition: int, buckets: Sequence[int] | None = None) -> Iterator[tuple[list[str], list[bytes]]]:
+        """Customer ids and packed rows."""
+        with self._lock:
+            part = self._partitions.setdefault(partition, _Partition())
+            wanted = None if buckets is None else set(buckets)
+            chosen = [(who, row) for who, row in part.rows.items() if wanted is None or bucket_of(who) in wanted]
+        yield [who for who, _ in chosen], [row for _, row in chosen]
+
+    def row(self, partition: int, customer_id: str) -> bytes | None:
+        """One packed row."""
+        with self._lock:
+            part = self._partitions.get(partition)
+            return part.rows.get(customer_id) if part else None
+
+    def checkpoint(self, partition: int, token: str, step: Checkpoint) -> Written:
+        """Write the step if the token owns the partition and its last checkpoint was seq - 1."""
+        content = fingerprint(step)
+        with self._lock:
+            part = self._partitions.setdefault(partition, _Partition())
+            if part.owner != token:
+                raise StateConflictError(f"partition {partition} belongs to another worker")
+            if part.meta.seq == step.seq:
+                if part.content == content:
+                    return Written.BEFORE
+                raise StateDivergedError(f"checkpoint {step.seq} of partition {partition} has two contents")
+            if part.meta.seq + 1 != step.seq:
+                raise StateConflictError(f"partition {partition} is at checkpoint {part.meta.seq}, not {step.seq - 1}")
+            for customer_id in step.removed:
+                part.rows.pop(customer_id, None)
+            part.rows.update(step.rows)
+            part.markers.update(step.markers)
+            part.items.update(step.items)
+            part.outbox.update(step.outbox)
+            for change_id in step.published:
+                part.outbox.pop(change_id, None)
+            part.unviewed.update(step.unviewed)
+            part.unviewed.difference_update(step.viewed)
+            part.content = content
+            part.meta = Meta(
+                claims=part.meta.claims,
+                seq=step.seq,
+                position=step.position,
+                log_identity=step.log_identity,
+                log_partitions=step.log_partitions,
+                clock=step.clock,
+                purchases=step.purchases,
+                views_seq=step.views_seq,
+                layout=step.layout,
+            )
+            return Written.NOW
+
+    def model(self) -> bytes | None:
+        """The current model document."""
+        with self._lock:
+            return self._models[max(self._models)] if self._models else None
+
+    def old_model(self, version: int) -> bytes | None:
+        """An earlier model document, or the current one."""
+        with self._lock:
+            return self._models.get(version)
+
+    def publish_model(self, leader: int, version: int, document: bytes) -> bool:
+        """Make it the current one if no later leader has published and version is the next one."""
+        with self._lock:
+            newest = max(self._models, default=0)
+            if leader < self._leader:
+                return False
+            if version == newest and leader == self._leader:
+                return self._models[newest] == document
+            if version != newest + 1:
+                return False
+            self._leader = leader
+            self._models[version] = document
+            return True
+
+    def put_sums(self, sums: Mapping[int, bytes]) -> None:
+        """Replace the published sums of these partitions."""
+        with self._lock:
+            self._sums.update(sums)
+
+    def sums(self) -> Mapping[int, bytes]:
+        """The published sums of all partitions."""
+        with self._lock:
+            return dict(self._sums)
+
+    def put_popularity(self, worker: str, popularity: bytes | None) -> None:
+        """Replace a worker's published popularity, or take it out."""
+        with self._lock:
+            self._popularity.pop(worker, None)
+            if popularity is not None:
+                self._popularity[worker] = popularity
+
+    def popularity(self) -> Mapping[str, bytes]:
+        """The published popularity of all workers."""
+        with self._lock:
+            return dict(self._popularity)
+
+    def warnings(self) -> Sequence[str]:
+        """Memory is memory."""
+        return ("rows are kept in memory only: they are gone when this process ends",)
+
+    def close(self) -> None:
+        """Nothing to let go of."""

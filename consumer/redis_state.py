@@ -1,0 +1,284 @@
+"""The state in Redis: every write of a partition's keys passes one script that knows who owns the partition."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+from redis import exceptions as failures
+
+from consumer.layout import LAYOUT
+from consumer.state import (
+    Checkpoint,
+    Kept,
+    Meta,
+    StateConflictError,
+    StateDivergedError,
+    StateError,
+    StateLayoutError,
+    StateUnavailableError,
+    Written,
+    bucket_of,
+    fingerprint,
+)
+from contracts.keys import BUCKETS, Keys
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+_ARGUMENTS_AT_ONCE: Final = 2000
+"""Lua's `unpack` fails somewhere above 4,000."""
+_BUCKETS_AT_ONCE: Final = 64
+
+_PASSING = (
+    failures.BusyLoadingError,
+    failures.ConnectionError,
+    failures.OutOfMemoryError,
+    failures.ReadOnlyError,
+    failures.TimeoutError,
+)
+_PASSING_ANSWERS: Final = (
+    "OOM",
+    "MISCONF",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "MASTERDOWN",
+    "NOREPLICAS",
+    "LOADING",
+    "READONLY",
+)
+
+
+def _script(name: str) -> str:
+    return files("consumer").joinpath(name).read_text()
+
+
+class RedisState:
+    """Rows, positions, model and sums under one key prefix. The client is made and closed by the caller."""
+
+    def __init__(self, client: "Redis", keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+        self._claim = client.register_script(_script("claim.lua"))
+        self._checkpoint = client.register_script(_script("checkpoint.lua"))
+        self._publish_model = client.register_script(_script("publish_model.lua"))
+
+    def meta(self, partition: int) -> Meta | None:
+        """The partition's meta fields; None where nobody ever claimed it."""
+        fields = _tried(lambda: self._client.hgetall(self._keys.meta(partition)))
+        return _meta(fields) if fields else None
+
+    def claim(self, partition: int, token: str, claims: int) -> Meta:
+        """Make the token the owner."""
+        reply = _tried(lambda: self._claim(keys=[self._keys.meta(partition)], args=[token, claims]))
+        if not reply:
+            raise StateConflictError(f"partition {partition} was claimed by another worker meanwhile")
+        fields = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
+        meta = _meta(fields)
+        if meta.seq and meta.layout != LAYOUT:
+            raise StateLayoutError(
+                f"the rows under {self._keys.prefix!r} have layout {meta.layout}, this version writes {LAYOUT}:"
+                " run the version that wrote them, or start with another prefix and read the log again"
+            )
+        return meta
+
+    def keep(self, partition: int) -> Kept:
+        """What the partition keeps besides rows."""
+        keys = self._keys
+
+        def read() -> list[Any]:
+            pipe = self._client.pipeline(transaction=False)
+            pipe.hgetall(keys.items(partition))
+            pipe.hgetall(keys.erased(partition))
+            pipe.hgetall(keys.outbox(partition))
+            pipe.smembers(keys.unviewed(partition))
+            return pipe.execute()
+
+        items, markers, outbox, unviewed = _tried(read)
+        names = {int(number): name.decode() for number, name in items.items()}
+        return Kept(
+            items=[names[number] for number in range(len(names))],
+            markers=markers,
+            outbox={change_id.decode(): change for change_id, change in sorted(outbox.items())},
+            unviewed=frozenset(customer_id.decode() for customer_id in unviewed),
+        )
+
+    def rows(self, partition: int, buckets: Sequence[int] | None = None) -> Iterator[tuple[list[str], list[bytes]]]:
+        """Customer ids and packed rows, 64 buckets at a time."""
+        wanted = range(BUCKETS) if buckets is None else buckets
+        for start in range(0, len(wanted), _BUCKETS_AT_ONCE):
+            some = wanted[start : start + _BUCKETS_AT_ONCE]
+
+            def read(some: Sequence[int] = some) -> list[Any]:
+                pipe = self._client.pipeline(transaction=False)
+                for bucket in some:
+                    pipe.hgetall(self._keys.rows(partition, bucket))
+                return pipe.execute()
+
+            ids: list[str] = []
+            rows: list[bytes] = []
+            for found in _tried(read):
+                ids += [customer_id.decode() for customer_id in found]
+                rows += found.values()
+            yield ids, rows
+
+    def row(self, partition: int, customer_id: str) -> bytes | None:
+        """One packed row."""
+        key = self._keys.rows(partition, bucket_of(customer_id))
+        found: bytes | None = _tried(lambda: self._client.hget(key, customer_id))
+        return found
+
+    def checkpoint(self, partition: int, token: str, step: Checkpoint) -> Written:
+        """Write the step if the token owns the partition and its last checkpoint was seq - 1."""
+        keys, arguments = self._commands(partition, token, step)
+        reply = _tried(lambda: self._checkpoint(keys=keys, args=arguments))
+        verdict = reply.decode() if isinstance(reply, bytes) else reply
+        if verdict == "conflict":
+            raise StateConflictError(f"partition {partition} belongs to another worker")
+        if verdict == "diverged":
+            raise StateDivergedError(f"checkpoint {step.seq} of partition {partition} has two contents")
+        return Written(verdict)
+
+    def _commands(self, partition: int, token: str, step: Checkpoint) -> tuple[list[str], list[Any]]:
+        names = self._keys
+        keys = [names.meta(partition)]
+        content = fingerprint(step)
+        arguments: list[Any] = [token, step.seq, content]
+
+        def command(name: str, key: str, values: Sequence[Any], together: int = 1) -> None:
+            if not values:
+                return
+            keys.append(key)
+            most = _ARGUMENTS_AT_ONCE // together * together
+            for start in range(0, len(values), most):
+                part = values[start : start + most]
+                arguments.extend((name, len(keys), len(part), *part))
+
+        removed: dict[int, list[str]] = {}
+        for customer_id in step.removed:
+            removed.setdefault(bucket_of(customer_id), []).append(customer_id)
+        for bucket, ids in removed.items():
+            command("HDEL", names.rows(partition, bucket), ids)
+        rows: dict[int, list[Any]] = {}
+        for customer_id, row in step.rows:
+            rows.setdefault(bucket_of(customer_id), []).extend((customer_id, row))
+        for bucket, pairs in rows.items():
+            command("HSET", names.rows(partition, bucket), pairs, 2)
+        command("HSET", names.items(partition), _flat(step.items), 2)
+        command("HSET", names.erased(partition), _flat(step.markers), 2)
+        command("HSET", names.outbox(partition), _flat(step.outbox), 2)
+        command("HDEL", names.outbox(partition), list(step.published))
+        command("SADD", names.unviewed(partition), list(step.unviewed))
+        command("SREM", names.unviewed(partition), list(step.viewed))
+        meta = {
+            "position": step.position,
+            "log_identity": step.log_identity,
+            "log_partitions": step.log_partitions,
+            "clock": step.clock,
+            "purchases": step.purchases,
+            "views_seq": step.views_seq,
+            "layout": step.layout,
+            "content": content,
+            "seq": step.seq,
+        }
+        pairs = _flat(meta)
+        arguments.extend(("HSET", 1, len(pairs), *pairs))
+        return keys, arguments
+
+    def model(self) -> bytes | None:
+        """The current model document."""
+        found: bytes | None = _tried(lambda: self._client.get(self._keys.model()))
+        return found
+
+    def old_model(self, version: int) -> bytes | None:
+        """An earlier model document, or the current one."""
+        found: bytes | None = _tried(lambda: self._client.get(self._keys.model_version(version)))
+        return found
+
+    def publish_model(self, leader: int, version: int, document: bytes) -> bool:
+        """Make it the current one if no later leader has published and version is the next one."""
+        names = self._keys
+        keys = [names.model_fence(), names.model(), names.model_version(version)]
+        return bool(_tried(lambda: self._publish_model(keys=keys, args=[leader, version, document])))
+
+    def put_sums(self, sums: Mapping[int, bytes]) -> None:
+        """Replace the published sums of these partitions."""
+        if sums:
+            _tried(lambda: self._client.hset(self._keys.sums(), items=_flat(sums)))
+
+    def sums(self) -> Mapping[int, bytes]:
+        """The published sums of all partitions."""
+        found = _tried(lambda: self._client.hgetall(self._keys.sums()))
+        return {int(partition): sums for partition, sums in found.items()}
+
+    def put_popularity(self, worker: str, popularity: bytes | None) -> None:
+        """Replace a worker's published popularity, or take it out."""
+        key = self._keys.popularity()
+        if popularity is None:
+            _tried(lambda: self._client.hdel(key, worker))
+        else:
+            _tried(lambda: self._client.hset(key, worker, popularity))
+
+    def popularity(self) -> Mapping[str, bytes]:
+        """The published popularity of all workers."""
+        found = _tried(lambda: self._client.hgetall(self._keys.popularity()))
+        return {worker.decode(): popularity for worker, popularity in found.items()}
+
+    def warnings(self) -> Sequence[str]:
+        """What an operator should know about how the server is set up."""
+        said = []
+        try:
+            settings = {
+                **self._client.config_get("appendonly"),
+                **self._client.config_get("maxmemory-policy"),
+            }
+        except failures.RedisError:
+            return ()  # not everybody may read the configuration
+        settings = {_text(name): _text(value) for name, value in settings.items()}
+        if settings.get("appendonly") == "no":
+            said.append("Redis writes no append-only file: a restart loses rows; set `appendonly yes`")
+        policy = settings.get("maxmemory-policy", "noeviction")
+        if policy != "noeviction":
+            said.append(f"Redis evicts keys ({policy}) and may drop rows; set `maxmemory-policy noeviction`")
+        return said
+
+    def close(self) -> None:
+        """The client is the caller's."""
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _flat(mapping: Mapping[Any, Any]) -> list[Any]:
+    return [part for pair in mapping.items() for part in pair]
+
+
+def _meta(fields: Mapping[bytes, bytes]) -> Meta:
+    def number(name: bytes) -> int:
+        return int(fields.get(name, b"0"))
+
+    return Meta(
+        claims=number(b"claims"),
+        seq=number(b"seq"),
+        position=int(fields[b"position"]) if b"position" in fields else None,
+        log_identity=fields.get(b"log_identity", b"").decode(),
+        log_partitions=number(b"log_partitions"),
+        clock=number(b"clock"),
+        purchases=number(b"purchases"),
+        views_seq=number(b"views_seq"),
+        layout=number(b"layout"),
+    )
+
+
+def _tried(call: Callable[[], Any]) -> Any:
+    """The call's answer, with Redis' errors told apart into those that may pass and those that will not."""
+    try:
+        return call()
+    except _PASSING as error:
+        raise StateUnavailableError(f"Redis: {error}") from error
+    except failures.ResponseError as error:
+        if str(error).startswith(_PASSING_ANSWERS):
+            raise StateUnavailableError(f"Redis: {error}") from error
+        raise StateError(f"Redis refused a command: {error}") from error
+    except failures.RedisError as error:
+        raise StateUnavailableError(f"Redis: {error}") from error

@@ -1,0 +1,44 @@
+"""What can be set about the worker itself."""
+
+from dataclasses import dataclass, field
+
+from consumer.clock import ClockKind
+from consumer.currency import Rates
+from consumer.layout import Limits
+from contracts.keys import Keys, LogNames
+from contracts.times import DAY, MINUTE
+from online_model.settings import ModelSettings
+from recommender.settings import RecommenderSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings:
+    """Everything that a worker needs to know, put together by the composition root."""
+
+    keys: Keys = field(default_factory=Keys)
+    names: LogNames = field(default_factory=LogNames)
+    group: str = "livesegments"
+    clock: ClockKind = "wall"
+    rates: Rates = field(default_factory=lambda: Rates("GBP"))
+    limits: Limits = field(default_factory=Limits)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    recommender: RecommenderSettings = field(default_factory=RecommenderSettings)
+    batch_events: int = 2_000
+    """Events of one partition in one step; so a checkpoint never has more rows."""
+    session_timeout: float = 45.0
+    """Seconds after which the group gives a silent worker's partitions away; views are written only by a worker whose
+    last checkpoint is younger than half of it."""
+    views_share: float = 0.25
+    """Share of a busy worker's time that goes into views."""
+    sweep_interval_wall: int = MINUTE
+    sweep_interval_event: int = DAY
+    """How much the clock moves, in microseconds, before every row is re-evaluated."""
+    figures_interval: float = 1.0
+    """Seconds between two reports to the leader, and between two of its looks at them."""
+    review_inline: bool = False
+    """Refit in the worker itself, so that the same stream gives the same models."""
+
+    @property
+    def sweep_interval(self) -> int:
+        """For the clock in use."""
+        return self.sweep_interval_wall if self.clock == "wall" else self.sweep_interval_event

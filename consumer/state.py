@@ -1,0 +1,188 @@
+"""What the worker keeps outside its memory: rows and position in one atomic step, fenced by a claim.
+
+Two implementations under one test suite: `redis_state` and `memory_state`.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Final, Protocol
+
+from contracts.errors import LivesegmentsError
+from contracts.keys import BUCKETS
+
+MAX_ROWS = 2000
+"""Rows in one checkpoint: Redis does nothing else meanwhile, 3 µs a row."""
+MAX_BYTES = 2_000_000
+"""Bytes of rows in one checkpoint."""
+
+
+class StateError(LivesegmentsError):
+    """The root of what can go wrong with the state."""
+
+
+class StateUnavailableError(StateError):
+    """The state's server does not answer, or takes no writes now; trying again later may help."""
+
+
+class StateConflictError(StateError):
+    """Somebody else has claimed the partition: nothing was written, and what is in memory is no longer true."""
+
+
+class StateDivergedError(StateError):
+    """The same checkpoint was written with another content: a fault of ours, found before it did harm."""
+
+
+class StateLayoutError(StateError):
+    """The state was written by a version of livesegments whose rows look different."""
+
+
+class Written(StrEnum):
+    """How a checkpoint ended."""
+
+    NOW = "written"
+    BEFORE = "already"
+    """It had been written: the client repeated it because the reply was lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What is known of a partition besides its rows."""
+
+    claims: int
+    """How often it was claimed; partition 0's is the leader's number."""
+    seq: int
+    """Number of the last checkpoint."""
+    position: int | None
+    """Where to read on; None: nothing was read yet."""
+    log_identity: str
+    log_partitions: int
+    clock: int
+    """Newest time of an event that counted."""
+    purchases: int
+    """Purchases that counted, ever."""
+    views_seq: int
+    """Views of all rows that were changed by this checkpoint or an earlier one are written."""
+    layout: int
+
+
+NEW: Final = Meta(
+    claims=0, seq=0, position=None, log_identity="", log_partitions=0, clock=0, purchases=0, views_seq=0, layout=0
+)
+"""A partition that nobody has claimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One atomic step of a partition. All values are absolute, so that doing it twice is doing it once."""
+
+    seq: int
+    position: int
+    log_identity: str
+    log_partitions: int
+    clock: int
+    purchases: int
+    views_seq: int
+    layout: int
+    rows: Sequence[tuple[str, bytes]] = ()
+    removed: Sequence[str] = ()
+    """Ids of erased customers."""
+    markers: Mapping[bytes, bytes] = field(default_factory=dict)
+    items: Mapping[int, str] = field(default_factory=dict)
+    """New items of the partition's table."""
+    outbox: Mapping[str, bytes] = field(default_factory=dict)
+    """Segment changes to publish, by change id."""
+    published: Sequence[str] = ()
+    """Change ids that leave the outbox."""
+    unviewed: Sequence[str] = ()
+    """Erased customers whose view is to be deleted."""
+    viewed: Sequence[str] = ()
+    """Those whose view is deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a partition keeps besides rows."""
+
+    items: Sequence[str]
+    markers: Mapping[bytes, bytes]
+    outbox: Mapping[str, bytes]
+    unviewed: frozenset[str]
+
+
+class State(Protocol):
+    """Rows, positions, the model and the sums of one deployment."""
+
+    def meta(self, partition: int) -> Meta | None:
+        """The partition's meta fields; None where nobody ever claimed it."""
+
+    def claim(self, partition: int, token: str, claims: int) -> Meta:
+        """Make the token the owner, if the partition was claimed `claims` times before, or by this token already.
+
+        The number keeps a repeated, late claim from taking the partition back. Raises StateConflictError,
+        StateLayoutError.
+        """
+
+    def keep(self, partition: int) -> Kept:
+        """What the partition keeps besides rows."""
+
+    def rows(self, partition: int, buckets: Sequence[int] | None = None) -> Iterator[tuple[list[str], list[bytes]]]:
+        """Customer ids and packed rows, some at a time, of these buckets or of all."""
+
+    def row(self, partition: int, customer_id: str) -> bytes | None:
+        """One packed row."""
+
+    def checkpoint(self, partition: int, token: str, step: Checkpoint) -> Written:
+        """Write the step if the token owns the partition and its last checkpoint was seq - 1.
+
+        Raises StateConflictError, StateDivergedError.
+        """
+
+    def model(self) -> bytes | None:
+        """The current model document."""
+
+    def old_model(self, version: int) -> bytes | None:
+        """An earlier model document, or the current one."""
+
+    def publish_model(self, leader: int, version: int, document: bytes) -> bool:
+        """Make it the current one if no later leader has published and version is the next one. False: it was not."""
+
+    def put_sums(self, sums: Mapping[int, bytes]) -> None:
+        """Replace the published sums of these partitions."""
+
+    def sums(self) -> Mapping[int, bytes]:
+        """The published sums of all partitions."""
+
+    def put_popularity(self, worker: str, popularity: bytes | None) -> None:
+        """Replace a worker's published popularity, or take it out."""
+
+    def popularity(self) -> Mapping[str, bytes]:
+        """The published popularity of all workers."""
+
+    def warnings(self) -> Sequence[str]:
+        """What an operator should know about how the server is set up, in sentences."""
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+def bucket_of(customer_id: str) -> int:
+    """The bucket of a customer's row: uniform, and independent of the partition."""
+    return zlib.crc32(customer_id.encode()) % BUCKETS
+
+
+def fingerprint(step: Checkpoint) -> str:
+    """A hash of all that a checkpoint writes, by which a repeated one is known from a different one."""
+    digest = blake2b(digest_size=16)
+    digest.update(
+        repr((step.position, step.clock, step.views_seq, step.purchases, *step.removed, *step.published)).encode()
+    )
+    for customer_id, row in step.rows:
+        digest.update(customer_id.encode())
+        digest.update(row)
+    for change_id, change in step.outbox.items():
+        digest.update(change_id.encode())
+        digest.update(change)
+    return digest.hexdigest()

@@ -1,0 +1,187 @@
+"""Views from the dirty set: newest first, within a share of the time, so that rows keep up with the log."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+import numpy as np
+
+from consumer.held import Held
+from consumer.items import ItemSums
+from consumer.row_store import Rows, RowStore
+from contracts.keys import Keys
+from online_model.model import SPECIAL_SEGMENTS, SegmentModel
+from recommender.popularity import Popular
+from recommender.ranking import rank
+from recommender.settings import RecommenderSettings
+from recommender.store import ViewStore
+from recommender.views import Members, Stamp, customer_views
+
+CHUNK: Final = 256
+"""Views written in one round trip."""
+POPULAR_AGE: Final = 1.0
+"""Seconds for which what is popular is not worked out again."""
+
+
+@dataclass(slots=True)
+class _Refresh:
+    """A pass over all rows of a partition whose views are to be rewritten although no event asked for it."""
+
+    rows: list[int]
+    place: int = 0
+    urgent: bool = False
+    """After an adoption: everybody's view names an old model."""
+
+
+@dataclass(slots=True)
+class ViewFigures:
+    """How views keep up."""
+
+    written: int = 0
+    deleted: int = 0
+    oldest_dirty_s: float = 0.0
+    highest_oldest_dirty_s: float = 0.0
+
+
+class ViewWriter:
+    """Writes customers' views, and deletes those of erased ones."""
+
+    def __init__(
+        self,
+        store: RowStore,
+        item_sums: ItemSums,
+        views: ViewStore,
+        *,
+        keys: Keys,
+        settings: RecommenderSettings,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self.figures = ViewFigures()
+        self.names: dict[int, str] = dict(SPECIAL_SEGMENTS)
+        """Every segment name known, also of versions before."""
+        self._store = store
+        self._item_sums = item_sums
+        self._views = views
+        self._keys = keys
+        self._settings = settings
+        self._monotonic = monotonic
+        self._popular: tuple[float, Popular] | None = None
+        self._refreshes: dict[int, _Refresh] = {}
+        self._refresh_from: dict[int, float] = {}
+
+    def adopt(self, model: SegmentModel, held: Iterable[Held]) -> None:
+        """A new model version: names may be new, and everybody's view is to be rewritten soon."""
+        self.names.update({segment.id: segment.name for segment in model.segments})
+        self._popular = None
+        for one in held:
+            self._begin_refresh(one, urgent=True)
+
+    def forget(self, partition: int) -> None:
+        """The partition went to another worker."""
+        self._refreshes.pop(partition, None)
+        self._refresh_from.pop(partition, None)
+
+    def pending(self, held: Iterable[Held]) -> bool:
+        """Whether any view is dirty, to be deleted, or of an older model."""
+        return any(
+            one.dirty or one.unviewed or (one.number in self._refreshes and self._refreshes[one.number].urgent)
+            for one in held
+        )
+
+    def observe(self, held: Iterable[Held]) -> None:
+        """Take the age of the oldest dirty view."""
+        now = self._monotonic()
+        since = [next(iter(one.dirty.values()))[1] for one in held if one.dirty]
+        age = now - min(since) if since else 0.0
+        self.figures.oldest_dirty_s = age
+        self.figures.highest_oldest_dirty_s = max(self.figures.highest_oldest_dirty_s, age)
+
+    def write(self, held: Mapping[int, Held], model: SegmentModel | None, now: int, seconds: float) -> None:
+        """Rewrite dirty views until none is left or so many seconds have passed; then views due for a refresh."""
+        end = self._monotonic() + seconds
+        version = model.version if model else 0
+        for one in held.values():
+            self._delete(one)
+        busy = True
+        while busy and self._monotonic() < end:
+            busy = False
+            for one in held.values():
+                newest = list(islice(reversed(one.dirty), CHUNK))
+                if newest:
+                    self._write(one, newest, version, now)
+                    for row in newest:
+                        one.dirty.pop(row, None)
+                    busy = True
+                if self._monotonic() >= end:
+                    break
+        for one in held.values():
+            if self._monotonic() >= end:
+                return
+            self._refresh(one, version, now, end)
+
+    def _delete(self, held: Held) -> None:
+        if not held.unviewed:
+            return
+        gone = sorted(held.unviewed)
+        absent = [customer_id for customer_id in gone if customer_id not in held.rows.index]
+        self._views.delete_many([self._keys.customer(customer_id) for customer_id in absent])
+        self.figures.deleted += len(absent)
+        held.viewed += [customer_id for customer_id in gone if customer_id not in held.viewed]
+        held.unviewed.clear()
+
+    def _refresh(self, held: Held, version: int, now: int, end: float) -> None:
+        refresh = self._refreshes.get(held.number)
+        if refresh is None:
+            started = self._refresh_from.setdefault(held.number, self._monotonic())
+            if self._monotonic() - started < self._settings.view_refresh / 2e6:
+                return
+            refresh = self._begin_refresh(held, urgent=False)
+        while refresh.place < len(refresh.rows) and self._monotonic() < end:
+            some = refresh.rows[refresh.place : refresh.place + CHUNK]
+            refresh.place += CHUNK
+            rows = [row for row in some if self._store.partition[row] == held.number]
+            if rows:
+                self._write(held, rows, version, now)
+            for row in rows:
+                held.dirty.pop(row, None)
+        if refresh.place >= len(refresh.rows):
+            del self._refreshes[held.number]
+
+    def _begin_refresh(self, held: Held, *, urgent: bool) -> _Refresh:
+        refresh = _Refresh(list(held.rows.index.values()), urgent=urgent)
+        self._refreshes[held.number] = refresh
+        self._refresh_from[held.number] = self._monotonic()
+        return refresh
+
+    def popular(self, now: int) -> Popular:
+        """What is popular, at most a second old."""
+        if self._popular is None or self._monotonic() - self._popular[0] > POPULAR_AGE:
+            self._popular = (self._monotonic(), self._item_sums.popular(now))
+        return self._popular[1]
+
+    def _write(self, held: Held, numbers: list[int], version: int, now: int) -> None:
+        rows: Rows = np.array(numbers, np.int64)
+        header = self._store.header[rows]
+        settings = self._settings
+        history = self._item_sums.history(rows)
+        popular = self.popular(now)
+        ranked = rank(
+            history,
+            self._item_sums.slots(rows),
+            popular,
+            self._item_sums.items.allowed,
+            now,
+            n=settings.list_length,
+            again_half_life=settings.again_half_life,
+            best_seller_weight=settings.best_seller_weight,
+        )
+        ids = [self._store.ids[row] for row in numbers]
+        members = Members(ids, header["segment"], header["since"], header["previous"], header["cause"])
+        stamp = Stamp(now, version, held.seq, held.token)
+        views = customer_views(members, ranked, self._item_sums.items.texts, self.names, stamp)
+        self._views.set_many(
+            dict(zip([self._keys.customer(customer_id) for customer_id in ids], views, strict=True)),
+            settings.view_ttl_ms,
+        )
+        self.figures.written += len(views)
