@@ -60,8 +60,10 @@ class Applied:
     accepted: Counter[int] = field(default_factory=Counter)
     evicted: int = 0
     """Ids let go because a row may keep only so many: from there on its order of arrival matters."""
-    newest: int = MISSING_TIME
-    """The newest time of an event that counted."""
+    newest: dict[int, int] = field(default_factory=dict)
+    """The newest time of an event that counted, by partition."""
+    purchases: Counter[int] = field(default_factory=Counter)
+    """Purchases that counted, by partition."""
 
 
 _FIELDS: Final = {name: place for place, name in enumerate(HEADER.names or ())}
@@ -129,8 +131,8 @@ class _Open:
 class Outcome:
     """What became of one partition's events, besides what they did to rows. Places are those in the batch."""
 
-    foreign: list[int]
-    """Events that belong to another partition."""
+    foreign: list[tuple[int, str]]
+    """Events that belong to another partition, with their customers' ids."""
     refused: list[Refused]
 
 
@@ -176,6 +178,8 @@ class _PartitionStep:
         self.partition = self.store.partitions[events.partition]
         self.opened: dict[str, _Open] = {}
         self.outcome = Outcome([], [])
+        self.newest = MISSING_TIME
+        self.purchases = 0
         self.packed = _pack(events, self.partition)
         self.amounts: list[int] = events.amounts.tolist()
 
@@ -200,6 +204,9 @@ class _PartitionStep:
                     header = self.store.header  # adding a row may have moved it
                 if row is not None:
                     self._count(i, kind, at, row)
+        if self.newest != MISSING_TIME:
+            self.applied.newest[self.partition.number] = self.newest
+        self.applied.purchases[self.partition.number] += self.purchases
 
     def _is_ours(self, i: int, customer_id: str) -> bool:
         """Whether a customer without a row belongs here; what does not is set aside."""
@@ -212,7 +219,7 @@ class _PartitionStep:
             )
             self.outcome.refused.append(Refused(place, Reason.PARTITION, message))
         else:
-            self.outcome.foreign.append(place)
+            self.outcome.foreign.append((place, customer_id))
         return False
 
     def _new(self, customer_id: str, at: int) -> _Open | None:
@@ -237,7 +244,9 @@ class _PartitionStep:
             return
         if at > row.seen:
             row.seen = at
-            applied.newest = max(applied.newest, at)
+            self.newest = max(self.newest, at)
+        if kind == Kind.PURCHASE:
+            self.purchases += 1
         applied.accepted[kind] += 1
         applied.causes[row.row] = kind
 

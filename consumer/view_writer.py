@@ -82,6 +82,10 @@ class ViewWriter:
         self._refreshes.pop(partition, None)
         self._refresh_from.pop(partition, None)
 
+    def wants(self, held: Held) -> bool:
+        """Whether any view of the partition is to be written or deleted now."""
+        return bool(held.dirty or held.unviewed or held.number in self._refreshes or self._refresh_due(held))
+
     def pending(self, held: Iterable[Held]) -> bool:
         """Whether any view is dirty, to be deleted, or of an older model."""
         return any(
@@ -133,8 +137,7 @@ class ViewWriter:
     def _refresh(self, held: Held, version: int, now: int, end: float) -> None:
         refresh = self._refreshes.get(held.number)
         if refresh is None:
-            started = self._refresh_from.setdefault(held.number, self._monotonic())
-            if self._monotonic() - started < self._settings.view_refresh / 2e6:
+            if not self._refresh_due(held):
                 return
             refresh = self._begin_refresh(held, urgent=False)
         while refresh.place < len(refresh.rows) and self._monotonic() < end:
@@ -147,6 +150,11 @@ class ViewWriter:
                 held.dirty.pop(row, None)
         if refresh.place >= len(refresh.rows):
             del self._refreshes[held.number]
+
+    def _refresh_due(self, held: Held) -> bool:
+        """Views expire after twice `view_refresh`, so everybody's is renewed after half of it."""
+        now = self._monotonic()
+        return now - self._refresh_from.setdefault(held.number, now) >= self._settings.view_refresh / 2e6
 
     def _begin_refresh(self, held: Held, *, urgent: bool) -> _Refresh:
         refresh = _Refresh(list(held.rows.index.values()), urgent=urgent)

@@ -1,62 +1,57 @@
-"""The worker loop, exactly once: poll, decode, rows, clusters and segments, checkpoint, publish changes, write views."""
+"""The worker loop, exactly once: poll, decode, rows, clusters, segments, checkpoint, publish changes, write views."""
 
 import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
 import structlog
 
-from consumer.applying import Applied, Applier, Before
+from consumer.applying import Applied, Outcome
+from consumer.batches import Backlog
 from consumer.changes import ChangePublisher, new_changes
 from consumer.clock import Clock
 from consumer.dead_letters import Refused, dead_letter
 from consumer.decoding import Decoder, Kind
-from consumer.figures import ShopFigures, figures_of, merged
-from consumer.held import Change, Held, checkpoint_of, claim, load, next_rows, noted
-from consumer.items import ItemSums
+from consumer.figures import figures_of, merged
+from consumer.held import Held, checkpoint_of, claim, load, next_rows, noted
 from consumer.leader import Leader, read_model
-from consumer.learning import Learner, Moves
-from consumer.reviews import InlineReviews, ProcessReviews, Reviews
-from consumer.row_store import RowStore
+from consumer.learning import Moves
+from consumer.memory import Memory
+from consumer.patience import Patience, StoppedError
+from consumer.reviews import InlineReviews, ProcessReviews
+from consumer.row_store import Rows
 from consumer.settings import WorkerSettings
 from consumer.shop_window import ShopWindow
-from consumer.state import MAX_BYTES, State, StateConflictError, StateUnavailableError
-from consumer.view_writer import ViewWriter
+from consumer.state import State, StateConflictError, StateUnavailableError
 from contracts.documents import CAUSES
 from contracts.errors import LivesegmentsError
 from contracts.partitioning import partition_of
-from logs.base import Batch, LogInfo, LogReader, LogUnavailableError, LogWriter
-from online_model.features import FeatureSet
+from logs.base import Batch, LogInfo, LogReader, LogWriter
 from recommender.store import ViewStore, ViewsUnavailableError
 
 REROUTED: Final = "livesegments-rerouted"
 """Header of an event that a worker published again because it stood in the wrong partition."""
 LEADING: Final = 0
 """The owner of this partition leads."""
-_CAUSE_OF: Final = {
-    Kind.PURCHASE: CAUSES.index("purchase"),
-    Kind.RETURN: CAUSES.index("return"),
-    Kind.PROFILE: CAUSES.index("profile"),
-}
-_BACKOFF: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
-"""Seconds between tries while a server does not answer."""
 _MOST_CONFLICTS: Final = 3
-"""Claims that may be lost in a minute before the worker stops."""
+"""Times a minute that a partition may turn out to be another's before the worker stops."""
+_DECIDE_EVENTS: Final = 500
+_DECIDE_SHARE: Final = 10
+"""A lone leader looks again after so many records, or one for so many customers."""
+_IDLE_VIEWS: Final = 0.05
+"""Seconds that an idle worker gives to views in one step."""
+_SILENCE: Final = 1.0
+"""Seconds without an answer from the log that are worth a word."""
 
 _log = structlog.get_logger("livesegments.worker")
 
 
 class TooManyConflictsError(LivesegmentsError):
     """Another process keeps claiming this worker's partitions."""
-
-
-class StoppedError(Exception):
-    """The worker was asked to stop while it waited for a server."""
 
 
 @dataclass(slots=True)
@@ -68,29 +63,31 @@ class WorkerFigures:
     ignored: Counter[str] = field(default_factory=Counter)
     """Valid events that changed nothing, by reason."""
     dead_letters: Counter[str] = field(default_factory=Counter)
+    """By reason."""
     rerouted: int = 0
     moves: Counter[str] = field(default_factory=Counter)
     """Customers who changed segment, by cause."""
     checkpoints: int = 0
     conflicts: int = 0
-    evicted_ids: int = 0
 
     @property
-    def total(self) -> int:
+    def records(self) -> int:
         """Records taken from the log."""
         return self.events.total() + self.ignored.total() + self.dead_letters.total() + self.rerouted
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What a worker is made of; the composition root chooses."""
 
     log: LogInfo
+    """The events log as it was when the worker started."""
+    describe: Callable[[], LogInfo]
+    """The events log as it is now."""
     reader: LogReader
     writer: LogWriter
     state: State
     views: ViewStore
-    describe_log: Callable[[], LogInfo]
 
 
 class Worker:
@@ -101,44 +98,33 @@ class Worker:
         parts: Parts,
         settings: WorkerSettings,
         clock: Clock,
-        *,
-        reviews: Reviews | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.figures = WorkerFigures()
-        self.held: dict[int, Held] = {}
-        self.store = RowStore()
+        self.memory = Memory(settings, clock, parts.log.partitions, parts.views, monotonic)
         self.clock = clock
         self._parts = parts
+        self._reader = parts.reader
         self._state = parts.state
         self._settings = settings
         self._monotonic = monotonic
         self._stopping = threading.Event()
+        self._patience = Patience(self._stopping)
         self._decoder = Decoder(settings.rates)
-        self._applier = Applier(self.store, settings.limits, parts.log.partitions)
-        self.learner = Learner(self.store, FeatureSet.of(settings.model.features), parts.log.partitions)
-        self.item_sums = ItemSums(self.store, settings.recommender)
-        self.views = ViewWriter(
-            self.store,
-            self.item_sums,
-            parts.views,
-            keys=settings.keys,
-            settings=settings.recommender,
-            monotonic=monotonic,
-        )
-        if reviews is None:
-            reviews = InlineReviews() if settings.review_inline else ProcessReviews(monotonic)
-        self._reviews = reviews
-        self._leader = Leader(parts.state, self.store, settings.model, reviews)
+        self._reviews = InlineReviews() if settings.review_inline else ProcessReviews(monotonic)
+        self._leader = Leader(parts.state, self.memory.store, settings.model, self._reviews)
         self._window = ShopWindow(parts.views, settings.keys, settings.recommender)
         self._changes = ChangePublisher(parts.writer, settings.names)
-        self._backlog: dict[int, deque[Batch]] = {}
+        self._backlog = Backlog(settings.batch_events)
         self._to_claim: dict[int, float] = {}
-        """Partitions assigned and not yet claimed, with the monotonic time from which to try."""
+        """Assigned partitions that are not claimed yet, with the monotonic time from which to try."""
         self._conflicts: deque[float] = deque()
-        self._next_figures = 0.0
-        self._looked_at_figures = False
-        self._silent_since: float | None = None
+        self._figures_due = 0.0
+        self._decided = False
+        """Whether the leader has looked at everything as it stands."""
+        self._undecided = 0
+        """Records since the leader looked last."""
+        self._silent = False
 
     # ---- running ----
 
@@ -147,7 +133,7 @@ class Worker:
         self._stopping.set()
 
     def run(self, *, until_idle: float | None = None, on_step: Callable[["Worker"], None] | None = None) -> None:
-        """Work until stopped, or until nothing has been left to do for so many seconds."""
+        """Work until stopped, or until nothing has been left to do for `until_idle` seconds."""
         idle_since: float | None = None
         try:
             while not self._stopping.is_set():
@@ -156,103 +142,102 @@ class Worker:
                     on_step(self)
                 if until_idle is None:
                     continue
+                now = self._monotonic()
                 if busy or not self.idle:
                     idle_since = None
                 elif idle_since is None:
-                    idle_since = self._monotonic()
-                elif self._monotonic() - idle_since >= until_idle:
-                    return
+                    idle_since = now
+                if idle_since is not None and now - idle_since >= until_idle:
+                    break
         except StoppedError:
             pass
         finally:
             self.close()
 
+    def close(self) -> None:
+        """Note what is done, leave the group, end the review process."""
+        self._stopping.set()
+        try:
+            self._changes.acknowledged(self.memory.held)
+            self._note_news()
+        except (StoppedError, LivesegmentsError) as error:
+            # What is not noted is done again by the next owner: everything here may be repeated.
+            _log.info("left without a last checkpoint", error=str(error))
+        self._reviews.close()
+        self._reader.close()
+
     @property
     def idle(self) -> bool:
-        """Whether nothing is left to do: no lag, no outbox, no dirty view, no sweep, review or rebalance under way."""
-        lag = self._parts.reader.lag()
+        """Whether nothing is left to do: no lag, outbox, dirty view, sweep, review, decision or rebalance."""
+        memory, held = self.memory, self.memory.held.values()
         return not (
-            lag is None
-            or any(lag.values())
-            or self._backlog
+            self._backlog
             or self._to_claim
-            or self._parts.reader.rebalancing
-            or self.learner.sweeping
-            or self._sweep_due(at_rest=True)
+            or self._reader.rebalancing
+            or not self._at_rest()
+            or self._sweep_due()
+            or memory.learner.sweeping
             or self._leader.reviewing
-            or not self._looked_at_figures
-            or self._changes.waiting
-            or any(one.outbox or one.has_news for one in self.held.values())
-            or self.views.pending(self.held.values())
+            or not self._decided
+            or any(one.outbox or one.has_news for one in held)
+            or memory.views.pending(held)
         )
-
-    def close(self) -> None:
-        """Note what is done, leave the group, let go of the review process."""
-        try:
-            if self.held and not self._stopping.is_set():
-                self._note_news(self.held.values())
-        except (StateUnavailableError, StateConflictError, StoppedError):
-            pass  # what is not noted is done again: all of it may be repeated
-        self._reviews.close()
-        self._parts.reader.close()
 
     def step(self, timeout: float) -> bool:
         """One turn; waits at most `timeout` seconds for events. Returns whether there was anything to do."""
-        started = self._monotonic()
-        self._poll(0.0 if self._backlog or self.learner.sweeping else timeout)
+        self._poll(0.0 if self.memory.learner.sweeping else timeout)
         self._claim_assigned()
+        started = self._monotonic()
         took = self._take_events()
         swept = self._sweep()
-        self._changes.acknowledged(self.held)
+        self._changes.acknowledged(self.memory.held)
         if not took:
-            self._note_news(self.held.values())
-        self._write_views(self._monotonic() - started if took else None)
-        led = self._lead(rest=not took and not swept)
-        return took or swept or led
+            self._note_news()
+        decided = self._lead(at_rest=not took and not swept)
+        share = self._settings.views_share
+        self._write_views((self._monotonic() - started) * share / (1 - share) if took else _IDLE_VIEWS)
+        return took or swept or decided
 
-    # ---- poll and assignment ----
+    # ---- assignment ----
 
     def _poll(self, timeout: float) -> None:
-        if self._backlog and not self._parts.reader.rebalancing:
+        if self._backlog and not self._reader.rebalancing:
             return
-        polled = self._parts.reader.poll(timeout)
+        polled = self._reader.poll(0.0 if self._backlog else timeout)
         self._report_silence()
         for partition in polled.revoked:
-            self._drop(partition)
             self._to_claim.pop(partition, None)
+            self._drop(partition)
         for partition in polled.assigned:
             self._to_claim[partition] = 0.0
         for batch in polled.batches:
-            if batch.partition in self.held and len(batch):
-                self._backlog.setdefault(batch.partition, deque()).append(batch)
+            if batch.partition in self.memory.held:
+                self._backlog.add(batch)
 
     def _report_silence(self) -> None:
-        since = self._parts.reader.failing_since
-        if since is not None and self._silent_since is None and self._monotonic() - since > 1.0:
-            self._silent_since = since
+        since = self._reader.failing_since
+        if since is None:
+            if self._silent:
+                _log.info("the log answers again")
+            self._silent = False
+        elif not self._silent and self._monotonic() - since > _SILENCE:
+            self._silent = True
             _log.warning("the log does not answer; trying again")
-        elif since is None and self._silent_since is not None:
-            _log.info("the log answers again", after_s=round(self._monotonic() - self._silent_since, 1))
-            self._silent_since = None
 
     def _claim_assigned(self) -> None:
-        for partition in [p for p, at in self._to_claim.items() if at <= self._monotonic()]:
-            del self._to_claim[partition]
+        for partition in [number for number, at in self._to_claim.items() if at <= self._monotonic()]:
             started = self._monotonic()
             try:
-                held, rows = self._trying("claim", lambda partition=partition: self._claim(partition))
+                held, rows = self._patience.try_until_done("claim", lambda number=partition: self._claim(number))  # type: ignore[misc]
             except StateConflictError:
-                self._conflict(partition)
+                self._lose(partition)
                 continue
-            self.held[partition] = held
-            self.clock.hear([held.clock] if held.seq else [])
-            self._read_model()
-            self.learner.load(rows, self.clock.now)
-            self.item_sums.revise(rows, {})
-            self._parts.reader.seek(partition, held.position)
-            if held.outbox:
-                self._changes.publish(held, held.outbox)
-            self._looked_at_figures = False
+            del self._to_claim[partition]
+            self._patience.try_until_done("model", self._read_model)
+            self.memory.take_in(held, rows)
+            self._reader.seek(partition, held.position)
+            self._changes.publish(held, held.outbox)
+            self._decided = False
             _log.info(
                 "partition claimed",
                 partition=partition,
@@ -261,42 +246,33 @@ class Worker:
                 seconds=round(self._monotonic() - started, 3),
             )
 
-    def _claim(self, partition: int) -> tuple[Held, np.ndarray]:
-        held, _ = claim(self._state, partition, self._parts.describe_log(), self._monotonic())
+    def _claim(self, partition: int) -> tuple[Held, Rows]:
+        held, _ = claim(self._state, partition, self._parts.describe(), self._monotonic())
         try:
-            return held, load(self._state, self.store, held)
+            return held, load(self._state, self.memory.store, held)
         except StateUnavailableError:
-            if partition in self.store.partitions:
-                self.store.drop_partition(partition)
+            self.memory.store.drop_partition(partition)
             raise
 
     def _drop(self, partition: int) -> None:
-        """Forget a partition; the state has all that counts."""
-        self._backlog.pop(partition, None)
-        if self.held.pop(partition, None) is None:
-            return
-        rows = np.fromiter(self.store.partitions[partition].index.values(), np.int64)
-        self.learner.drop_partition(partition, rows)
-        self.item_sums.remove(rows)
-        self.item_sums.forget_partition(partition)
-        self.views.forget(partition)
-        self.store.drop_partition(partition)
-        _log.info("partition given up", partition=partition)
+        self._backlog.drop(partition)
+        if self.memory.drop(partition):
+            _log.info("partition given up", partition=partition)
 
-    def _conflict(self, partition: int) -> None:
-        """Somebody else claimed the partition: forget it, and claim again later if the group still says so."""
+    def _lose(self, partition: int) -> None:
+        """Another process owns the partition: forget it, and claim it again later if the group still gives it to us."""
         now = self._monotonic()
         self.figures.conflicts += 1
         self._conflicts.append(now)
-        while self._conflicts and now - self._conflicts[0] > 60:
+        while now - self._conflicts[0] > 60:
             self._conflicts.popleft()
-        if len(self._conflicts) > _MOST_CONFLICTS * max(1, len(self.held)):
+        if len(self._conflicts) > _MOST_CONFLICTS * self._parts.log.partitions:
             raise TooManyConflictsError(
-                "other processes keep claiming this worker's partitions: is there a second group, or a second"
-                " deployment, under the same key prefix?"
+                "other processes keep claiming this worker's partitions: does another deployment use the same key"
+                " prefix with another consumer group?"
             )
         self._drop(partition)
-        self._parts.reader.pause(partition)
+        self._reader.pause(partition)
         self._to_claim[partition] = now + self._settings.session_timeout * random.uniform(1, 2)
         _log.warning("partition belongs to another worker", partition=partition)
 
@@ -304,252 +280,198 @@ class Worker:
 
     def _take_events(self) -> bool:
         """One batch of every partition that has any: decoded, applied, checkpointed."""
-        batches = self._next_batches()
+        batches = list(self._backlog.take(self.memory.largest_rows()))
         if not batches:
             return False
-        refused: dict[int, list[Refused]] = {}
+        aside = 0
         for batch in batches:
             decoded = self._decoder.decode(batch)
-            rerouted = [place for place, headers in batch.headers.items() if any(name == REROUTED for name, _ in headers)]
-            outcome = self._applier.apply(decoded.events, rerouted)
-            refused[batch.partition] = [*decoded.refused, *outcome.refused]
-            self._set_aside(batch, refused[batch.partition], outcome.foreign)
-        applied = self._applier.settle()
-        self.clock.hear([applied.newest] if applied.causes else [])
-        self._count(applied)
-        self._learn(applied)
-        if any(refused.values()) or self._unflushed:
-            self._trying("publish", self._flush)
+            rerouted = [i for i, headers in batch.headers.items() if any(name == REROUTED for name, _ in headers)]
+            outcome = self.memory.applier.apply(decoded.events, rerouted)
+            aside += self._set_aside(batch, [*decoded.refused, *outcome.refused], outcome)
+        applied, moves = self.memory.settle()
+        self._count(applied, moves)
+        if aside:  # they must stand on the log before the position passes them
+            self._patience.try_until_done("publish", lambda: self._parts.writer.flush(30.0))
         self._checkpoint_batches(batches, applied)
+        self._decided = False
+        self._undecided += sum(len(batch) for batch in batches)
         return True
 
-    def _next_batches(self) -> list[Batch]:
-        chosen = []
-        for partition, waiting in list(self._backlog.items()):
-            batch = waiting.popleft()
-            most = self._fitting(partition, batch)
-            if most < len(batch):
-                waiting.appendleft(part_of(batch, most, len(batch)))
-                batch = part_of(batch, 0, most)
-            if not waiting:
-                del self._backlog[partition]
-            chosen.append(batch)
-        return chosen
-
-    def _fitting(self, partition: int, batch: Batch) -> int:
-        """How many of the batch's records may go into one checkpoint: rows can be large."""
-        most = min(len(batch), self._settings.batch_events)
-        largest = self.store.largest.get(partition, 0)
-        if largest * most <= MAX_BYTES:
-            return most
-        return max(1, min(most, MAX_BYTES // largest))
-
-    _unflushed = False
-
-    def _set_aside(self, batch: Batch, refused: Iterable[Refused], foreign: Iterable[int]) -> None:
-        """Publish dead letters, and events of other partitions to where they belong, ahead of the checkpoint."""
+    def _set_aside(self, batch: Batch, refused: Iterable[Refused], outcome: Outcome) -> int:
+        """Publish dead letters, and events of other partitions to where they belong; returns how many."""
         names, writer = self._settings.names, self._parts.writer
-        for one in refused:
+        count = 0
+        for count, one in enumerate(refused, 1):  # noqa: B007 - counted
             value, position = batch.values[one.place], batch.positions[one.place]
             writer.append(names.dead_letters, None, dead_letter(names.events, batch.partition, position, value, one))
             self.figures.dead_letters[one.reason.value] += 1
-            self._unflushed = True
-        for place in foreign:
+        for place, customer_id in outcome.foreign:
             value = batch.values[place]
             assert value is not None
-            customer_id = self._decoder.customer_of(value)
             partition = partition_of(customer_id, self._parts.log.partitions)
             headers = [*batch.headers.get(place, ()), (REROUTED, b"1")]
             writer.append(names.events, customer_id.encode(), value, partition=partition, headers=headers)
-            self.figures.rerouted += 1
-            self._unflushed = True
+        self.figures.rerouted += len(outcome.foreign)
+        return count + len(outcome.foreign)
 
-    def _flush(self) -> None:
-        self._parts.writer.flush(30.0)
-        self._unflushed = False
-
-    def _count(self, applied: Applied) -> None:
+    def _count(self, applied: Applied, moves: Moves) -> None:
         figures = self.figures
         for kind, number in applied.accepted.items():
             figures.events[Kind(kind).name.lower()] += number
         for reason, number in applied.ignored.items():
             figures.ignored[reason.value] += number
-        if applied.evicted and not figures.evicted_ids:
-            _log.warning("a customer has more event ids within the allowed lateness than are kept; see `closed` events")
-        figures.evicted_ids += applied.evicted
+        self._count_moves(moves)
+        if applied.evicted:
+            _log.warning("a customer has more event ids within the allowed lateness than a row keeps; older are closed")
 
-    def _learn(self, applied: Applied) -> None:
-        """Bring votes, segments and popularity up to what the events changed."""
-        removed = [row for row, _ in applied.removed]
-        if removed:
-            rows = np.array(removed, np.int64)
-            self.learner.remove(rows)
-            self.item_sums.remove(rows, applied.before)
-            for row in removed:
-                self._forget_row(row)
-            self.store.release(removed)
-        causes = {row: _CAUSE_OF[Kind(kind)] for row, kind in applied.causes.items()}
-        self._take_moves(self.learner.update(causes, self.clock.now))
-        self.item_sums.revise(np.fromiter(causes, np.int64, len(causes)), applied.before)
-
-    def _forget_row(self, row: int) -> None:
-        held = self.held[int(self.store.partition[row])]
-        for waiting in (held.dirty, held.changes, held.changed):
-            waiting.pop(row, None)
-
-    def _take_moves(self, moves: Moves) -> None:
-        now = self.clock.now
-        version = self.learner.model.version if self.learner.model else 0
-        partitions = self.store.partition[moves.rows].tolist()
-        columns = zip(
-            moves.rows.tolist(), partitions, moves.before.tolist(), moves.after.tolist(), moves.causes.tolist(), strict=True
-        )
-        for row, partition, before, after, cause in columns:
-            held = self.held[partition]
-            held.changes.setdefault(row, []).append(Change(before, after, cause, now, version))
+    def _count_moves(self, moves: Moves) -> None:
+        for cause in moves.causes.tolist():
             self.figures.moves[CAUSES[cause]] += 1
 
     # ---- checkpoints ----
 
     def _checkpoint_batches(self, batches: Iterable[Batch], applied: Applied) -> None:
-        by_partition: dict[int, list[int]] = {}
-        for row, partition in zip(
-            applied.causes, self.store.partition[np.fromiter(applied.causes, np.int64, len(applied.causes))], strict=True
-        ):
-            by_partition.setdefault(int(partition), []).append(row)
-        purchases = self._purchases(applied)
+        rows: dict[int, list[int]] = {}
+        for row in applied.causes:
+            rows.setdefault(int(self.memory.store.partition[row]), []).append(row)
+        done: dict[int, int] = {}
         for batch in batches:
-            held = self.held.get(batch.partition)
-            if held is None:
-                continue
-            held.purchases += purchases.get(batch.partition, 0)
-            held.clock = max(held.clock, applied.newest_of.get(batch.partition, held.clock))
+            held = self.memory.held[batch.partition]
             position = batch.positions[len(batch) - 1] + 1
-            self._checkpoint(held, by_partition.get(batch.partition, []), position)
-        self._parts.reader.commit({p: held.position for p, held in self.held.items() if held.position is not None})
+            if self._checkpoint(held, rows.get(batch.partition, ()), position):
+                done[batch.partition] = position
+        self._reader.commit(done)
 
-    def _purchases(self, applied: Applied) -> Mapping[int, int]:
-        return applied.purchases_of
-
-    def _checkpoint(self, held: Held, must: Iterable[int], position: int) -> None:
-        """Write one atomic step of a partition, then publish the changes in it."""
-        rows = next_rows(self.store, held, must)
-        changes = new_changes(self.store, held, rows)
-        step = checkpoint_of(self.store, held, rows, position, changes)
+    def _checkpoint(self, held: Held, must: Iterable[int], position: int) -> bool:
+        """Write one atomic step of a partition, then publish the changes in it. False: it belongs to another."""
+        store = self.memory.store
+        rows = next_rows(store, held, must)
+        changes = new_changes(store, held, rows)
+        step = checkpoint_of(store, held, rows, position, changes)
         try:
-            self._trying("checkpoint", lambda: self._state.checkpoint(held.number, held.token, step))
+            self._patience.try_until_done("checkpoint", lambda: self._state.checkpoint(held.number, held.token, step))
         except StateConflictError:
-            self._conflict(held.number)
-            return
+            self._lose(held.number)
+            return False
         noted(held, step, rows, self._monotonic())
         self.figures.checkpoints += 1
-        if changes:
-            self._changes.publish(held, changes)
+        self._changes.publish(held, changes)
+        return True
 
-    def _note_news(self, held: Iterable[Held]) -> None:
+    def _note_news(self) -> None:
         """Checkpoints of partitions to which no event came: sweeps, published changes, written views."""
-        for one in list(held):
-            if one.has_news and one.position is not None:
-                self._checkpoint(one, (), one.position)
+        for held in list(self.memory.held.values()):
+            if held.position is not None and held.has_news:
+                self._checkpoint(held, (), held.position)
 
     # ---- background work ----
 
-    def _sweep_due(self, *, at_rest: bool) -> bool:
-        """Whether the clock has moved on far enough; the event clock is at rest when no event comes."""
-        if self.learner.model is None or not self.held:
+    def _at_rest(self) -> bool:
+        """Whether the log has nothing more for us."""
+        lag = self._reader.lag()
+        return lag is not None and not any(lag.values())
+
+    def _sweep_due(self) -> bool:
+        """Whether the clock has moved on far enough; an event clock that stands still wants a last, exact sweep."""
+        learner = self.memory.learner
+        if learner.model is None:
             return False
-        since = self.learner.swept_at
-        if since is None:
+        if learner.swept_at is None:
             return True
-        passed = self.clock.now - since
-        if self.clock.kind == "event" and at_rest:
+        passed = self.clock.now - learner.swept_at
+        if self.clock.kind == "event" and not self._backlog and self._at_rest():
             return passed > 0
         return passed >= self._settings.sweep_interval
 
     def _sweep(self) -> bool:
-        if not self.learner.sweeping:
-            if not self._sweep_due(at_rest=not self._backlog and self._at_rest()):
+        learner = self.memory.learner
+        if not learner.sweeping:
+            if not self.memory.held or not self._sweep_due():
                 return False
-            self.learner.begin_sweep(self.clock.now)
-        moves = self.learner.sweep(self.clock.now)
-        self._take_moves(moves)
-        self.item_sums.revise(moves.rows, {})
-        for row, partition in zip(moves.rows.tolist(), self.store.partition[moves.rows].tolist(), strict=True):
-            self.held[partition].changed.setdefault(row)
-        self._looked_at_figures = False
+            learner.begin_sweep(self.clock.now)
+        self._count_moves(self.memory.sweep())
+        self._decided = False
         return True
 
-    def _at_rest(self) -> bool:
-        lag = self._parts.reader.lag()
-        return lag is not None and not any(lag.values())
-
-    def _write_views(self, step_seconds: float | None) -> None:
-        """Views get their share of a busy worker's time, and all of an idle one's up to 50 ms a step."""
-        share = self._settings.views_share
-        seconds = 0.05 if step_seconds is None else step_seconds * share / (1 - share)
-        fresh = {p: held for p, held in self.held.items() if self._is_fresh(held)}
-        self.views.observe(self.held.values())
+    def _write_views(self, seconds: float) -> None:
+        views = self.memory.views
+        views.observe(self.memory.held.values())
+        fresh = {number: held for number, held in list(self.memory.held.items()) if self._is_ours(held)}
         try:
-            self.views.write(fresh, self.learner.model, self.clock.now, seconds)
+            views.write(fresh, self.memory.learner.model, self.clock.now, seconds)
         except ViewsUnavailableError as error:
-            self._report_trouble("views", error)
+            self._patience.pause("views", error)
 
-    def _is_fresh(self, held: Held) -> bool:
-        """Whether the partition is surely still ours; an idle one is made sure of by a checkpoint."""
-        age = self._monotonic() - held.checkpointed_at
-        if age < self._settings.session_timeout / 2:
+    def _is_ours(self, held: Held) -> bool:
+        """Whether the partition is surely still ours; a checkpoint makes sure of it where the last one is old."""
+        if self._monotonic() - held.checkpointed_at < self._settings.session_timeout / 2:
             return True
-        if held.position is not None and self.views.wants(held):
-            self._checkpoint(held, (), held.position)
-            return held.number in self.held
-        return False
+        if held.position is None or not self.memory.views.wants(held):
+            return False
+        return self._checkpoint(held, (), held.position)
 
     # ---- the model ----
 
     def _read_model(self) -> None:
         """Take over a model version that another worker has published."""
         document = self._state.model()
-        if document is None:
-            return
-        model = read_model(document)
-        if self.learner.model is None or model.version > self.learner.model.version:
-            self._adopt(model)
+        if document is not None:
+            model = read_model(document)
+            known = self.memory.learner.model
+            if known is None or model.version > known.version:
+                self.memory.adopt(model)
 
-    def _adopt(self, model: object) -> None:
-        from online_model.model import SegmentModel  # noqa: PLC0415
-
-        assert isinstance(model, SegmentModel)
-        self.learner.adopt(model, self.clock.now)
-        self.views.adopt(model, self.held.values())
-
-    def _lead(self, *, rest: bool) -> bool:
-        """Report the figures, and lead if partition 0 is ours. Returns whether a new version was adopted."""
-        now = self._monotonic()
-        alone = len(self.held) == self._parts.log.partitions
-        due = now >= self._next_figures
-        if not self.held or self.learner.sweeping or not (due or (alone and (rest or self._figures_are_news()))):
+    def _lead(self, *, at_rest: bool) -> bool:
+        """Report the figures, and decide if partition 0 is ours. Returns whether a version was adopted."""
+        memory = self.memory
+        due = self._monotonic() >= self._figures_due
+        # Alone there is nothing to wait for: decisions keep up with what has changed, at rest with everything.
+        enough = at_rest or self._undecided >= max(_DECIDE_EVENTS, len(memory.store) // _DECIDE_SHARE)
+        soon = memory.holds_all and not self._decided and enough
+        if not memory.held or memory.learner.sweeping or not (due or soon):
             return False
-        own = {p: self._figures_of(held) for p, held in self.held.items()}
-        adopted = False
         try:
-            if due:
-                self._next_figures = now + self._settings.figures_interval
-                self._state.put_sums(own)
-                if not alone:
-                    self._hear_others()
-            if LEADING in self.held:
-                everybody = own if alone else {**self._state.sums(), **own}
-                shop = merged(everybody.values(), self._parts.log.partitions)
-                if self.clock.kind == "event":
-                    self.clock.hear([shop.clock])
-                decided = self._leader.decide(self.held[LEADING].claims, self.learner.model, shop, self.clock.now)
-                if decided is not None:
-                    self._adopt(decided)
-                    adopted = True
-                if due or rest:
-                    self._show(shop)
-        except StateUnavailableError as error:
-            self._report_trouble("model", error)
+            return self._decide(due=due, at_rest=at_rest)
+        except (StateUnavailableError, ViewsUnavailableError) as error:
+            self._patience.pause("figures", error)
             return False
-        self._looked_at_figures = not adopted
+
+    def _decide(self, *, due: bool, at_rest: bool) -> bool:
+        memory, state = self.memory, self._state
+        own = {number: self._figures_of(held) for number, held in memory.held.items()}
+        if due:
+            self._figures_due = self._monotonic() + self._settings.figures_interval
+            state.put_sums(own)
+            if not memory.holds_all:
+                self._exchange()
+        adopted = False
+        if LEADING in memory.held:
+            shop = merged((own if memory.holds_all else {**state.sums(), **own}).values(), self._parts.log.partitions)
+            if self.clock.kind == "event":
+                self.clock.hear([shop.clock] if shop.purchases else [])
+            decided = self._leader.decide(memory.held[LEADING].claims, memory.learner.model, shop, self.clock.now)
+            if decided is not None:
+                memory.adopt(decided)
+                adopted = True
+            if due or at_rest:
+                popular = memory.views.popular(self.clock.now)
+                self._window.show(memory.learner.model, shop, popular, memory.item_sums, self.clock.now)
+        self._decided = not adopted
+        self._undecided = 0
         return adopted
+
+    def _exchange(self) -> None:
+        """Tell the other workers what sells here, hear what sells there, and whether there is a newer model."""
+        wall = self.clock.wall()
+        me = min(held.token for held in self.memory.held.values())
+        self._state.put_popularity(me, self.memory.item_sums.share(wall))
+        others = {worker: said for worker, said in self._state.popularity().items() if worker != me}
+        self.memory.item_sums.hear(others, wall - round(self._settings.session_timeout * 2e6))
+        self._read_model()
+
+    def _figures_of(self, held: Held) -> bytes:
+        memory = self.memory
+        return figures_of(
+            memory.store, memory.learner, held.number, token=held.token, clock=held.clock, purchases=held.purchases
+        )

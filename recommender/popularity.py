@@ -64,6 +64,14 @@ class ItemPopularity:
         # Row 0 holds customers in no segment (slot -1), so that new slots grow at the end.
         self._weights = np.zeros((1, 0))
 
+    @classmethod
+    def of(cls, half_life: int, landmark: int, sums: NDArray[np.float64]) -> "ItemPopularity":
+        """Sums as another process has them: weights as of its landmark, (slots + 1, items)."""
+        popularity = cls(half_life)
+        popularity._landmark = landmark
+        popularity._weights = sums
+        return popularity
+
     def empty_like(self) -> "ItemPopularity":
         """Sums over nobody, to be built behind a sweep."""
         return ItemPopularity(self.half_life)

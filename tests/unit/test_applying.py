@@ -1,5 +1,6 @@
 """Rows equal the plain-Python oracle, in any order, with any repeats, however the log is cut into batches."""
 
+import itertools
 from datetime import timedelta
 
 import numpy as np
@@ -25,7 +26,7 @@ def moment(micros):
     return EPOCH + timedelta(microseconds=micros)
 
 
-def rows_of(events, limits, cuts=(), pack_between=False):
+def rows_of(events, limits, cuts=(), *, pack_between=False):
     """The store and what was ignored after these events, cut into batches at these places."""
     store = RowStore()
     store.partitions[0] = PartitionRows(0)
@@ -33,13 +34,14 @@ def rows_of(events, limits, cuts=(), pack_between=False):
     decoder = Decoder(Rates("GBP"))
     ignored = 0
     edges = sorted({0, len(events), *(cut for cut in cuts if cut <= len(events))})
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         values = [encode_event(event) for event in events[start:end]]
         n = len(values)
         decoded = decoder.decode(Batch(0, range(start, end), values, [None] * n, [4 * 10**15] * n))
         assert not decoded.refused
         outcome = applier.apply(decoded.events)
-        assert not outcome.foreign and not outcome.refused
+        assert not outcome.foreign
+        assert not outcome.refused
         applied = applier.settle()
         ignored += applied.ignored.total()
         store.release([row for row, _ in applied.removed])

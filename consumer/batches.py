@@ -1,0 +1,54 @@
+"""Batches that were polled and not yet worked on, cut so that each step fits into one checkpoint."""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+
+from consumer.state import MAX_BYTES
+from logs.base import Batch
+
+
+def part_of(batch: Batch, start: int, end: int) -> Batch:
+    """Some consecutive records of a batch."""
+    return Batch(
+        batch.partition,
+        batch.positions[start:end],
+        batch.values[start:end],
+        batch.keys[start:end],
+        batch.log_times[start:end],
+        {place - start: headers for place, headers in batch.headers.items() if start <= place < end},
+    )
+
+
+class Backlog:
+    """Per partition, in order."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._waiting: dict[int, deque[Batch]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def add(self, batch: Batch) -> None:
+        """Append records."""
+        if len(batch):
+            self._waiting.setdefault(batch.partition, deque()).append(batch)
+
+    def drop(self, partition: int) -> None:
+        """Forget a partition's records; they are read again by whoever holds it next."""
+        self._waiting.pop(partition, None)
+
+    def take(self, largest: Mapping[int, int]) -> Iterable[Batch]:
+        """One batch of each partition that has any.
+
+        So many records at most that their rows fit into one checkpoint, given the size of each partition's largest row.
+        """
+        for partition, waiting in list(self._waiting.items()):
+            batch = waiting.popleft()
+            most = min(self._most, max(1, MAX_BYTES // max(1, largest.get(partition, 0))))
+            if most < len(batch):
+                waiting.appendleft(part_of(batch, most, len(batch)))
+                batch = part_of(batch, 0, most)
+            if not waiting:
+                del self._waiting[partition]
+            yield batch

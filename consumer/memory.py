@@ -1,0 +1,133 @@
+"""Everything a worker knows of the partitions it holds, kept consistent: rows, votes, popularity, dirty views."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+
+from consumer.applying import Applied, Applier
+from consumer.clock import Clock
+from consumer.decoding import Kind
+from consumer.held import Change, Held
+from consumer.items import ItemSums
+from consumer.learning import Learner, Moves
+from consumer.row_store import Rows, RowStore
+from consumer.settings import WorkerSettings
+from consumer.view_writer import ViewWriter
+from contracts.documents import CAUSES
+from online_model.features import FeatureSet
+from online_model.model import SegmentModel
+from recommender.store import ViewStore
+
+_CAUSES = {kind: CAUSES.index(kind.name.lower()) for kind in (Kind.PURCHASE, Kind.RETURN, Kind.PROFILE)}
+
+
+class Memory:
+    """Rows of the held partitions and all that follows from them. No method here reads or writes the state."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        clock: Clock,
+        partitions: int,
+        views: ViewStore,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self.held: dict[int, Held] = {}
+        self.clock = clock
+        self.partitions = partitions
+        self.store = RowStore()
+        self.applier = Applier(self.store, settings.limits, partitions)
+        self.learner = Learner(self.store, FeatureSet.of(settings.model.features), partitions)
+        self.item_sums = ItemSums(self.store, settings.recommender)
+        self.views = ViewWriter(
+            self.store,
+            self.item_sums,
+            views,
+            keys=settings.keys,
+            settings=settings.recommender,
+            monotonic=monotonic,
+        )
+
+    @property
+    def holds_all(self) -> bool:
+        """Whether no other worker holds any partition."""
+        return len(self.held) == self.partitions
+
+    def take_in(self, held: Held, rows: Rows) -> None:
+        """Begin to hold a partition whose rows were loaded into the store."""
+        self.held[held.number] = held
+        if held.seq:
+            self.clock.hear((held.clock,))
+        self.learner.load(rows, self.clock.now)
+        self.item_sums.revise(rows, {})
+
+    def drop(self, partition: int) -> bool:
+        """Forget a partition, whose state has all that counts. Returns whether it was held."""
+        if self.held.pop(partition, None) is None:
+            return False
+        rows = np.fromiter(self.store.partitions[partition].index.values(), np.int64)
+        self.learner.drop_partition(partition, rows)
+        self.item_sums.remove(rows)
+        self.item_sums.forget_partition(partition)
+        self.views.forget(partition)
+        self.store.drop_partition(partition)
+        return True
+
+    def adopt(self, model: SegmentModel) -> None:
+        """Take over a model version: a sweep begins, and everybody's view is to be rewritten."""
+        self.learner.adopt(model, self.clock.now)
+        self.views.adopt(model, self.held.values())
+
+    def settle(self) -> tuple[Applied, Moves]:
+        """End a step of events: bring votes, segments and popularity up to what they changed."""
+        applied = self.applier.settle()
+        for partition, newest in applied.newest.items():
+            held = self.held[partition]
+            held.clock = max(held.clock, newest)
+        self.clock.hear(applied.newest.values())
+        for partition, purchases in applied.purchases.items():
+            self.held[partition].purchases += purchases
+        self._remove([row for row, _ in applied.removed], applied)
+        moves = self.learner.update({row: _CAUSES[Kind(kind)] for row, kind in applied.causes.items()}, self.clock.now)
+        self._note_moves(moves)
+        self.item_sums.revise(np.fromiter(applied.causes, np.int64, len(applied.causes)), applied.before)
+        return applied, moves
+
+    def sweep(self) -> Moves:
+        """Re-evaluate one slice of all rows."""
+        moves = self.learner.sweep(self.clock.now)
+        self._note_moves(moves)
+        self.item_sums.revise(moves.rows, {})
+        for row, partition in zip(moves.rows.tolist(), self.store.partition[moves.rows].tolist(), strict=True):
+            self.held[partition].changed.setdefault(row)
+        return moves
+
+    def largest_rows(self) -> Mapping[int, int]:
+        """Bytes of the largest row, by partition."""
+        return {number: rows.largest for number, rows in self.store.partitions.items()}
+
+    def _remove(self, removed: Iterable[int], applied: Applied) -> None:
+        rows = np.fromiter(removed, np.int64)
+        if not len(rows):
+            return
+        self.learner.remove(rows)
+        self.item_sums.remove(rows, applied.before)
+        for row in rows.tolist():
+            held = self.held[int(self.store.partition[row])]
+            for waiting in (held.dirty, held.changes, held.changed):
+                waiting.pop(row, None)
+        self.store.release(rows.tolist())
+
+    def _note_moves(self, moves: Moves) -> None:
+        now = self.clock.now
+        columns = (
+            moves.rows,
+            self.store.partition[moves.rows],
+            moves.before,
+            moves.after,
+            moves.causes,
+            self.store.header["model_version"][moves.rows],
+        )
+        for row, partition, before, after, cause, version in zip(*(one.tolist() for one in columns), strict=True):
+            change = Change(before, after, cause, now, version)
+            self.held[partition].changes.setdefault(row, []).append(change)

@@ -1,0 +1,104 @@
+"""What the leader shows of all segments: their list, a card each, and recommendations for somebody unknown."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from consumer.figures import ShopFigures
+from consumer.items import ItemSums
+from contracts.documents import SegmentCard, SegmentList, SegmentSize
+from contracts.keys import Keys
+from contracts.money import MILLIONTHS
+from contracts.times import from_micros
+from online_model.model import SPECIAL_SEGMENTS, SegmentModel
+from recommender.popularity import Popular
+from recommender.settings import RecommenderSettings
+from recommender.store import ViewStore
+from recommender.views import Stamp, cold_start, lifted_items
+
+CARD_ITEMS = 10
+"""Items on a card."""
+
+
+class ShopWindow:
+    """Writes the public documents about segments, when they have changed."""
+
+    def __init__(self, views: ViewStore, keys: Keys, settings: RecommenderSettings) -> None:
+        self._views = views
+        self._keys = keys
+        self._settings = settings
+        self._shown: dict[str, bytes] = {}
+
+    def show(
+        self, model: SegmentModel | None, shop: ShopFigures, popular: Popular, item_sums: ItemSums, now: int
+    ) -> None:
+        """Write what differs from what was written last, apart from its time."""
+        version = model.version if model else 0
+        documents = {
+            self._keys.cold_start(): cold_start(
+                popular, item_sums.items.texts, Stamp(now, version, 0, ""), self._settings.list_length
+            ),
+            self._keys.segments(): _list(model, shop, now),
+        }
+        for segment_id, name, strategy in _segments(model):
+            documents[self._keys.segment(segment_id)] = SegmentCard(
+                id=segment_id,
+                name=name,
+                size=shop.sizes.get(segment_id, 0),
+                share_of_customers=_share(shop.sizes, segment_id),
+                share_of_revenue=_share(shop.net_spend, segment_id),
+                profile=_profile(model, shop, segment_id),
+                strategy=strategy,
+                items=lifted_items(popular, item_sums.slot(segment_id), item_sums.items.texts, CARD_ITEMS),
+                as_of=from_micros(now),
+                model_version=version,
+            )
+        timeless = {
+            key: document.model_copy(update={"as_of": from_micros(0)}).encode() for key, document in documents.items()
+        }
+        news = {key: documents[key].encode() for key, body in timeless.items() if self._shown.get(key) != body}
+        if news:
+            self._views.set_many(news)
+            self._shown = timeless
+
+
+def _segments(model: SegmentModel | None) -> list[tuple[int, str, str]]:
+    learnt = [(one.id, one.name, one.strategy) for one in model.segments] if model else []
+    return [*learnt, *((one, name, "") for one, name in SPECIAL_SEGMENTS.items())]
+
+
+def _list(model: SegmentModel | None, shop: ShopFigures, now: int) -> SegmentList:
+    return SegmentList(
+        segments=tuple(
+            SegmentSize(id=segment_id, name=name, size=shop.sizes.get(segment_id, 0))
+            for segment_id, name, _ in _segments(model)
+        ),
+        as_of=from_micros(now),
+        model_version=model.version if model else 0,
+    )
+
+
+def _share(amounts: Mapping[int, int], segment_id: int) -> float:
+    whole = sum(amounts.values())
+    return round(amounts.get(segment_id, 0) / whole, 4) if whole > 0 else 0.0
+
+
+def _profile(model: SegmentModel | None, shop: ShopFigures, segment_id: int) -> dict[str, float]:
+    """What is typical of the segment, in units a person knows; of its nearest customers, whatever margin holds back."""
+    profile: dict[str, float] = {}
+    if shop.sizes.get(segment_id):
+        profile["net_spend_per_customer"] = round(
+            shop.net_spend.get(segment_id, 0) / MILLIONTHS / shop.sizes[segment_id], 2
+        )
+    if model is None or segment_id not in model.segment_ids:
+        return profile
+    cluster = int(np.flatnonzero(model.segment_ids == segment_id)[0])
+    means = model.centroids if shop.sums is None else shop.sums.means(empty=model.centroids)
+    for name, value in zip(model.features, np.expm1(means[cluster]).tolist(), strict=True):
+        if name in {"recency", "tenure"}:
+            profile[f"{name}_days"] = round(30 * value, 1)
+        elif name in {"monetary", "recent"}:
+            profile[name] = round(value * model.order_value, 2)
+        else:
+            profile[name] = round(value, 2)
+    return profile
