@@ -19,19 +19,20 @@ from online_model.sums import ClusterSums, Sums, Votes
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """When a refit was last looked at, and how many customers had bought then. The leader's memory between reviews."""
+    """What the last review looked at: the leader's memory between reviews."""
 
     at: int
+    purchases: int
     buyers: int
 
     @classmethod
     def of(cls, model: SegmentModel) -> Self:
         """What a new leader knows: the last refit that was adopted."""
-        return cls(model.now, model.buyers)
+        return cls(model.now, model.purchases, model.buyers)
 
-    def due(self, buyers: int, now: int, settings: ModelSettings) -> bool:
-        """Whether buyers have doubled, or the review interval has passed."""
-        return buyers >= 2 * self.buyers or now - self.at >= settings.review_interval
+    def due(self, purchases: int, buyers: int, now: int, settings: ModelSettings) -> bool:
+        """Whether buyers have doubled or the review interval has passed, and purchases arrived: time is no reason."""
+        return purchases > self.purchases and (buyers >= 2 * self.buyers or now - self.at >= settings.review_interval)
 
 
 def first_model(
@@ -92,7 +93,7 @@ def adopt_means(
         return None
     target = sums.means(empty=model.centroids) if learnt is None else learnt
     moved = sums.moved(model.centroids, target, model.metric)
-    if moved < settings.adoption_gain and np.all(sums.counts > 0):
+    if not _worth(moved, settings.adoption_gain, model, now, settings) and np.all(sums.counts > 0):
         return None
     before = sums.inertia(model.centroids, model.metric)
     gain = 1 - sums.inertia(target, model.metric) / before if before > 0 else 0.0
@@ -132,33 +133,38 @@ def refit(
 ) -> SegmentModel | None:
     """The next version from a sample X (customers, features), where one is clearly better; else None.
 
+    To be asked when `Reviewed.due` says so, before `adopt_means`: one version is better than two.
+
     A restart is adopted when it beats the polished present centroids by `restart_gain`; these when they gain
     `adoption_gain`; new names when the old ones have ceased to be true. Ids survive by shared members. `clusters` are
     the customers' present clusters; to be given where `order_value` is not the model's: X then lies in another space.
     """
     if FeatureSet.of(settings.features).names != model.features:
         raise ModelMismatchError("the settings name other features than the model has; start a first model instead")
-    if purchases <= model.purchases:
-        return None
     same_space = order_value == model.order_value
     present = model.assign(X) if clusters is None else clusters
     metric = Metric.of_sample(X)
     sums = _sums(X, present, model.k)
     start = sums.means(empty=model.centroids)
     inertia = sums.inertia(model.centroids if same_space else start, metric)
-    found, reason = _better(model, fit(X, model.k, metric, model.seed, start=start), X, metric, settings)
-    gain = 1 - found.inertia / inertia if inertia > 0 else 0.0
-    if reason == "means moved" and gain < settings.adoption_gain and same_space:
-        return _renamed(model, present, purchases, now, members=members, settings=settings)
+    polished = fit(X, model.k, metric, model.seed, start=start)
+    found, reason = _better(model, polished, X, metric, now, settings=settings)
     found, continued = _in_old_order(found, match_clusters(present, found.labels, model.k, settings.k))
     segments, next_id = _segments(model, continued)
+    segments = _named(segments, members, found.labels, settings)
+    gain = 1 - found.inertia / inertia if inertia > 0 else 0.0
+    if reason == "means moved" and not (same_space and _worth(gain, settings.adoption_gain, model, now, settings)):
+        if same_space and (segments == model.segments or now - model.adopted_at < settings.adoption_interval):
+            return None
+        # The polished centroids go along: adopting them later would be one version more.
+        reason = "renamed" if same_space else "order value revised"
     return replace(
         model,
         version=model.version + 1,
         order_value=order_value,
         metric=metric,
         centroids=found.centroids,
-        segments=_named(segments, members, found.labels, settings),
+        segments=segments,
         margin=settings.margin,
         dwell=settings.dwell,
         adopted_at=now,
@@ -173,25 +179,28 @@ def refit(
     )
 
 
-def _better(model: SegmentModel, polished: Fit, X: Floats, metric: Metric, settings: ModelSettings) -> tuple[Fit, str]:
+def _better(
+    model: SegmentModel, polished: Fit, X: Floats, metric: Metric, now: int, *, settings: ModelSettings
+) -> tuple[Fit, str]:
     """The clustering to go on with, and the reason in words."""
     fresh = fit(X, settings.k, metric, model.seed + model.version, restarts=settings.restarts)
     if settings.k != model.k:
         return fresh, f"number of segments changed from {model.k} to {settings.k}"
-    if fresh.inertia < (1 - settings.restart_gain) * polished.inertia:
+    gain = 1 - fresh.inertia / polished.inertia if polished.inertia > 0 else 0.0
+    doubled = _voters(fresh.labels) >= 2 * model.buyers
+    if gain >= settings.restart_gain and (doubled or _worth(gain, settings.restart_gain, model, now, settings)):
         return fresh, "better restart"
     return polished, "means moved"
 
 
-def _renamed(
-    model: SegmentModel, labels: Labels, purchases: int, now: int, *, members: Members | None, settings: ModelSettings
-) -> SegmentModel | None:
-    segments = _named(model.segments, members, labels, settings)
-    if segments == model.segments:
-        return None
-    return replace(
-        model, version=model.version + 1, segments=segments, now=now, reason="renamed", gain=0.0, purchases=purchases
-    )
+def _worth(gain: float, least: float, model: SegmentModel, now: int, settings: ModelSettings) -> bool:
+    """Whether a gain justifies a version.
+
+    Within the adoption interval it must be as many times larger as the time is shorter: what staying would cost until
+    then is what counts, so a large change is followed at once, and small ones do not make a version each.
+    """
+    elapsed = min(1.0, max(0, now - model.adopted_at) / settings.adoption_interval)
+    return gain >= least and gain * elapsed >= least
 
 
 def _sums(X: Floats, clusters: Labels, k: int) -> Sums:

@@ -144,14 +144,15 @@ def name_segments(
     voting = (clusters >= 0) & ~np.isnan(members.recency)
     known = bool(voting.any()) and float(members.tenure[voting].max()) >= settings.new_days + settings.lapse_days
     profiles = [_profile(members, voting, clusters == cluster, settings, history_known=known) for cluster in range(k)]
-    before = [*previous, *[""] * k][:k]
+    before = ([*previous] + [""] * k)[:k]
     lines = [None if one is None else _line(one, old) for one, old in zip(profiles, before, strict=True)]
     names = [_NOBODY if line is None else SegmentName(line.name, line.strategy) for line in lines]
     for name in dict.fromkeys(one.name for one in names):
         twins = [cluster for cluster in range(k) if names[cluster].name == name]
         if len(twins) > 1:
-            for cluster, suffix in zip(twins, _suffixes([profiles[twin] for twin in twins]), strict=True):
-                names[cluster] = names[cluster]._replace(name=name + suffix)
+            apart = _told_apart(name, [profiles[twin] for twin in twins], [before[twin] for twin in twins])
+            for cluster, unique in zip(twins, apart, strict=True):
+                names[cluster] = names[cluster]._replace(name=unique)
     return [
         one._replace(strategy=one.strategy + " (upsell)")
         if line is not None and line.name == "Loyal" and profile is not None and profile.money < _UPSELL_BELOW
@@ -191,17 +192,21 @@ def _line(profile: Profile, previous: str) -> _Line:
     return found if overtaken else kept
 
 
-def _suffixes(twins: Sequence[Profile | None]) -> list[str]:
-    """What to add to the names of twins, by the figure in which they differ most."""
+def _told_apart(name: str, twins: Sequence[Profile | None], before: Sequence[str]) -> list[str]:
+    """Names for twins by the figure in which they differ most; as before while that is still true."""
     known = [twin for twin in twins if twin is not None]
-    columns = [[float(getattr(twin, divider.attribute)) for twin in known] for divider in _DIVIDERS]
-    spreads = [max(values) - min(values) if len(set(values)) == len(twins) else 0.0 for values in columns]
-    widest = int(np.argmax(spreads))
-    if not spreads[widest] > 0:
-        return [f", group {number}" for number in range(1, len(twins) + 1)]
-    divider = _DIVIDERS[widest]
-    ranked = sorted(columns[widest], reverse=True)
-    return [", " + _word(divider, ranked.index(value), len(twins)) for value in columns[widest]]
+    by_spread: list[tuple[float, list[str]]] = []
+    for divider in _DIVIDERS:
+        values = [float(getattr(twin, divider.attribute)) for twin in known]
+        if len(set(values)) == len(twins):
+            ranks = [sorted(values, reverse=True).index(value) for value in values]
+            words = [f"{name}, {_word(divider, rank, len(twins))}" for rank in ranks]
+            if words == before:
+                return words
+            by_spread.append((max(values) - min(values), words))
+    if not by_spread:
+        return [f"{name}, group {number}" for number in range(1, len(twins) + 1)]
+    return max(by_spread, key=lambda pair: pair[0])[1]
 
 
 def _word(divider: _Divider, rank: int, twins: int) -> str:

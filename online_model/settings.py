@@ -25,6 +25,8 @@ class ModelSettings:
     """So many customers who bought make the first model worth learning."""
     adoption_gain: float = 0.005
     """The share of the inertia that must be gained before learnt means are adopted."""
+    adoption_interval: int = 4 * DAY
+    """How long a version stays at least, unless the gain is as many times larger as it stays shorter."""
     restart_gain: float = 0.01
     """The share by which a restart must beat the polished present centroids."""
     restarts: int = 10
@@ -49,6 +51,7 @@ class ModelSettings:
             (0 < self.adoption_gain < 1, f"adoption_gain must lie between 0 and 1, not {self.adoption_gain}"),
             (0 < self.restart_gain < 1, f"restart_gain must lie between 0 and 1, not {self.restart_gain}"),
             (self.restarts >= 1, f"restarts must be at least 1, not {self.restarts}"),
+            (self.adoption_interval > 0, "adoption_interval must be above 0"),
             (self.review_interval > 0, "review_interval must be above 0"),
             (0 <= self.margin <= 1, f"margin must lie between 0 and 1, not {self.margin}"),
             (self.dwell >= 0, "dwell must not be negative"),
