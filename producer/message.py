@@ -43,14 +43,14 @@ class OrderJson(msgspec.Struct, gc=False, kw_only=True):
 
 
 class ProfileJson(msgspec.Struct, gc=False, kw_only=True):
-    """contracts.events.Profile."""
+    """contracts.events.Profile, likewise."""
 
     v: int = VERSION
     event_id: str
     customer_id: str
     occurred_at: str
-    attributes: dict[str, bool | int | float | str]
     type: str = "profile"
+    attributes: dict[str, bool | int | float | str]
 
 
 PURCHASE: Final = "purchase"

@@ -1,17 +1,21 @@
-"""How fast event time passes while a history is replayed."""
+"""When events go out: a history at a multiple of its own pace, a live stream at a rate."""
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 from contracts.errors import LivesegmentsError
 from contracts.times import SECOND
+from producer.message import Message
 
 _SPEED = re.compile(r"(\d+(?:\.\d+)?)x?")
+_NAP: Final = 0.2
+"""Seconds after which a wait looks whether it is to stop."""
 
 
 class SpeedError(LivesegmentsError):
-    """A speed that is not understood."""
+    """A speed or rate that is not understood."""
 
 
 def parse_speed(text: str) -> float | None:
@@ -28,26 +32,50 @@ def parse_speed(text: str) -> float | None:
     return float(found[1])
 
 
-class Pace:
-    """Waits until an event is due. The first event sets the start: gaps before it take no time."""
+class Timer:
+    """Waiting, by a clock that tests may replace, until something says stop."""
 
     def __init__(
         self,
-        speed: float,
+        stop: Callable[[], bool] = lambda: False,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`speed` is seconds of event time per second."""
-        self._speed = speed
-        self._monotonic = monotonic
+        self.stop = stop
+        self.monotonic = monotonic
         self._sleep = sleep
-        self._start: tuple[int, float] | None = None
 
-    def wait_for(self, occurred_at: int) -> None:
-        """Return when an event of this time, in microseconds, is due."""
-        if self._start is None:
-            self._start = (occurred_at, self._monotonic())
-        origin, began = self._start
-        ahead = began + (occurred_at - origin) / SECOND / self._speed - self._monotonic()
-        if ahead > 0:
-            self._sleep(ahead)
+    def wait_until(self, moment: float) -> bool:
+        """Wait for a moment of the monotonic clock; False where it is to stop instead."""
+        while not self.stop():
+            ahead = moment - self.monotonic()
+            if ahead <= 0:
+                return True
+            self._sleep(min(ahead, _NAP))
+        return False
+
+
+def at_speed(messages: Iterable[Message], speed: float | None, timer: Timer) -> Iterator[Message]:
+    """Each message when it is due, `speed` seconds of event time a second; None for at once. The first is due now."""
+    start: tuple[float, int] | None = None
+    for message in messages:
+        if start is None:
+            start = (timer.monotonic(), message.occurred_at)
+        since_start = (message.occurred_at - start[1]) / SECOND
+        if not timer.wait_until(start[0] + since_start / speed if speed is not None else start[0]):
+            return
+        yield message
+
+
+def at_rate(messages: Iterator[Message], rate: float | None, timer: Timer) -> Iterator[Message]:
+    """So many messages a second, None for no limit, each taken only when it is due; delays are caught up with."""
+    if rate is not None and not rate > 0:
+        raise SpeedError(f"rate {rate:g}: expected events per second, above 0")
+    began = timer.monotonic()
+    sent = 0
+    while timer.wait_until(began + sent / rate if rate is not None else began):
+        message = next(messages, None)
+        if message is None:
+            return
+        yield message
+        sent += 1

@@ -1,28 +1,21 @@
 """A table of order lines, or of profiles, as the events that it tells of."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
-from contracts.keys import LogNames
-from logs.base import LogWriter
-from producer.deliveries import Deliveries
 from producer.lines import read_lines
 from producer.mapping import ColumnMapping, MappingRequest, resolve
 from producer.message import Message
 from producer.orders import group, months, refused
-from producer.pacing import Pace
 from producer.profiles import read_profiles
 from producer.summary import ReplaySummary
 from producer.table import open_table
-
-PROGRESS_EVERY: Final = 500
-"""Events between two calls of `on_progress`."""
 
 
 class Events(Protocol):
@@ -111,41 +104,3 @@ def _read_profiles(frame: pd.DataFrame, mapping: ColumnMapping, zone: tzinfo, no
         last_at=int(profiles.occurred_at[-1]) if len(profiles) else None,
     )
     return Replay(profiles, summary, mapping)
-
-
-def replay(
-    events: Iterator[Message],
-    writer: LogWriter,
-    *,
-    log: str = LogNames().events,
-    pace: Pace | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> int:
-    """Append events in the order given, and wait until the log has them; how many there were.
-
-    Args:
-        events: By time; a customer's keep their order.
-        writer: Stays open.
-        log: The log's name.
-        pace: How fast event time passes; as fast as the log takes them without.
-        on_progress: Called now and then, and at the end, with the events sent and the time of the last, in µs.
-
-    Raises PublishError with every event that failed; it stops at the first that it hears of.
-    """
-    deliveries = Deliveries()
-    sent = 0
-    occurred_at = 0
-    for occurred_at, event_id, key, value in events:
-        if pace is not None:
-            pace.wait_for(occurred_at)
-        deliveries.track(event_id, key.decode(), writer.append(log, key, value))
-        sent += 1
-        if deliveries.failed:
-            break
-        if on_progress is not None and (sent % PROGRESS_EVERY == 0 or pace is not None):
-            on_progress(sent, occurred_at)
-    writer.flush()
-    deliveries.settle()
-    if on_progress is not None and sent:
-        on_progress(sent, occurred_at)
-    return sent
