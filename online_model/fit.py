@@ -114,20 +114,15 @@ def _lloyd(sample: _Sample, centroids: Floats, until: float) -> Fit:
     before: Labels | None = None
     inertia = np.inf
     for _ in range(_MAX_ITERATIONS):
-        labels, own = _assigned(sample.metric.squared_distances(sample.X, centroids))
+        labels, own = sample.metric.closest(sample.X, centroids)
         reseeded = _reseed_empty(labels, own, len(centroids))
         now = float(own.sum())
         if not reseeded and before is not None and (inertia - now <= until * now or np.array_equal(labels, before)):
             return Fit(centroids, now, labels)
         centroids = sample.means(labels, centroids)
         before, inertia = labels, now
-    labels, own = _assigned(sample.metric.squared_distances(sample.X, centroids))
+    labels, own = sample.metric.closest(sample.X, centroids)
     return Fit(centroids, float(own.sum()), labels)
-
-
-def _assigned(distances: Floats) -> tuple[Labels, Floats]:
-    labels: Labels = distances.argmin(axis=1).astype(np.int32)
-    return labels, distances[np.arange(len(labels)), labels]
 
 
 def _reseed_empty(labels: Labels, own: Floats, k: int) -> bool:
@@ -135,8 +130,8 @@ def _reseed_empty(labels: Labels, own: Floats, k: int) -> bool:
     counts = np.bincount(labels, minlength=k)
     reseeded = False
     for empty in np.flatnonzero(counts == 0):
-        farthest = int(own.argmax())
-        if not own[farthest] > 0:
+        farthest = int(own.argmax()) if own.size else 0
+        if not own.size or not own[farthest] > 0:
             break
         labels[farthest] = empty
         own[farthest] = 0

@@ -69,33 +69,46 @@ class Metric:
 
         Raises ShapeError where X or the centroids have another number of features, NotFiniteError for infinity.
         """
+        return self._by_cluster(X, centroids).T
+
+    def nearest(self, X: Floats, centroids: Floats) -> Labels:
+        """The nearest centroid of each row, (customers,) int32; -1 where nothing is observed. Ties go to the first."""
+        return self.closest(X, centroids)[0]
+
+    def closest(self, X: Floats, centroids: Floats) -> tuple[Labels, Floats]:
+        """The nearest centroid of each row as in `nearest`, and the squared distance to it, (customers,)."""
+        distances = self._by_cluster(X, centroids)
+        labels: Labels = np.zeros(len(X), np.int32)
+        closest = distances[0].copy()
+        # numpy's argmin across rows this short takes longer than all the distances.
+        for cluster in range(1, len(distances)):
+            closer = distances[cluster] < closest
+            labels[closer] = cluster
+            np.minimum(closest, distances[cluster], out=closest)
+        labels[np.isnan(X).all(axis=1)] = -1
+        return labels, closest
+
+    def _by_cluster(self, X: Floats, centroids: Floats) -> Floats:
+        """Squared distances, (k, customers)."""
         features = len(self.means)
         X = feature_matrix(X, features)
         centroids = feature_matrix(centroids, features)
         missing = np.isnan(X)
         some_missing = bool(missing.any())
         scales = np.sqrt(self.precisions)
-        # One contiguous row per feature and cluster: numpy walks them at memory speed, 65,536 x 3 x 8 in milliseconds.
+        # One contiguous row per feature and cluster: numpy walks them at memory speed.
         columns = np.ascontiguousarray((X * scales).T)
-        targets = centroids * scales
+        if some_missing:
+            absent = np.ascontiguousarray(missing.T)
         distances: Floats = np.zeros((len(centroids), len(X)))
         term: Floats = np.empty(len(X))
-        for cluster, target in enumerate(targets):
-            total = distances[cluster]
+        for total, target in zip(distances, centroids * scales, strict=True):
             for feature in range(features):
                 np.subtract(columns[feature], target[feature], out=term)
                 np.multiply(term, term, out=term)
                 if some_missing:
-                    term[missing[:, feature]] = 0
-                total += term
+                    term[absent[feature]] = 0
+                np.add(total, term, out=total)
         if some_missing:
             distances *= missing_scale(X)
-        return distances.T
-
-    def nearest(self, X: Floats, centroids: Floats) -> Labels:
-        """The nearest centroid of each row, (customers,) int32; -1 where nothing is observed. Ties go to the first."""
-        if not len(X):
-            return np.empty(0, np.int32)
-        labels: Labels = self.squared_distances(X, centroids).argmin(axis=1).astype(np.int32)
-        labels[np.isnan(X).all(axis=1)] = -1
-        return labels
+        return distances
