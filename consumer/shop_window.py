@@ -49,7 +49,7 @@ class ShopWindow:
                 share_of_revenue=_share(shop.net_spend, segment_id),
                 profile=_profile(model, shop, segment_id),
                 strategy=strategy,
-                items=lifted_items(popular, item_sums.slot(segment_id), item_sums.items.texts, CARD_ITEMS),
+                items=_typical_items(popular, item_sums, segment_id),
                 as_of=from_micros(now),
                 model_version=version,
             )
@@ -60,6 +60,14 @@ class ShopWindow:
         if news:
             self._views.set_many(news)
             self._shown = timeless
+
+
+def _typical_items(popular: Popular, item_sums: ItemSums, segment_id: int) -> tuple[tuple[str, float], ...]:
+    """Items that the segment buys more than others do; none where what is popular was worked out before it was."""
+    slot = item_sums.slot(segment_id)
+    if not 0 <= slot < len(popular.shares) - 1:
+        return ()
+    return lifted_items(popular, slot, item_sums.items.texts, CARD_ITEMS)
 
 
 def _segments(model: SegmentModel | None) -> list[tuple[int, str, str]]:
