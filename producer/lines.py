@@ -140,7 +140,8 @@ def read_lines(frame: pd.DataFrame, mapping: ColumnMapping, zone: tzinfo, now: i
 def _ids(frame: pd.DataFrame, mapping: ColumnMapping, name: str, default: str) -> Ids:
     if name in mapping.columns:
         return clean_ids(frame[mapping.columns[name]])
-    return Ids(np.zeros(len(frame), dtype=np.int64), [mapping.constants.get(name, default)])
+    constant = clean_ids(pd.Series([mapping.constants.get(name, default)], dtype=str))
+    return Ids(np.repeat(constant.codes, len(frame)), constant.texts)
 
 
 def _orders(frame: pd.DataFrame, mapping: ColumnMapping, customer: Ids, occurred_at: Ints) -> Ids:
@@ -168,7 +169,7 @@ def _orders(frame: pd.DataFrame, mapping: ColumnMapping, customer: Ids, occurred
 
 def _currencies(frame: pd.DataFrame, mapping: ColumnMapping, sieve: Sieve) -> Ids:
     currency = _ids(frame, mapping, "currency", default="")
-    codes = [text.strip().upper() for text in currency.texts]
+    codes = [text.upper() for text in currency.texts]
     known = pd.Series(codes, dtype=str).str.fullmatch(_CURRENCY).to_numpy(dtype=bool)
     if not known.any():
         raise ColumnError(f"currency {', '.join(codes[:3])!r}: expected an ISO 4217 code such as EUR")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from producer.lines import read_lines
-from producer.mapping import ColumnMapping, MappingRequest, resolve
+from producer.mapping import CATALOGUE, ColumnMapping, MappingRequest, resolve
 from producer.message import Message
 from producer.orders import group, months, refused
 from producer.profiles import read_profiles
@@ -63,7 +63,8 @@ def read_events(
     """
     table = open_table(path)
     mapping = resolve(table.columns, request or MappingRequest())
-    frame = table.read(mapping.columns.values())
+    unread = CATALOGUE if mapping.kind == "orders" else ()
+    frame = table.read({column for name, column in mapping.columns.items() if name not in unread})
     read = _read_orders if mapping.kind == "orders" else _read_profiles
     return read(frame, mapping, zone, now, since)
 

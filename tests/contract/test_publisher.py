@@ -1,5 +1,6 @@
 """EventPublisher: what reaches the log is the contract, and what does not is told."""
 
+import socket
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -9,8 +10,9 @@ import pytest
 from contracts.events import Line, Purchase, parse_event
 from contracts.keys import LogNames
 from contracts.partitioning import partition_of
-from logs.base import LogSpec
+from logs.base import LogSpec, LogUnavailableError
 from logs.memory import MemoryLogs
+from logs.open import open_logs
 from producer.deliveries import PublishError
 from producer.publisher import EventPublisher, InvalidEventError, PublisherClosedError
 
@@ -31,6 +33,13 @@ PURCHASE = {
 @pytest.fixture
 def logs():
     return MemoryLogs(now=lambda: 0)
+
+
+@pytest.fixture
+def unused_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
 
 
 def on_log(logs, name=EVENTS):
@@ -166,3 +175,33 @@ def test_many_threads_lose_nothing(logs):
         for thread in threads:
             thread.join()
     assert len({event.event_id for _, _, event in on_log(logs)}) == 800
+
+
+# ---- by URL, on real servers ----
+
+
+def check_by_url(url, log):
+    with EventPublisher(url, log=log, partitions=3) as publisher:
+        futures = [publisher.publish({**PURCHASE, "event_id": f"e{n}", "customer_id": f"c{n}"}) for n in range(100)]
+        publisher.flush(timeout=60)
+        placed = [future.result(timeout=0) for future in futures]
+    logs = open_logs(url)
+    try:
+        partitions = logs.describe(log).partitions
+        assert [place.partition for place in placed] == [partition_of(f"c{n}", partitions) for n in range(100)]
+        assert sorted(event.event_id for _, _, event in on_log(logs, log)) == sorted(f"e{n}" for n in range(100))
+    finally:
+        logs.close()
+
+
+def test_by_url_on_redis(redis_url, unique):
+    check_by_url(redis_url, unique)
+
+
+def test_by_url_on_kafka(kafka_bootstrap, unique):
+    check_by_url(f"kafka://{kafka_bootstrap}", unique)
+
+
+def test_a_server_that_is_not_there_is_said_at_once(unused_port):
+    with pytest.raises(LogUnavailableError):
+        EventPublisher(f"redis://127.0.0.1:{unused_port}/0")
