@@ -1,0 +1,162 @@
+"""One deployment of the real parts under names of its own, for integration and fault tests."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import numpy as np
+import redis
+
+from consumer.clock import Clock
+from consumer.layout import HEADER, MISSING_TIME
+from consumer.ragged import attributes_of
+from consumer.redis_state import RedisState
+from consumer.settings import WorkerSettings
+from consumer.worker import Parts, Worker
+from contracts.documents import SegmentChange
+from contracts.keys import Keys, LogNames
+from logs.base import LogSpec
+from logs.kafka_log import KafkaLogs
+from logs.open import open_logs
+from recommender.reader import CustomerReader
+from recommender.store import RedisViews
+
+EXACT = (
+    "first_at",
+    "last_at",
+    "newest_at",
+    "seen_at",
+    "erase_floor",
+    "closed_floor",
+    "spend",
+    "refunds",
+    "units",
+    "day_map",
+    "orders",
+    "returns",
+    "purchase_days",
+)
+"""Columns that are the same, bit for bit, in any order of arrival."""
+DECAYED = ("orders_decayed", "net_decayed", "recent_net")
+
+
+@dataclass
+class Deployment:
+    log_url: str
+    redis_url: str
+    tag: str
+    partitions: int = 6
+    session_timeout: float = 6.0
+    settings: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.names = LogNames(f"{self.tag}-")
+        self.keys = Keys(self.tag)
+        self.redis = redis.Redis.from_url(self.redis_url)
+        self.state = RedisState(self.redis, self.keys)
+        with closing(self.logs()) as logs:
+            for name in (self.names.events, self.names.changes, self.names.dead_letters):
+                logs.create(LogSpec(name, self.partitions))
+
+    def logs(self):
+        if self.log_url.startswith("kafka://"):
+            return KafkaLogs(self.log_url.removeprefix("kafka://"), session_timeout=self.session_timeout)
+        return open_logs(self.log_url)
+
+    def worker_settings(self, **more) -> WorkerSettings:
+        return WorkerSettings(
+            **{
+                "clock": "event",
+                "names": self.names,
+                "keys": self.keys,
+                "group": self.tag,
+                "session_timeout": self.session_timeout,
+                "review_inline": True,
+                **self.settings,
+                **more,
+            }
+        )
+
+    @contextlib.contextmanager
+    def worker(self, *, state=None, views=None, monotonic=None, **more) -> Iterator[Worker]:
+        """A worker in this process; the caller steps or runs it."""
+        settings = self.worker_settings(**more)
+        with closing(self.logs()) as logs:
+            parts = Parts(
+                log=logs.describe(self.names.events),
+                describe=lambda: logs.describe(self.names.events),
+                reader=logs.reader(self.names.events, settings.group),
+                writer=logs.writer(),
+                state=state or self.state,
+                views=views or RedisViews(self.redis),
+            )
+            try:
+                yield Worker(parts, settings, Clock(settings.clock))
+            finally:
+                parts.writer.close(10)
+
+    def run(self, until_idle: float = 0.5, **more) -> Worker:
+        """Work until nothing is left to do."""
+        with self.worker(**more) as worker:
+            guard = threading.Timer(240, worker.stop)
+            guard.start()
+            worker.run(until_idle=until_idle)
+            assert guard.is_alive(), "the worker did not become idle in four minutes"
+            guard.cancel()
+            return worker
+
+    @contextlib.contextmanager
+    def writer(self):
+        with closing(self.logs()) as logs, closing(logs.writer()) as writer:
+            yield writer
+
+    def reader(self) -> CustomerReader:
+        return CustomerReader(RedisViews(self.redis), prefix=self.tag)
+
+    # ---- what there is ----
+
+    def rows(self) -> dict[str, dict]:
+        """Every row in Redis as plain values, by customer; lines as (item, quantity) pairs with time and event."""
+        found: dict[str, dict] = {}
+        for partition in range(self.partitions):
+            items = self.state.keep(partition).items
+            for ids, blobs in self.state.rows(partition):
+                for customer_id, blob in zip(ids, blobs, strict=True):
+                    assert customer_id not in found, f"{customer_id} has two rows"
+                    found[customer_id] = plain(blob, items)
+        return found
+
+    def changes(self) -> dict[str, list[bytes]]:
+        """Published segment changes: every content that was seen, by change id."""
+        found: dict[str, list[bytes]] = {}
+        with closing(self.logs()) as logs:
+            for batch in logs.read_all(self.names.changes):
+                for value in batch.values:
+                    found.setdefault(SegmentChange.model_validate_json(value).change_id, []).append(value)
+        return found
+
+    def dead_letters(self) -> list[bytes]:
+        with closing(self.logs()) as logs:
+            return [value for batch in logs.read_all(self.names.dead_letters) for value in batch.values]
+
+
+def plain(blob: bytes, items) -> dict:
+    """A packed row in plain values."""
+    size = HEADER.itemsize
+    header = np.frombuffer(blob[:size], HEADER)[0]
+    row = {name: header[name].item() for name in (*EXACT, *DECAYED, "segment")}
+    row = {name: None if value == MISSING_TIME else value for name, value in row.items()}
+    parts = []
+    start = size
+    for name in ("heads", "lines", "ids", "attributes", "moves"):
+        parts.append(blob[start : start + int(header[name])])
+        start += int(header[name])
+    heads, lines, ids, attributes, _ = parts
+    kept = np.frombuffer(lines, [("item", "<u4"), ("quantity", "<i4")])
+    row["lines"] = [(items[line["item"]], int(line["quantity"])) for line in kept]
+    row["heads"] = heads
+    row["ids"] = ids
+    row["attributes"] = attributes_of(attributes)
+    return row
