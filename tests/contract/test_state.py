@@ -1,0 +1,244 @@
+"""Claim and checkpoint: one suite over the state in Redis and its twin in memory."""
+
+from dataclasses import replace
+
+import pytest
+import redis
+
+from consumer.layout import LAYOUT
+from consumer.memory_state import MemoryState
+from consumer.redis_state import RedisState
+from consumer.state import (
+    Checkpoint,
+    StateConflictError,
+    StateDivergedError,
+    StateLayoutError,
+    StateUnavailableError,
+    Written,
+    bucket_of,
+)
+from contracts.keys import BUCKETS, Keys
+
+
+@pytest.fixture(params=["memory", "redis"])
+def state(request):
+    if request.param == "memory":
+        return MemoryState()
+    client = redis.Redis.from_url(request.getfixturevalue("redis_url"))
+    return RedisState(client, Keys(request.getfixturevalue("unique")))
+
+
+def step(seq, **more):
+    return Checkpoint(
+        **{
+            "seq": seq,
+            "position": 10 * seq,
+            "log_identity": "log",
+            "log_partitions": 4,
+            "clock": 5,
+            "purchases": 7,
+            "views_seq": 0,
+            "layout": LAYOUT,
+            **more,
+        }
+    )
+
+
+def all_rows(state, partition, buckets=None):
+    return {who: row for ids, rows in state.rows(partition, buckets) for who, row in zip(ids, rows, strict=True)}
+
+
+def test_nothing_is_known_of_an_unclaimed_partition(state):
+    assert state.meta(3) is None
+    assert state.model() is None
+    assert not state.sums()
+
+
+def test_a_claim_counts_once_however_often_it_arrives(state):
+    assert state.claim(0, "a", 0).claims == 1
+    assert state.claim(0, "a", 0).claims == 1
+    assert state.claim(0, "b", 1).claims == 2
+
+
+def test_a_claim_that_arrives_after_anothers_is_refused(state):
+    state.claim(0, "a", 0)
+    state.claim(0, "b", 1)
+    with pytest.raises(StateConflictError):
+        state.claim(0, "a", 0)
+    assert state.checkpoint(0, "b", step(1)) == Written.NOW
+
+
+def test_a_checkpoint_writes_everything_in_one_step(state):
+    state.claim(1, "a", 0)
+    written = step(
+        1,
+        rows=[("ann", b"row"), ("böb", b"")],
+        items={0: "x", 1: "y"},
+        markers={b"hash": b"marker"},
+        outbox={"1": b"change"},
+        unviewed=["gone"],
+        views_seq=1,
+    )
+    assert state.checkpoint(1, "a", written) == Written.NOW
+    meta = state.meta(1)
+    assert (meta.seq, meta.position, meta.log_identity, meta.clock, meta.purchases, meta.views_seq, meta.layout) == (
+        1,
+        10,
+        "log",
+        5,
+        7,
+        1,
+        LAYOUT,
+    )
+    assert all_rows(state, 1) == {"ann": b"row", "böb": b""}
+    assert state.row(1, "ann") == b"row"
+    assert state.row(1, "nobody") is None
+    kept = state.keep(1)
+    assert list(kept.items) == ["x", "y"]
+    assert kept.markers == {b"hash": b"marker"}
+    assert kept.outbox == {"1": b"change"}
+    assert kept.unviewed == {"gone"}
+    state.checkpoint(1, "a", step(2, removed=["ann"], published=["1"], viewed=["gone"], rows=[("cid", b"r")]))
+    assert all_rows(state, 1) == {"böb": b"", "cid": b"r"}
+    kept = state.keep(1)
+    assert not kept.outbox
+    assert not kept.unviewed
+
+
+def test_a_customer_erased_and_back_in_one_checkpoint_has_the_new_row(state):
+    state.claim(0, "a", 0)
+    state.checkpoint(0, "a", step(1, rows=[("ann", b"old")]))
+    state.checkpoint(0, "a", step(2, removed=["ann"], rows=[("ann", b"new")]))
+    assert all_rows(state, 0) == {"ann": b"new"}
+
+
+def test_a_repeated_checkpoint_is_known_and_changes_nothing(state):
+    state.claim(0, "a", 0)
+    first = step(1, rows=[("ann", b"1")])
+    assert state.checkpoint(0, "a", first) == Written.NOW
+    assert state.checkpoint(0, "a", first) == Written.BEFORE
+    state.checkpoint(0, "a", step(2, rows=[("ann", b"2")]))
+    with pytest.raises(StateConflictError):
+        state.checkpoint(0, "a", first)
+    assert state.row(0, "ann") == b"2"
+
+
+def test_the_same_number_with_another_content_is_a_fault_of_ours(state):
+    state.claim(0, "a", 0)
+    state.checkpoint(0, "a", step(1, rows=[("ann", b"1")]))
+    with pytest.raises(StateDivergedError):
+        state.checkpoint(0, "a", step(1, rows=[("ann", b"2")]))
+    assert state.row(0, "ann") == b"1"
+
+
+@pytest.mark.parametrize("what", [{"rows": [("ann", b"zombie")]}, {}], ids=["events", "a sweep or an idle worker"])
+def test_a_zombies_write_after_a_claim_is_refused(state, what):
+    state.claim(0, "zombie", 0)
+    state.checkpoint(0, "zombie", step(1, rows=[("ann", b"1")]))
+    state.claim(0, "owner", 1)
+    with pytest.raises(StateConflictError):
+        state.checkpoint(0, "zombie", step(2, **what))
+    assert state.row(0, "ann") == b"1"
+    assert state.meta(0).seq == 1
+    assert state.checkpoint(0, "owner", step(2)) == Written.NOW
+
+
+def test_partitions_are_apart(state):
+    state.claim(0, "a", 0)
+    state.claim(1, "b", 0)
+    state.checkpoint(0, "a", step(1, rows=[("ann", b"0")]))
+    with pytest.raises(StateConflictError):
+        state.checkpoint(1, "a", step(1))
+    assert all_rows(state, 1) == {}
+
+
+def test_a_skipped_number_is_a_conflict(state):
+    state.claim(0, "a", 0)
+    with pytest.raises(StateConflictError):
+        state.checkpoint(0, "a", step(2))
+
+
+def test_more_rows_than_lua_can_unpack_at_once(state):
+    state.claim(0, "a", 0)
+    rows = [(f"c{n}", b"%d" % n) for n in range(3000)]
+    items = {n: f"i{n}" for n in range(9000)}
+    state.checkpoint(0, "a", step(1, rows=rows, items=items, removed=[f"x{n}" for n in range(9000)]))
+    assert all_rows(state, 0) == dict(rows)
+    assert list(state.keep(0).items) == list(items.values())
+
+
+def test_rows_of_some_buckets(state):
+    state.claim(0, "a", 0)
+    rows = {f"c{n}": b"%d" % n for n in range(500)}
+    state.checkpoint(0, "a", step(1, rows=list(rows.items())))
+    half = all_rows(state, 0, range(BUCKETS // 2))
+    assert half == {who: row for who, row in rows.items() if bucket_of(who) < BUCKETS // 2}
+    assert 150 < len(half) < 350
+
+
+def test_model_versions_follow_one_another(state):
+    assert state.publish_model(1, 1, b"one")
+    assert not state.publish_model(1, 3, b"three"), "a version was left out"
+    assert state.publish_model(2, 2, b"two")
+    assert state.publish_model(2, 2, b"two"), "a repeated publication, after a lost reply, says yes again"
+    assert not state.publish_model(2, 2, b"other")
+    assert state.model() == b"two"
+    assert state.old_model(1) == b"one"
+
+
+def test_a_frozen_leader_can_not_publish_over_a_newer_one(state):
+    state.publish_model(1, 1, b"one")
+    assert state.publish_model(5, 2, b"two")
+    assert not state.publish_model(1, 3, b"stale")
+    assert not state.publish_model(1, 2, b"stale")
+    assert state.model() == b"two"
+
+
+def test_sums_are_absolute(state):
+    state.put_sums({0: b"a", 1: b"b"})
+    state.put_sums({1: b"c"})
+    assert state.sums() == {0: b"a", 1: b"c"}
+
+
+def test_popularity_comes_and_goes(state):
+    state.put_popularity("w1", b"x")
+    state.put_popularity("w2", b"y")
+    state.put_popularity("w1", None)
+    assert state.popularity() == {"w2": b"y"}
+
+
+def test_hostile_ids_reach_no_other_key(state):
+    state.claim(0, "a", 0)
+    ids = ["*", "{p1}", "a:b", "x" * 128, "é\u0301", " ", "p0:meta", "owner"]
+    state.checkpoint(0, "a", step(1, rows=[(who, who.encode()) for who in ids]))
+    assert all_rows(state, 0) == {who: who.encode() for who in ids}
+    assert state.meta(1) is None
+
+
+def test_rows_of_another_layout_are_refused(redis_url, unique):
+    state = RedisState(redis.Redis.from_url(redis_url), Keys(unique))
+    state.claim(0, "a", 0)
+    state.checkpoint(0, "a", replace(step(1), layout=LAYOUT + 1))
+    with pytest.raises(StateLayoutError, match="another prefix"):
+        state.claim(0, "b", 1)
+
+
+def test_a_server_that_is_gone_is_named(local_redis):
+    client = redis.Redis.from_url(local_redis.url, retry=None)
+    state = RedisState(client, Keys("t"))
+    state.claim(0, "a", 0)
+    local_redis.kill()
+    with pytest.raises(StateUnavailableError, match="Redis"):
+        state.checkpoint(0, "a", step(1))
+
+
+def test_a_full_server_takes_no_checkpoint_and_recovers(local_redis):
+    client = redis.Redis.from_url(local_redis.url)
+    state = RedisState(client, Keys("t"))
+    state.claim(0, "a", 0)
+    client.config_set("maxmemory", "1mb")
+    with pytest.raises(StateUnavailableError, match="maxmemory"):
+        state.checkpoint(0, "a", step(1, rows=[("ann", b"1")]))
+    assert state.meta(0).seq == 0
+    client.config_set("maxmemory", 0)
+    assert state.checkpoint(0, "a", step(1, rows=[("ann", b"1")])) == Written.NOW
