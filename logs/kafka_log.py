@@ -38,6 +38,7 @@ class KafkaLogs:
         security: TLS and login.
         session_timeout: Seconds without a heartbeat after which the group gives a reader's partitions to others.
         heartbeat: Seconds between heartbeats: a rebalance takes about as long.
+        max_poll_interval: Seconds without a poll after which a reader leaves the group, heartbeats or not.
         replication_factor: Of topics that we create; -1 leaves it to the cluster.
     """
 
@@ -48,12 +49,14 @@ class KafkaLogs:
         security: KafkaSecurity | None = None,
         session_timeout: float = 10.0,
         heartbeat: float = 1.0,
+        max_poll_interval: float = 300.0,
         replication_factor: int = -1,
     ) -> None:
         self.url = f"kafka://{bootstrap}"
         self.session_timeout = session_timeout
         self._cluster = KafkaCluster(bootstrap, security)
         self._heartbeat = heartbeat
+        self._max_poll_interval = max_poll_interval
         self._replication_factor = replication_factor
         self._lock = threading.Lock()
         self._admin: KafkaAdminClient | None = None
@@ -91,6 +94,7 @@ class KafkaLogs:
             partition_assignment_strategy=[CooperativeStickyAssignor],
             session_timeout_ms=int(self.session_timeout * 1000),
             heartbeat_interval_ms=int(self._heartbeat * 1000),
+            max_poll_interval_ms=int(self._max_poll_interval * 1000),
         )
         try:
             return KafkaLogReader(consumer, KafkaWatch(self._cluster, info), info)

@@ -11,18 +11,21 @@ from typing import Final
 from kafka.errors import KafkaError
 
 from logs.base import LogChangedError, LogError, LogInfo, LogMissingError
-from logs.kafka_client import KafkaCluster, meaning
+from logs.kafka_client import KafkaCluster
 from logs.kafka_topics import describe
 
 INTERVAL_SECONDS: Final = 1.0
+PATIENCE_SECONDS: Final = 3.0
+"""How long an answer may take before the cluster counts as failing."""
 
 
 class KafkaWatch:
     """Asks the cluster for the topic every second, on a thread of its own. Raises LogUnavailableError at first."""
 
     def __init__(self, cluster: KafkaCluster, info: LogInfo) -> None:
-        self.failing_since: float | None = None
-        """The monotonic time since when the cluster has not answered; None while it does."""
+        self._failing_since: float | None = None
+        self._asked: float | None = None
+        """The monotonic time of the question that is not answered yet."""
         self._info = info
         self._changed: str | None = None
         self._missed = False
@@ -36,31 +39,40 @@ class KafkaWatch:
         while not self._closed.wait(INTERVAL_SECONDS):
             self.look()
 
+    @property
+    def failing_since(self) -> float | None:
+        """The monotonic time since when the cluster has not answered; None while it does."""
+        if self._failing_since is None and self._asked is not None:
+            return self._asked if time.monotonic() - self._asked > PATIENCE_SECONDS else None
+        return self._failing_since
+
     def look(self) -> None:
         """Ask now. Never raises: `check` does."""
         with self._asking:
             if self._closed.is_set():
                 return
-            asked = time.monotonic()
+            asked = self._asked = time.monotonic()
             try:
-                found = describe(self._admin, self._info.name)
+                self._compare(describe(self._admin, self._info.name))
             except LogMissingError:
                 # A broker that has just started may not know of a topic yet: believe the second time.
                 if self._missed:
                     self._changed = "was deleted"
                 self._missed = True
-            except (KafkaError, LogError) as error:
-                _ = meaning(error)
-                if self.failing_since is None:
-                    self.failing_since = asked
-                return
+                self._failing_since = None
+            except (KafkaError, LogError):
+                self._failing_since = self._failing_since or asked
             else:
                 self._missed = False
-                if found.identity != self._info.identity:
-                    self._changed = "was deleted and created again"
-                elif found.partitions != self._info.partitions:
-                    self._changed = f"had {self._info.partitions} partitions and now has {found.partitions}"
-            self.failing_since = None
+                self._failing_since = None
+            finally:
+                self._asked = None
+
+    def _compare(self, found: LogInfo) -> None:
+        if found.identity != self._info.identity:
+            self._changed = "was deleted and created again"
+        elif found.partitions != self._info.partitions:
+            self._changed = f"had {self._info.partitions} partitions and now has {found.partitions}"
 
     def check(self) -> None:
         """Raises LogChangedError where the topic is not what it was."""
