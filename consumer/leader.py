@@ -20,6 +20,7 @@ from consumer.state import State, bucket_of
 from contracts.keys import BUCKETS
 from contracts.model import ModelDocument
 from online_model.adoption import Reviewed, adopt_means, first_model, refit
+from online_model.arrays import Floats
 from online_model.features import FeatureSet, median_order_value
 from online_model.fit import TooFewPointsError
 from online_model.model import SegmentModel
@@ -55,9 +56,19 @@ class Leader:
         """Whether a review is under way."""
         return self._reviews.running
 
-    def decide(self, number: int, model: SegmentModel | None, shop: ShopFigures, now: int) -> SegmentModel | None:
-        """The next version, published, if there is to be one. `number` is how often partition 0 was claimed."""
-        decided = self._first(shop, now) if model is None else self._next(model, shop, now)
+    def decide(
+        self,
+        number: int,
+        model: SegmentModel | None,
+        shop: ShopFigures,
+        now: int,
+        learnt: Floats | None = None,
+    ) -> SegmentModel | None:
+        """The next version, published, if there is to be one.
+
+        `number` is how often partition 0 was claimed; `learnt` another clusterer's centroids in the means' place.
+        """
+        decided = self._first(shop, now) if model is None else self._next(model, shop, now, learnt)
         if decided is None:
             return None
         document = decided.to_document().model_dump_json().encode()
@@ -93,7 +104,7 @@ class Leader:
         except TooFewPointsError:
             return None
 
-    def _next(self, model: SegmentModel, shop: ShopFigures, now: int) -> SegmentModel | None:
+    def _next(self, model: SegmentModel, shop: ShopFigures, now: int, learnt: Floats | None) -> SegmentModel | None:
         proposed = self._reviews.take()
         if proposed is not None and proposed.version == model.version + 1:
             return proposed
@@ -113,7 +124,7 @@ class Leader:
                 return proposed
         if shop.model_version != model.version or shop.sums is None:
             return None
-        return adopt_means(model, shop.sums, shop.purchases, now, self._settings)
+        return adopt_means(model, shop.sums, shop.purchases, now, self._settings, learnt=learnt)
 
     def _review(self, model: SegmentModel, shop: ShopFigures, now: int) -> None:
         sample = self._sample(shop)

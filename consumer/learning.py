@@ -12,8 +12,10 @@ from consumer.layout import MAX_MOVES, MOVE
 from consumer.row_store import Rows, RowStore
 from contracts.documents import CAUSES
 from online_model.arrays import Floats, Labels
+from online_model.clusterer import OnlineClusterer, clusterer_for
 from online_model.features import FeatureSet, bought
-from online_model.model import NO_PURCHASES, NOT_ENOUGH_DATA, SegmentModel, unlearned_ids
+from online_model.model import NOT_ENOUGH_DATA, SegmentModel, unlearned_ids
+from online_model.settings import ModelSettings
 from online_model.sums import ClusterSums, Sums, Votes
 
 TIME: Final = CAUSES.index("time")
@@ -36,12 +38,19 @@ class Moves:
         return len(self.rows)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Generation:
-    """The sums of all rows under one model version."""
+    """What all rows' votes come to under one model version."""
 
     model: SegmentModel
-    sums: ClusterSums
+    clusterer: OnlineClusterer
+
+    @property
+    def sums(self) -> ClusterSums:
+        """The sums over the votes."""
+        sums = self.clusterer.sums
+        assert sums is not None, "a clusterer of a model has adopted its centroids"
+        return sums
 
 
 class Learner:
@@ -51,15 +60,16 @@ class Learner:
     sums behind a cursor: rows behind it revise the new set, rows ahead the old one; at the end the new one takes over.
     """
 
-    def __init__(self, store: RowStore, features: FeatureSet, partitions: int) -> None:
+    def __init__(self, store: RowStore, settings: ModelSettings, partitions: int) -> None:
         self._store = store
-        self._features = features
+        self._settings = settings
+        self._features = FeatureSet.of(settings.features)
         self._partitions = partitions
         self._current: _Generation | None = None
         self._building: _Generation | None = None
         self._cursor = 0
         self._newest_model: SegmentModel | None = None
-        self._X: Floats = np.empty((0, len(features.names)))
+        self._X: Floats = np.empty((0, len(self._features.names)))
         self._clusters: Labels = np.empty(0, np.int32)
         self.swept_at: int | None = None
         """The `now` of the last full sweep's beginning."""
@@ -86,11 +96,11 @@ class Learner:
             return None
         return self._current.model.version, self._current.sums.partition(partition)
 
-    def merged(self) -> tuple[int, Sums] | None:
-        """Model version and sums over all partitions held."""
-        if self._current is None:
+    def learnt(self) -> Floats | None:
+        """Centroids learnt by another clusterer than the means of the sums, (k, features); None with our own."""
+        if self._current is None or self._settings.clusterer == "means":
             return None
-        return self._current.model.version, self._current.sums.merged()
+        return self._current.clusterer.centroids()
 
     # ---- changes ----
 
@@ -110,7 +120,7 @@ class Learner:
         """Take back the votes of rows that are erased."""
         self._fit_in()
         for generation, some in self._by_generation(rows):
-            generation.sums.revise(self._votes(some), None)
+            generation.clusterer.learn(self._votes(some), None)
         self._clusters[rows] = -1
 
     def drop_partition(self, partition: int, rows: Rows) -> None:
@@ -135,8 +145,7 @@ class Learner:
         if self._building is not None:
             # Rows behind the cursor voted in the abandoned set only; their votes must not be taken back from the old.
             self._abandon()
-        k, width = self._newest_model.centroids.shape
-        self._building = _Generation(self._newest_model, ClusterSums(self._partitions, k, width))
+        self._building = self._generation(self._newest_model)
         self._cursor = 0
         self._sweeping_at = now
 
@@ -164,11 +173,13 @@ class Learner:
             self._clusters[:] = -1
             return
         # Put the old set right again: everybody's vote as it stands, under the old version.
-        k, width = self._current.model.centroids.shape
-        self._current.sums = ClusterSums(self._partitions, k, width)
+        self._current = self._generation(self._current.model)
         rows = np.flatnonzero(self._store.partition[: self._store.used] >= 0)
         self._clusters[rows] = self._current.model.assign(self._X[rows])
-        self._current.sums.revise(None, self._votes(rows))
+        self._current.clusterer.learn(None, self._votes(rows))
+
+    def _generation(self, model: SegmentModel) -> _Generation:
+        return _Generation(model, clusterer_for(model, self._settings, self._partitions))
 
     # ---- votes and segments ----
 
@@ -197,9 +208,9 @@ class Learner:
         """Replace the rows' votes; returns their features and clusters."""
         model = generation.model
         X = self._features.features(Columns(self._store.header[rows]), now, model.order_value)
-        clusters = model.assign(X)
+        clusters = generation.clusterer.assign(X)
         before = self._votes(rows)
-        generation.sums.revise(before, Votes(before.partitions, clusters, X))
+        generation.clusterer.learn(before, Votes(before.partitions, clusters, X))
         self._X[rows] = X
         self._clusters[rows] = clusters
         return X, clusters
@@ -240,7 +251,3 @@ class Learner:
         kept = self._store.moves
         for place, row in enumerate(moves.rows.tolist()):
             kept[row] = (kept[row] + data[place * size : (place + 1) * size])[-MAX_MOVES * size :]
-
-
-SPECIAL: Final = (NO_PURCHASES, NOT_ENOUGH_DATA)
-"""Segments that no model learns."""

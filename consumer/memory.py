@@ -14,7 +14,6 @@ from consumer.row_store import Rows, RowStore
 from consumer.settings import WorkerSettings
 from consumer.view_writer import ViewWriter
 from contracts.documents import CAUSES
-from online_model.features import FeatureSet
 from online_model.model import SegmentModel
 from recommender.store import ViewStore
 
@@ -37,7 +36,7 @@ class Memory:
         self.partitions = partitions
         self.store = RowStore()
         self.applier = Applier(self.store, settings.limits, partitions)
-        self.learner = Learner(self.store, FeatureSet.of(settings.model.features), partitions)
+        self.learner = Learner(self.store, settings.model, partitions)
         self.item_sums = ItemSums(self.store, settings.recommender)
         self.views = ViewWriter(
             self.store,

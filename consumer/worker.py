@@ -450,7 +450,13 @@ class Worker:
             shop = merged((own if memory.holds_all else {**state.sums(), **own}).values(), self._parts.log.partitions)
             if self.clock.kind == "event":
                 self.clock.hear([shop.clock] if shop.purchases else [])
-            decided = self._leader.decide(memory.held[LEADING].claims, memory.learner.model, shop, self.clock.now)
+            decided = self._leader.decide(
+                memory.held[LEADING].claims,
+                memory.learner.model,
+                shop,
+                self.clock.now,
+                memory.learner.learnt() if memory.holds_all else None,
+            )
             if decided is not None:
                 memory.adopt(decided)
                 adopted = True
