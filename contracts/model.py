@@ -38,9 +38,7 @@ class ModelDocument(_Document):
     v: Annotated[int, Field(ge=1, le=MODEL_VERSION)] = MODEL_VERSION
     version: Annotated[int, Field(ge=1)]
     adopted_at: Timestamp
-    """When these centroids were adopted, by the deployment's clock."""
-    now: Timestamp
-    """When this version was made; later than `adopted_at` where only names changed."""
+    """By the deployment's clock."""
     reason: str
     gain: Finite
     """The share of the inertia that this version saved."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from online_model.arrays import Floats, Integers, Labels
 from online_model.features import FeatureSet
-from online_model.fit import Fit, fit
+from online_model.fit import Fit, TooFewPointsError, fit
 from online_model.identity import match_clusters
 from online_model.metric import Metric
 from online_model.model import FIRST_SEGMENT_ID, ModelMismatchError, Segment, SegmentModel
@@ -28,7 +28,7 @@ class Reviewed:
     @classmethod
     def of(cls, model: SegmentModel) -> Self:
         """What a new leader knows: the last refit that was adopted."""
-        return cls(model.now, model.purchases, model.buyers)
+        return cls(model.adopted_at, model.purchases, model.buyers)
 
     def due(self, purchases: int, buyers: int, now: int, settings: ModelSettings) -> bool:
         """Whether buyers have doubled or the review interval has passed, and purchases arrived: time is no reason."""
@@ -63,7 +63,6 @@ def first_model(
         margin=settings.margin,
         dwell=settings.dwell,
         adopted_at=now,
-        now=now,
         reason="first model",
         gain=0.0,
         purchases=purchases,
@@ -93,7 +92,7 @@ def adopt_means(
         return None
     target = sums.means(empty=model.centroids) if learnt is None else learnt
     moved = sums.moved(model.centroids, target, model.metric)
-    if not _worth(moved, settings.adoption_gain, model, now, settings) and np.all(sums.counts > 0):
+    if not _worth(moved, sums.total, model, now, settings) and np.all(sums.counts > 0):
         return None
     before = sums.inertia(model.centroids, model.metric)
     gain = 1 - sums.inertia(target, model.metric) / before if before > 0 else 0.0
@@ -110,7 +109,6 @@ def adopt_means(
         centroids=centroids,
         segments=tuple(segments),
         adopted_at=now,
-        now=now,
         reason="means moved" if next_id == model.next_segment_id else "empty segment reseeded",
         gain=gain,
         purchases=purchases,
@@ -148,12 +146,15 @@ def refit(
     start = sums.means(empty=model.centroids)
     inertia = sums.inertia(model.centroids if same_space else start, metric)
     polished = fit(X, model.k, metric, model.seed, start=start)
-    found, reason = _better(model, polished, X, metric, now, settings=settings)
+    try:
+        found, reason = _better(model, polished, X, metric, settings)
+    except TooFewPointsError:
+        return None  # most customers are gone; the model stays as it is
     found, continued = _in_old_order(found, match_clusters(present, found.labels, model.k, settings.k))
     segments, next_id = _segments(model, continued)
     segments = _named(segments, members, found.labels, settings)
     gain = 1 - found.inertia / inertia if inertia > 0 else 0.0
-    if reason == "means moved" and not (same_space and _worth(gain, settings.adoption_gain, model, now, settings)):
+    if reason == "means moved" and not (same_space and _worth(gain, sums.total, model, now, settings)):
         if same_space and (segments == model.segments or now - model.adopted_at < settings.adoption_interval):
             return None
         # The polished centroids go along: adopting them later would be one version more.
@@ -168,7 +169,6 @@ def refit(
         margin=settings.margin,
         dwell=settings.dwell,
         adopted_at=now,
-        now=now,
         reason=reason,
         gain=gain,
         purchases=purchases,
@@ -179,28 +179,26 @@ def refit(
     )
 
 
-def _better(
-    model: SegmentModel, polished: Fit, X: Floats, metric: Metric, now: int, *, settings: ModelSettings
-) -> tuple[Fit, str]:
+def _better(model: SegmentModel, polished: Fit, X: Floats, metric: Metric, settings: ModelSettings) -> tuple[Fit, str]:
     """The clustering to go on with, and the reason in words."""
     fresh = fit(X, settings.k, metric, model.seed + model.version, restarts=settings.restarts)
     if settings.k != model.k:
         return fresh, f"number of segments changed from {model.k} to {settings.k}"
-    gain = 1 - fresh.inertia / polished.inertia if polished.inertia > 0 else 0.0
-    doubled = _voters(fresh.labels) >= 2 * model.buyers
-    if gain >= settings.restart_gain and (doubled or _worth(gain, settings.restart_gain, model, now, settings)):
+    if fresh.inertia < (1 - settings.restart_gain) * polished.inertia:
         return fresh, "better restart"
     return polished, "means moved"
 
 
-def _worth(gain: float, least: float, model: SegmentModel, now: int, settings: ModelSettings) -> bool:
+def _worth(gain: float, customers: int, model: SegmentModel, now: int, settings: ModelSettings) -> bool:
     """Whether a gain justifies a version.
 
-    Within the adoption interval it must be as many times larger as the time is shorter: what staying would cost until
-    then is what counts, so a large change is followed at once, and small ones do not make a version each.
+    It must exceed k / customers, the share of the inertia by which chance alone moves k means. And within the adoption
+    interval it must be as many times larger as the time is shorter: what staying would cost until then is what counts,
+    so a large change is followed at once, and small ones do not make a version each.
     """
+    least = max(settings.adoption_gain, model.k / customers)
     elapsed = min(1.0, max(0, now - model.adopted_at) / settings.adoption_interval)
-    return gain >= least and gain * elapsed >= least
+    return gain * elapsed >= least
 
 
 def _sums(X: Floats, clusters: Labels, k: int) -> Sums:

@@ -47,9 +47,7 @@ class SegmentModel:
     dwell: int
     """Microseconds."""
     adopted_at: int
-    """When these centroids were adopted, by the deployment's clock."""
-    now: int
-    """When this version was made."""
+    """By the deployment's clock, microseconds."""
     reason: str
     gain: float
     """The share of the inertia that this version saved."""
@@ -116,7 +114,6 @@ class SegmentModel:
         return ModelDocument(
             version=self.version,
             adopted_at=from_micros(self.adopted_at),
-            now=from_micros(self.now),
             reason=self.reason,
             gain=self.gain,
             features=self.features,
@@ -150,7 +147,6 @@ class SegmentModel:
             margin=document.margin,
             dwell=document.dwell_us,
             adopted_at=to_micros(document.adopted_at),
-            now=to_micros(document.now),
             reason=document.reason,
             gain=document.gain,
             purchases=document.purchases,
