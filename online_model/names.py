@@ -184,7 +184,10 @@ def _profile(
 
 def _line(profile: Profile, previous: str) -> _Line:
     found = next(line for line in _TABLE if line.holds(profile, 0))
-    kept = next((line for line in reversed(_TABLE) if previous.startswith(line.name)), None)
+    # Of names that begin alike the longer one is meant: Lapsed, valuable is not Lapsed.
+    kept = max(
+        (line for line in _TABLE if previous.startswith(line.name)), key=lambda line: len(line.name), default=None
+    )
     if kept is None or kept is found or not kept.holds(profile, _HYSTERESIS):
         return found
     # An earlier line takes over only when it holds clearly; a later one only when the kept one has failed.
