@@ -11,6 +11,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 
 from logs.base import Batch, LogInfo, LogSpec, LogUnavailableError
 from logs.kafka_client import KafkaCluster, meaning
+from logs.kafka_probe import Verdict, probe
 from logs.kafka_reader import KafkaLogReader, batch_of
 from logs.kafka_security import KafkaSecurity
 from logs.kafka_topics import create, describe, trim
@@ -85,6 +86,10 @@ class KafkaLogs:
         """Drop the partition's records before a position."""
         with self._asking() as admin:
             trim(admin, name, partition, position)
+
+    def probe(self) -> Verdict:
+        """How far a connection gets, stage by stage; never raises."""
+        return probe(self._cluster.bootstrap, self._cluster.security)
 
     def reader(self, name: str, group: str) -> KafkaLogReader:
         """Join a consumer group. Raises LogMissingError, LogUnavailableError."""

@@ -78,10 +78,12 @@ def kafka_jars() -> Path:
 class LocalKafka:
     """A broker on loopback. Ports and data outlive a restart; everything goes when the block is left.
 
-    `settings` are added to the broker's properties and win over ours. Raises NoServerError.
+    `settings` are added to the broker's properties and win over ours, with {port} and {controller} for the ports;
+    `users` (name: password) may log in by SCRAM. Raises NoServerError.
     """
 
-    def __init__(self, settings: dict[str, str] | None = None) -> None:
+    def __init__(self, settings: dict[str, str] | None = None, users: dict[str, str] | None = None) -> None:
+        self._users = users or {}
         self._jars = kafka_jars()
         self.port, self._controller = free_port(), free_port()
         self._folder = Path(tempfile.mkdtemp(prefix="livesegments-test-kafka-"))
@@ -89,7 +91,8 @@ class LocalKafka:
         self._process: Process | None = None
         (self._folder / "log4j2.properties").write_text(LOGGING)
         broker = BROKER.format(port=self.port, controller=self._controller, data=self._folder / "data")
-        added = "".join(f"{name}={value}\n" for name, value in (settings or {}).items())
+        ports = {"port": self.port, "controller": self._controller}
+        added = "".join(f"{name}={value.format(**ports)}\n" for name, value in (settings or {}).items())
         self._properties = self._folder / "server.properties"
         self._properties.write_text(broker + added)
 
@@ -118,8 +121,12 @@ class LocalKafka:
             *arguments,
         ]
 
-    def format(self, *arguments: str) -> None:
-        """Format the storage, once. `arguments` go to Kafka's storage tool, for example --add-scram."""
+    def _format(self) -> None:
+        arguments = [
+            argument
+            for name, password in self._users.items()
+            for argument in ("--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]")
+        ]
         command = ("kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config", str(self._properties))
         java = self._java(*command, *arguments, options=("-XX:+UseSerialGC",))
         done = subprocess.run(java, capture_output=True, text=True, timeout=STARTUP_SECONDS, check=False)
@@ -128,7 +135,7 @@ class LocalKafka:
 
     def start(self) -> Self:
         if not (self._folder / "data" / "meta.properties").exists():
-            self.format()
+            self._format()
         # Its data is worth nothing once we are gone, and a clean stop takes seconds.
         self._process = start_tied(
             self._java("kafka.Kafka", str(self._properties)), output=self._output, death_signal=signal.SIGKILL

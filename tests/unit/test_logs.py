@@ -155,7 +155,9 @@ def test_memory_takes_records_from_many_threads():
 def test_kafka_pythons_lines_pass_once_per_interval_and_debug_never(caplog):
     clock = iter([0.0, 1.0, 2.0, 31.0]).__next__
     handler = OncePerInterval(interval=30.0, clock=clock)
-    talkative = logging.Logger("kafka.x", logging.DEBUG)
+    talkative = logging.getLogger("livesegments-test-talkative")
+    talkative.propagate = False
+    talkative.setLevel(logging.DEBUG)
     talkative.addHandler(handler)
     talkative.debug("password=secret")
     for n in range(4):
