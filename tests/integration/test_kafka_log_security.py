@@ -33,16 +33,16 @@ def secured(tmp_path_factory):
     folder = tmp_path_factory.mktemp("certificates")
     authority = certificate(folder, "localhost")
     (folder / "keystore.pem").write_text((folder / "key.pem").read_text() + authority.read_text())
-    tls, login, bare, away = (free_port() for _ in range(4))
-    listeners = f"PLAINTEXT://127.0.0.1:{{port}},CONTROLLER://127.0.0.1:{{controller}},TLS://127.0.0.1:{tls},"
-    named = f"LOGIN://127.0.0.1:{login},BARE://127.0.0.1:{bare},AWAY://127.0.0.1:{away}"
+    own = "PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"
+    names = ["TLS", "LOGIN", "BARE", "AWAY"]
+    more = ",".join(f"{name}://127.0.0.1:{{spare[{place}]}}" for place, name in enumerate(names))
     plain = "org.apache.kafka.common.security.plain.PlainLoginModule required user_worker=secret;"
     scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
     settings = {
-        "listeners": listeners + named,
+        "listeners": f"{own},{more}",
         "advertised.listeners": (
-            f"PLAINTEXT://127.0.0.1:{{port}},TLS://localhost:{tls},LOGIN://localhost:{login},BARE://localhost:{bare},"
-            f"AWAY://127.0.0.1:{free_port()}"
+            "PLAINTEXT://127.0.0.1:{port},TLS://localhost:{spare[0]},LOGIN://localhost:{spare[1]},"
+            "BARE://localhost:{spare[2]},AWAY://127.0.0.1:{spare[4]}"
         ),
         "listener.security.protocol.map": (
             "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,LOGIN:SASL_SSL,BARE:SASL_PLAINTEXT,AWAY:PLAINTEXT"
@@ -61,6 +61,7 @@ def secured(tmp_path_factory):
         broker = LocalKafka(settings, users={"worker": "secret"})
     except NoServerError as error:
         missing(str(error))
+    tls, login, bare, away, _ = broker.spare
     with broker:
         yield SimpleNamespace(
             plain=broker.bootstrap,

@@ -1,5 +1,6 @@
 """Apache Kafka from Maven Central on the machine's Java: one KRaft broker that a test may kill and start again."""
 
+import contextlib
 import fcntl
 import functools
 import hashlib
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Self
 
 from logs.child_process import Process, end, last_lines, start_tied
-from logs.redis_server import free_port
 from tests.servers.errors import NoServerError
 
 POM = Path(__file__).parent / "pom.xml"
@@ -75,23 +75,32 @@ def kafka_jars() -> Path:
     return jars
 
 
+def free_ports(count: int) -> list[int]:
+    """Ports on loopback that were free just now, all different."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
 class LocalKafka:
     """A broker on loopback. Ports and data outlive a restart; everything goes when the block is left.
 
-    `settings` are added to the broker's properties and win over ours, with {port} and {controller} for the ports;
-    `users` (name: password) may log in by SCRAM. Raises NoServerError.
+    `settings` are added to the broker's properties and win over ours; {port}, {controller} and {spare[0]} … {spare[4]}
+    stand for free ports in them. `users` (name: password) may log in by SCRAM. Raises NoServerError.
     """
 
     def __init__(self, settings: dict[str, str] | None = None, users: dict[str, str] | None = None) -> None:
         self._users = users or {}
         self._jars = kafka_jars()
-        self.port, self._controller = free_port(), free_port()
+        self.port, self._controller, *self.spare = free_ports(7)
         self._folder = Path(tempfile.mkdtemp(prefix="livesegments-test-kafka-"))
         self._output = self._folder / "kafka.log"
         self._process: Process | None = None
         (self._folder / "log4j2.properties").write_text(LOGGING)
         broker = BROKER.format(port=self.port, controller=self._controller, data=self._folder / "data")
-        ports = {"port": self.port, "controller": self._controller}
+        ports = {"port": self.port, "controller": self._controller, "spare": self.spare}
         added = "".join(f"{name}={value.format(**ports)}\n" for name, value in (settings or {}).items())
         self._properties = self._folder / "server.properties"
         self._properties.write_text(broker + added)
@@ -131,7 +140,8 @@ class LocalKafka:
         java = self._java(*command, *arguments, options=("-XX:+UseSerialGC",))
         done = subprocess.run(java, capture_output=True, text=True, timeout=STARTUP_SECONDS, check=False)
         if done.returncode:
-            raise NoServerError(f"Kafka's storage could not be formatted: {done.stdout[-300:]}{done.stderr[-300:]}")
+            said = (done.stdout + done.stderr).strip()
+            raise NoServerError(f"Kafka's storage could not be formatted: {said[:500]}")
 
     def start(self) -> Self:
         if not (self._folder / "data" / "meta.properties").exists():
