@@ -110,6 +110,9 @@ class KafkaLogReader:
         try:
             fetched: Mapping[TopicPartition, Sequence[Any]] = self._consumer.poll(timeout_ms=int(timeout * 1000))
         except (errors.OffsetOutOfRangeError, errors.LogTruncationError) as error:
+            # A topic that was made anew has lost our position too, but that is not what to tell.
+            self._watch.look()
+            self._watch.check()
             raise PositionGoneError(
                 f"topic {self.info.name!r} no longer holds, or never held, the position to go on from ({error}): "
                 "records are missing between the stored state and the log; rebuild the state from what the log holds"

@@ -24,6 +24,8 @@ from logs.child_process import Process, end, last_lines, start_tied
 STARTUP_SECONDS: Final = 60.0
 """Includes reading back an append-only file."""
 STOP_SECONDS: Final = 10.0
+LOCK_SECONDS: Final = 5.0
+"""How long the server of a parent that was just killed may take to write its last data."""
 
 
 class RedisServerError(LivesegmentsError):
@@ -151,11 +153,17 @@ def free_port() -> int:
 def _lock(data_dir: Path) -> int:
     """A lock on the directory, as a file descriptor that the server inherits: it holds as long as the server lives."""
     descriptor = os.open(data_dir / "lock", os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise RedisServerError(
-            f"{data_dir} is in use by another redis-server: stop that one, or choose another directory"
-        ) from None
-    return descriptor
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < deadline:
+                time.sleep(0.05)
+                continue
+            os.close(descriptor)
+            raise RedisServerError(
+                f"{data_dir} is in use by another redis-server: stop that one, or choose another directory"
+            ) from None
+        else:
+            return descriptor
