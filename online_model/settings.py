@@ -27,7 +27,7 @@ class ModelSettings:
     """The share of the inertia that must be gained before learnt means are adopted."""
     adoption_interval: int = 4 * DAY
     """How long a version stays at least, unless the gain is as many times larger as it stays shorter."""
-    restart_gain: float = 0.01
+    restart_gain: float = 0.005
     """The share by which a restart must beat the polished present centroids."""
     restarts: int = 10
     review_interval: int = DAY
