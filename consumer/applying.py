@@ -38,12 +38,14 @@ class Ignored(StrEnum):
     INTERACTION = "interaction"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Before:
     """The kept lines of a row before this step: what the sums over items have of it."""
 
     heads: bytes
     lines: bytes
+    appended: int | None = 0
+    """How many lines were appended since; None where some were put between, so that anything may have moved."""
 
 
 @dataclass(slots=True)
@@ -268,7 +270,8 @@ class _PartitionStep:
         if not self._add_amount(i, kind, row):
             return False
         known = ragged.add_id(known, event_id)
-        if at > row.newest:
+        in_order = at > row.newest
+        if in_order:
             row.move_newest(at)
             known = ragged.drop_ids_before(known, at - limits.lateness)
         if kind == Kind.PURCHASE:
@@ -278,27 +281,43 @@ class _PartitionStep:
             row.closed_floor = max(row.closed_floor, floor)
             self.applied.evicted += 1
         store.known[number] = known
+        self._keep_lines(i, number, in_order=in_order)
+        row.accepted.append(i)
+        return True
+
+    def _keep_lines(self, i: int, number: int, *, in_order: bool) -> None:
+        """Add the event's lines to the kept ones, and remember what those were before this step."""
+        store, packed = self.store, self.packed
         heads, lines = store.heads[number], store.lines[number]
-        self.applied.before.setdefault(number, Before(heads, lines))
+        before = self.applied.before.get(number)
+        if before is None:
+            before = self.applied.before[number] = Before(heads, lines)
+        first, last = packed.lines_from[i], packed.lines_from[i + 1]
         store.heads[number], store.lines[number] = ragged.add_lines(
             heads,
             lines,
             packed.heads[i * _HEAD_SIZE : (i + 1) * _HEAD_SIZE],
-            packed.lines[packed.lines_from[i] * _LINE_SIZE : packed.lines_from[i + 1] * _LINE_SIZE],
-            limits.lines,
+            packed.lines[first * _LINE_SIZE : last * _LINE_SIZE],
+            self.limits.lines,
         )
-        row.accepted.append(i)
-        return True
+        if not in_order:
+            before.appended = None
+        elif before.appended is not None:
+            before.appended += last - first
 
     def _add_amount(self, i: int, kind: int, row: _Open) -> bool:
         """Add the event's value to the row's exact totals, unless they would no longer fit 64 bits."""
-        name = "spend" if kind == Kind.PURCHASE else "refunds"
-        total = getattr(row, name) + self.amounts[i]
+        bought = kind == Kind.PURCHASE
+        total = (row.spend if bought else row.refunds) + self.amounts[i]
         if total > MAX_TOTAL_MILLIONTHS:
+            name = "spend" if bought else "refunds"
             message = f"with it the customer's {name} would pass 9e12; is the unit of the prices right?"
             self.outcome.refused.append(Refused(self.events.places[i], Reason.AMOUNT, message))
             return False
-        setattr(row, name, total)
+        if bought:
+            row.spend = total
+        else:
+            row.refunds = total
         return True
 
     def _profile(self, i: int, at: int, row: _Open) -> bool:

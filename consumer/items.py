@@ -1,7 +1,8 @@
 """What rows say about items: worker-wide numbers, kept lines as histories, popularity that follows every change."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 import msgspec
 import numpy as np
@@ -64,6 +65,34 @@ class Items:
         return self._mask
 
 
+@dataclass(slots=True)
+class _Change:
+    """Lines of some rows to be counted or taken back: of each row the first or (negative) the last so many bytes."""
+
+    rows: list[int]
+    slots: list[int]
+    heads: list[bytes]
+    lines: list[bytes]
+    sizes: list[int]
+
+    @classmethod
+    def empty(cls) -> Self:
+        """No rows."""
+        return cls([], [], [], [], [])
+
+    def add(self, row: int, slot: int, heads: bytes, lines: bytes, size: int) -> None:
+        """One row more."""
+        self.rows.append(row)
+        self.slots.append(slot)
+        self.heads.append(heads)
+        self.lines.append(lines)
+        self.sizes.append(size)
+
+    def slots_array(self) -> npt.NDArray[np.int32]:
+        """The slot of each row."""
+        return np.array(self.slots, np.int32)
+
+
 class ItemSums:
     """Popularity by segment and item over the kept lines of all rows, by `revise(before, after)`."""
 
@@ -96,19 +125,34 @@ class ItemSums:
     def revise(self, rows: Rows, before: Mapping[int, Before]) -> None:
         """Take back what rows contributed, count what they contribute now.
 
-        `before` has the former lines of the rows whose lines changed; of the others only the segment has.
+        `before` has the former lines of the rows whose lines changed; of the others only the segment has. Where lines
+        were only appended, those are what is counted, and those that made room for them what is taken back.
         """
         self._fit_in()
-        heads, lines = self._store.heads, self._store.lines
-        counted = rows[self._counted_in[rows] != _NOT_COUNTED]
-        old = [before.get(row) for row in counted.tolist()]
-        old_heads = [heads[row] if was is None else was.heads for row, was in zip(counted.tolist(), old, strict=True)]
-        old_lines = [lines[row] if was is None else was.lines for row, was in zip(counted.tolist(), old, strict=True)]
-        now = self.slots(rows)
-        self._sums.revise(
-            self._history(old_heads, old_lines, counted), self._counted_in[counted], self.history(rows), now
-        )
-        self._counted_in[rows] = now
+        slots = self.slots(rows)
+        was = self._counted_in[rows]
+        old = _Change.empty()
+        new = _Change.empty()
+        for row, slot, counted_in in zip(rows.tolist(), slots.tolist(), was.tolist(), strict=True):
+            heads, lines = self._store.heads[row], self._store.lines[row]
+            former = before.get(row)
+            if counted_in == _NOT_COUNTED:
+                new.add(row, slot, heads, lines, len(lines))
+            elif former is None:
+                if slot != counted_in:
+                    old.add(row, counted_in, heads, lines, len(lines))
+                    new.add(row, slot, heads, lines, len(lines))
+            elif slot != counted_in or former.appended is None:
+                old.add(row, counted_in, former.heads, former.lines, len(former.lines))
+                new.add(row, slot, heads, lines, len(lines))
+            else:
+                appended = former.appended * LINE.itemsize
+                dropped = min(len(former.lines), len(former.lines) + appended - len(lines))
+                if dropped:
+                    old.add(row, counted_in, former.heads, former.lines, dropped)
+                new.add(row, slot, heads, lines, -min(appended, len(lines)))
+        self._sums.revise(self._history_of(old), old.slots_array(), self._history_of(new), new.slots_array())
+        self._counted_in[rows] = slots
 
     def remove(self, rows: Rows, before: Mapping[int, Before] | None = None) -> None:
         """Take back what rows contributed that are erased, or whose partition goes."""
@@ -195,6 +239,17 @@ class ItemSums:
             grown = np.full(capacity, _NOT_COUNTED, np.int32)
             grown[: len(self._counted_in)] = self._counted_in
             self._counted_in = grown
+
+    def _history_of(self, change: _Change) -> History:
+        whole = self._history(change.heads, change.lines, np.array(change.rows, np.int64))
+        if not len(whole):
+            return whole
+        counts = np.array([len(lines) for lines in change.lines]) // LINE.itemsize
+        sizes = np.array(change.sizes) // LINE.itemsize
+        first = np.where(sizes < 0, counts + sizes, 0)
+        last = np.where(sizes < 0, counts, sizes)
+        place = np.arange(len(whole)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return whole.where((place >= np.repeat(first, counts)) & (place < np.repeat(last, counts)))
 
     def _history(self, heads: Sequence[bytes], lines: Sequence[bytes], rows: Rows) -> History:
         packed = np.frombuffer(b"".join(lines), LINE)
