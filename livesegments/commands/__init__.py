@@ -1,0 +1,1 @@
+"""The commands, one module each: `livesegments NAME` runs `app` of the module NAME."""

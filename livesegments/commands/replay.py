@@ -1,0 +1,77 @@
+"""`livesegments replay FILE`: a table of order lines, or of profiles, becomes events."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from consumer.clock import wall_micros
+from contracts.times import to_micros
+from livesegments.app import create_logs, open_logs
+from livesegments.flags import with_settings
+from livesegments.parts import log_names, zone
+from livesegments.sources import Loaded
+from producer.cli import run_replay
+from producer.mapping import FIELDS, SETTABLE, MappingRequest, parse_assignments
+from producer.pacing import parse_speed
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+@with_settings
+def replay(
+    loaded: Loaded,
+    file: Annotated[Path, typer.Argument(help="CSV, TSV (also .gz, .bz2, .xz, .zip, .zst) or Parquet.")],
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="FIELD=COLUMN",
+            help=f"Which column is which field: {', '.join(FIELDS)}. Online Retail I and II are known.",
+        ),
+    ] = None,
+    constants: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help=f"A value for all rows, of {', '.join(SETTABLE)}."),
+    ] = None,
+    speed: Annotated[
+        str, typer.Option(metavar="3600x|max", help="Event time per time: 3600x is an hour a second.")
+    ] = "max",
+    since: Annotated[
+        datetime | None, typer.Option(help="Leave out events before it; in the zone of the settings.")
+    ] = None,
+    cancelled: Annotated[
+        str, typer.Option(metavar="PATTERN", help="Orders whose id begins so are returns; empty for none.")
+    ] = MappingRequest().cancelled,
+    time_format: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="As for strptime, or s, ms, us since 1970; guessed otherwise.")
+    ] = None,
+) -> None:
+    """Publish a table as events, sorted by time. Doing it twice changes nothing."""
+    settings = loaded.settings
+    request = MappingRequest(
+        columns=parse_assignments(columns or (), "--map"),
+        constants=parse_assignments(constants or (), "--set"),
+        currency=settings.currency,
+        cancelled=cancelled,
+        time_format=time_format,
+    )
+    pace = parse_speed(speed)
+    logs = open_logs(settings)
+    try:
+        create_logs(settings, logs)
+        run_replay(
+            file,
+            logs,
+            now=wall_micros(),
+            request=request,
+            zone=zone(settings),
+            since=None if since is None else to_micros(since.replace(tzinfo=since.tzinfo or zone(settings))),
+            speed=pace,
+            log=log_names(settings).events,
+            partitions=settings.partitions,
+        )
+    finally:
+        logs.close()

@@ -1,0 +1,55 @@
+"""`livesegments worker`: rows, segments and recommendations from the log, until told to stop."""
+
+import contextlib
+import threading
+from typing import Annotated
+
+import structlog
+import typer
+
+from consumer.patience import Patience, StoppedError
+from livesegments.app import open_deployment, open_worker
+from livesegments.durations import Duration
+from livesegments.flags import duration, with_settings
+from livesegments.log_output import configure
+from livesegments.signals import stop_signals
+from livesegments.sources import Loaded, without_password
+from livesegments.status import StatusLine, report
+
+app = typer.Typer(add_completion=False)
+_log = structlog.get_logger("livesegments")
+
+
+@app.command()
+@with_settings
+def worker(
+    loaded: Loaded,
+    until_idle: Annotated[
+        Duration | None,
+        typer.Option(
+            parser=duration,
+            metavar="DURATION",
+            help="Stop when nothing has been left to do for so long, such as 5s: to script a replay.",
+        ),
+    ] = None,
+) -> None:
+    """Keep rows, segments and recommendations up with the log. Start as many as there are partitions."""
+    settings = loaded.settings
+    configure(settings)
+    stopping = threading.Event()
+    with open_deployment(settings) as deployment, contextlib.suppress(StoppedError), stop_signals(stopping.set):
+        _log.info(
+            "worker starts",
+            log=without_password(settings.event_log_url),
+            redis=without_password(settings.redis_url),
+            clock=settings.clock,
+        )
+        with open_worker(deployment, Patience(stopping)) as (working, reader):
+            for warning in deployment.state.warnings():
+                _log.warning(warning)
+            status = StatusLine(reader, settings.status_interval.seconds)
+            with stop_signals(working.stop):
+                if stopping.is_set():
+                    working.stop()
+                working.run(until_idle=until_idle.seconds if until_idle is not None else None, on_step=status)
+            report(working, settings)

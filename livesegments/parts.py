@@ -1,0 +1,120 @@
+"""The settings as each part of livesegments wants them."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, tzinfo
+from decimal import Decimal
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from consumer.currency import Rates
+from consumer.layout import Limits
+from consumer.settings import WorkerSettings
+from contracts.keys import Keys, LogNames
+from contracts.times import to_micros
+from livesegments.settings import Settings
+from logs.base import LogSpec
+from logs.kafka_security import KafkaSecurity
+from online_model.settings import ModelSettings
+from recommender.settings import RecommenderSettings
+
+DEAD_LETTER_PARTITIONS: Final = 1
+CATALOG_PARTITIONS: Final = 1
+"""Every worker reads the catalogue whole."""
+
+
+def log_names(settings: Settings) -> LogNames:
+    """The logs of the deployment."""
+    return LogNames(settings.log_prefix)
+
+
+def keys(settings: Settings) -> Keys:
+    """The Redis keys of the deployment."""
+    return Keys(settings.key_prefix)
+
+
+def zone(settings: Settings) -> tzinfo:
+    """The zone of times that name none."""
+    return UTC if settings.zone == "UTC" else ZoneInfo(settings.zone)
+
+
+def log_specs(settings: Settings) -> tuple[LogSpec, ...]:
+    """All logs, as they are created where they are missing."""
+    names = log_names(settings)
+    return (
+        LogSpec(names.events, settings.partitions),
+        LogSpec(names.changes, settings.partitions, settings.segment_changes_retention.milliseconds),
+        LogSpec(names.dead_letters, DEAD_LETTER_PARTITIONS, settings.dead_letters_retention.milliseconds),
+        LogSpec(names.catalog, CATALOG_PARTITIONS, compacted=True),
+    )
+
+
+def kafka_security(settings: Settings) -> KafkaSecurity:
+    """How to log in to Kafka, and whom to trust."""
+    return KafkaSecurity(
+        tls=settings.kafka_tls,
+        ca_file=settings.kafka_ca_file,
+        certificate_file=settings.kafka_certificate_file,
+        key_file=settings.kafka_key_file,
+        mechanism=settings.kafka_mechanism,
+        username=settings.kafka_username,
+        password=settings.kafka_password.get_secret_value() if settings.kafka_password else None,
+    )
+
+
+def worker_settings(settings: Settings) -> WorkerSettings:
+    """What a worker is told. Raises LivesegmentsError for what only the parts can refuse."""
+    return WorkerSettings(
+        keys=keys(settings),
+        names=log_names(settings),
+        group=settings.group,
+        clock=settings.clock,
+        rates=Rates(settings.currency, {currency: _dated(table) for currency, table in settings.rates.items()}),
+        limits=Limits(lateness=int(settings.allowed_lateness)),
+        model=model_settings(settings),
+        recommender=recommender_settings(settings),
+        batch_events=settings.batch_events,
+        session_timeout=settings.session_timeout.seconds,
+        views_share=settings.views_share,
+        sweep_interval_wall=int(settings.sweep_interval_wall),
+        sweep_interval_event=int(settings.sweep_interval_event),
+        figures_interval=settings.figures_interval.seconds,
+        review_inline=settings.review_inline,
+    )
+
+
+def model_settings(settings: Settings) -> ModelSettings:
+    """What is chosen about segments."""
+    return ModelSettings(
+        k=settings.k,
+        features=settings.features,
+        seed=settings.model_seed,
+        first_model_buyers=settings.first_model_buyers,
+        adoption_gain=settings.adoption_gain,
+        adoption_interval=int(settings.adoption_interval),
+        restart_gain=settings.restart_gain,
+        restarts=settings.restarts,
+        review_interval=int(settings.review_interval),
+        margin=settings.margin,
+        dwell=int(settings.dwell),
+        lapse_days=settings.lapse_days,
+        new_days=settings.new_days,
+        clusterer=settings.clusterer,
+    )
+
+
+def recommender_settings(settings: Settings) -> RecommenderSettings:
+    """What is chosen about recommendations."""
+    return RecommenderSettings(
+        list_length=settings.list_length,
+        popularity_half_life=int(settings.popularity_half_life),
+        again_half_life=int(settings.again_half_life),
+        segment_shrinkage=settings.segment_shrinkage,
+        best_seller_weight=settings.best_seller_weight,
+        non_products=settings.non_products,
+        view_interval=int(settings.view_interval),
+        view_refresh=int(settings.view_refresh),
+    )
+
+
+def _dated(table: Mapping[date, Decimal]) -> list[tuple[int, Decimal]]:
+    return [(to_micros(datetime.combine(day, time(), UTC)), rate) for day, rate in sorted(table.items())]

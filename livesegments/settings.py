@@ -1,0 +1,288 @@
+"""Everything that can be set about a deployment, in one documented class.
+
+Where values come from, and in which order they win, is in `livesegments.sources`.
+"""
+
+import json
+import re
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from consumer.clock import ClockKind
+from consumer.layout import Limits
+from consumer.settings import WorkerSettings
+from contracts.errors import LivesegmentsError
+from contracts.events import Currency
+from contracts.times import DAY, SECOND
+from livesegments.durations import Duration
+from logs.base import LogSpec
+from online_model.features import FeatureSet
+from online_model.settings import MAX_K, ModelSettings
+from recommender.non_products import NonProducts
+from recommender.settings import RecommenderSettings
+
+_WORKER: Final = WorkerSettings()
+_MODEL: Final = ModelSettings()
+_RECOMMENDER: Final = RecommenderSettings()
+_SERVER: Final = re.compile(r"[^\s:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _with_port(url: str) -> str:
+    """The URL, if what it names as port is one."""
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise ValueError("the port must be a number up to 65535") from None
+    return url
+
+
+def _list(value: object) -> object:
+    """A list from an environment variable or a flag: a JSON array, or texts with commas between them."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _table(value: object) -> object:
+    """A table from an environment variable or a flag: a JSON object."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value, parse_float=Decimal)
+    except ValueError:
+        raise ValueError('expected a JSON object such as {"EUR": {"2024-01-01": "0.86"}}') from None
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_list)]
+Rate = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """All settings, with their defaults. Durations are written as 30d, 12h, 5m, 5s."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LIVESEGMENTS_",
+        env_ignore_empty=True,
+        enable_decoding=False,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+
+    # ---- Connections: with the clock, all that a second machine needs ----
+    redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False)
+    """Redis, for rows and views: redis://[[user]:password@]host:port/db, rediss:// with TLS, unix:///path."""
+    log_url: str = Field("", repr=False)
+    """The event log: kafka://host:port[,host:port] or redis://host:port/db. Empty: in the Redis of redis_url."""
+    clock: ClockKind = "wall"
+    """What `now` is: `wall`, the machine's time, or `event`, the newest event's, for replayed history."""
+    kafka_tls: bool = False
+    """Encrypt the connection to Kafka."""
+    kafka_ca_file: Path | None = None
+    """Certificates to trust, in PEM, where the machine's own are not enough."""
+    kafka_certificate_file: Path | None = None
+    """Our own certificate, where Kafka asks for one."""
+    kafka_key_file: Path | None = None
+    """The key of kafka_certificate_file."""
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    """How to log in to Kafka; nobody logs in without."""
+    kafka_username: str | None = None
+    """Who logs in to Kafka."""
+    kafka_password: SecretStr | None = None
+    """Better set by the environment, as LIVESEGMENTS_KAFKA_PASSWORD, than written into a file."""
+
+    # ---- Names: several deployments can share servers ----
+    key_prefix: str = Field("livesegments", pattern=r"^[^\s{}]{1,100}$")
+    """What all Redis keys begin with."""
+    log_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,100}$")
+    """What all names of logs begin with."""
+    group: str = Field(_WORKER.group, min_length=1, max_length=200)
+    """The consumer group of the workers."""
+
+    # ---- Logs, as they are created where they are missing ----
+    partitions: int = Field(LogSpec("").partitions, ge=1, le=10_000)
+    """Of customer-events on Kafka: so many workers can share the work. Not to be changed later."""
+    replication_factor: int = Field(-1, ge=-1, le=100)
+    """Copies that Kafka keeps; -1 leaves it to the cluster."""
+    segment_changes_retention: Duration = Duration(30 * DAY)
+    """How long the log segment-changes keeps who moved between segments."""
+    dead_letters_retention: Duration = Duration(90 * DAY)
+    """How long the log dead-letters keeps what could not be used."""
+
+    # ---- Money and time ----
+    currency: Currency = _WORKER.rates.currency
+    """What rows and segments are counted in, as an ISO 4217 code; events in another one need a rate."""
+    rates: Annotated[dict[Currency, dict[date, Rate]], BeforeValidator(_table)] = Field(default_factory=dict)
+    """What one unit of another currency is worth, from which day (UTC) on: [rates.EUR] "2024-01-01" = "0.86"."""
+    zone: str = "UTC"
+    """The time zone of tables whose times name none, such as Europe/London."""
+    allowed_lateness: Duration = Duration(_WORKER.limits.lateness)
+    """A purchase or return up to so much older than the customer's newest one still counts; at most 62d."""
+
+    # ---- Segments ----
+    k: int = Field(_MODEL.k, ge=2, le=MAX_K)
+    """How many segments."""
+    features: Texts = _MODEL.features
+    """What customers are compared by: recency, frequency, monetary, recent, tenure."""
+    margin: Share = _MODEL.margin
+    """How much nearer another segment must be, as a share of its distance, before a customer moves."""
+    dwell: Duration = Duration(_MODEL.dwell)
+    """How long a customer stays in a segment at least."""
+    lapse_days: int = Field(_MODEL.lapse_days, ge=1)
+    """Without an order for longer, a customer has lapsed: for the names of segments."""
+    new_days: int = Field(_MODEL.new_days, ge=1)
+    """First seen at most so long ago, a customer is new: for the names of segments."""
+    first_model_buyers: int = Field(_MODEL.first_model_buyers, ge=2)
+    """So many customers who bought make the first segments worth learning."""
+    adoption_gain: float = Field(_MODEL.adoption_gain, gt=0, lt=1)
+    """The share of the inertia that learnt centroids must gain before they are adopted."""
+    adoption_interval: Duration = Duration(_MODEL.adoption_interval)
+    """How long a model version stays at least, unless the gain is as many times larger as it stays shorter."""
+    restart_gain: float = Field(_MODEL.restart_gain, gt=0, lt=1)
+    """The share by which a fresh start must beat the present centroids."""
+    restarts: int = Field(_MODEL.restarts, ge=1, le=1000)
+    """Fresh starts that a review tries."""
+    review_interval: Duration = Duration(_MODEL.review_interval)
+    """How often the leader refits on a sample."""
+    clusterer: Literal["means", "river"] = _MODEL.clusterer
+    """What learns: our CustomerKMeans, or stock river.cluster.KMeans for comparison."""
+    model_seed: int = Field(_MODEL.seed, ge=0)
+    """Of all that is drawn at random in the model: the same stream and seed give the same segments."""
+
+    # ---- Recommendations ----
+    list_length: int = Field(_RECOMMENDER.list_length, ge=1, le=20)
+    """Most items in a customer's view."""
+    popularity_half_life: Duration = Duration(_RECOMMENDER.popularity_half_life)
+    """After which a purchase counts half for what is popular."""
+    again_half_life: Duration = Duration(_RECOMMENDER.again_half_life)
+    """After which a purchase counts half for buying the same again."""
+    segment_shrinkage: float = Field(_RECOMMENDER.segment_shrinkage, ge=0)
+    """Purchases that a segment needs before its own taste weighs as much as everybody's."""
+    best_seller_weight: float = Field(_RECOMMENDER.best_seller_weight, ge=0)
+    """How many purchases of one's own the best-selling item of the segment is worth."""
+    non_products: Texts = _RECOMMENDER.non_products
+    """Regular expressions; an item whose whole id matches one, in any case, is never recommended."""
+    view_interval: Duration = Duration(_RECOMMENDER.view_interval)
+    """Under load a customer's view is rewritten at most once in this time."""
+    view_refresh: Duration = Duration(_RECOMMENDER.view_refresh)
+    """Everybody's view is rewritten within this time; it expires after twice as much."""
+
+    # ---- Workers ----
+    batch_events: int = Field(_WORKER.batch_events, ge=1, le=20_000)
+    """Events of one partition in one step."""
+    session_timeout: Duration = Duration(20 * SECOND)
+    """After so long without a sign of life, a worker's partitions go to others."""
+    views_share: float = Field(_WORKER.views_share, gt=0, lt=1)
+    """Share of a busy worker's time that goes into views."""
+    sweep_interval_wall: Duration = Duration(_WORKER.sweep_interval_wall)
+    """How often every customer is looked at again with `clock = "wall"`."""
+    sweep_interval_event: Duration = Duration(_WORKER.sweep_interval_event)
+    """How much event time passes before every customer is looked at again with `clock = "event"`."""
+    figures_interval: Duration = Duration(round(_WORKER.figures_interval * SECOND))
+    """How often a worker reports to the leader."""
+    review_inline: bool = _WORKER.review_inline
+    """Refit in the worker itself rather than in a child process: the same stream then gives the same segments."""
+
+    # ---- What is said ----
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important lines that are shown."""
+    log_format: Literal["auto", "text", "json"] = "auto"
+    """`auto`: text on a terminal, JSON lines elsewhere."""
+    status_interval: Duration = Duration(10 * SECOND)
+    """How often a worker says how it is doing."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings' signature
+        init_settings: PydanticBaseSettingsSource,
+        **_others: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """`Settings()` is the defaults; `sources.load_settings` reads file and environment and knows which said what."""
+        return (init_settings,)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if not (parts.scheme in {"redis", "rediss"} and parts.hostname) and not (parts.scheme == "unix" and parts.path):
+            raise ValueError("expected redis://host:port/db, rediss://host:port/db or unix:///path")
+        return _with_port(url)
+
+    @field_validator("log_url")
+    @classmethod
+    def _is_log(cls, url: str) -> str:
+        parts = urlsplit(url)
+        is_kafka = parts.scheme == "kafka" and all(_SERVER.fullmatch(server) for server in parts.netloc.split(","))
+        if url and not is_kafka and not (parts.scheme in {"redis", "rediss"} and parts.hostname):
+            raise ValueError("expected kafka://host:port[,host:port] or redis://host:port/db")
+        return url if is_kafka else _with_port(url)
+
+    @field_validator("allowed_lateness")
+    @classmethod
+    def _is_lateness(cls, lateness: Duration) -> Duration:
+        Limits(lateness=int(lateness))  # refuses what a row can not keep
+        return lateness
+
+    @field_validator("features")
+    @classmethod
+    def _are_features(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return FeatureSet.of(names).names
+        except LivesegmentsError as error:
+            raise ValueError(str(error)) from error
+
+    @field_validator("non_products")
+    @classmethod
+    def _are_patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            NonProducts(patterns)
+        except LivesegmentsError as error:
+            raise ValueError(str(error)) from error
+        return patterns
+
+    @field_validator("zone")
+    @classmethod
+    def _is_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("expected a time zone such as UTC or Europe/London") from None
+        return name
+
+    @field_validator(
+        "segment_changes_retention", "dead_letters_retention", "session_timeout", "status_interval", "figures_interval"
+    )
+    @classmethod
+    def _is_second(cls, duration: Duration) -> Duration:
+        if duration < SECOND // 10:
+            raise ValueError("expected 100ms at least")
+        return duration
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.kafka_mechanism and not (self.kafka_username and self.kafka_password):
+            raise ValueError("kafka_mechanism needs kafka_username and kafka_password")
+        if self.kafka_key_file and not self.kafka_certificate_file:
+            raise ValueError("kafka_key_file needs kafka_certificate_file")
+        if not self.log_url and self.redis_url.startswith("unix:"):
+            raise ValueError("log_url: the log needs a server with a port; set redis:// or kafka://")
+        return self
+
+    @property
+    def event_log_url(self) -> str:
+        """Where the log is."""
+        return self.log_url or self.redis_url
