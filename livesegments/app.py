@@ -1,4 +1,4 @@
-"""The composition root: the only place that chooses what a deployment is made of. Nothing connects before it is used."""
+"""The composition root: the only place that chooses what a deployment is made of. Nothing connects until used."""
 
 import contextlib
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ def open_deployment(settings: Settings) -> Deployment:
 
 
 def open_redis(settings: Settings) -> Redis:
-    """A client for state and views. It keeps redis-py's retries: every script knows a repeated call (design, section 7)."""
+    """A client for state and views. It keeps redis-py's retries: every script of ours knows a repeated call."""
     return Redis.from_url(
         settings.redis_url,
         socket_connect_timeout=CONNECT_SECONDS,

@@ -1,4 +1,4 @@
-"""Every setting is a flag of every command: `--k 6`, `--allowed-lateness 10d`. The class `Settings` is the only list."""
+"""Every setting is a flag of every command: `--k 6`, `--allowed-lateness 10d`. `Settings` is the only list."""
 
 import functools
 import inspect

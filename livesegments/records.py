@@ -10,18 +10,14 @@ import numpy.typing as npt
 from consumer.decoding import Attributes
 from consumer.layout import HEADER
 from consumer.ragged import attributes_of
-from consumer.state import Meta, State
-from contracts.errors import LivesegmentsError
+from consumer.state import State
 from contracts.keys import BUCKETS
-from contracts.partitioning import partition_of
-from online_model.model import SPECIAL_SEGMENTS
 from contracts.model import ModelDocument
+from contracts.partitioning import partition_of
 
 BUCKETS_AT_ONCE: Final = 64
-
-
-class NothingCountedError(LivesegmentsError):
-    """The state holds no row of any customer."""
+LOOKED_AT: Final = 256
+"""Partitions of which one is expected to have a customer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +37,16 @@ def unpack(customer_ids: Sequence[str], rows: Sequence[bytes]) -> Records:
     """Packed rows as records."""
     size = HEADER.itemsize
     header = np.frombuffer(b"".join([row[:size] for row in rows]), HEADER)
-    starts = size + sum(header[name].astype(np.int64) for name in ("heads", "lines", "ids"))
+    starts = size + header["heads"].astype(np.int64) + header["lines"] + header["ids"]
     ends = starts + header["attributes"]
     places = zip(rows, starts.tolist(), ends.tolist(), strict=True)
     return Records(customer_ids, header, [attributes_of(row[start:end]) for row, start, end in places])
 
 
-def metas(state: State, partitions: int) -> dict[int, Meta]:
-    """What is known of each partition that has anything; `partitions` is how many there are on the log."""
-    found = {number: state.meta(number) for number in range(partitions)}
-    return {number: meta for number, meta in found.items() if meta is not None and meta.seq}
-
-
-def count_partitions(state: State, at_most: int) -> int | None:
-    """How many partitions the log has that the rows were made from; None where no row was ever written.
-
-    `at_most` is how many to look at: a partition without customers says nothing.
-    """
-    for number in range(at_most):
+def count_partitions(state: State) -> int | None:
+    """How many partitions the log has that the rows were made from; None where no row was ever written."""
+    # A partition that never had a customer says nothing, so it may take a look at several.
+    for number in range(LOOKED_AT):
         meta = state.meta(number)
         if meta is not None and meta.log_partitions:
             return meta.log_partitions
@@ -80,28 +68,10 @@ def read_records(state: State, partitions: Sequence[int]) -> Iterator[Records]:
                     yield unpack(customer_ids, rows)
 
 
-class SegmentNames:
-    """The names of segments by id, also of those that older model versions had."""
-
-    def __init__(self, state: State, model: ModelDocument | None) -> None:
-        self._state = state
-        self._names = dict(SPECIAL_SEGMENTS)
-        self._oldest = model.version if model else 0
-        if model:
-            self._take(model)
-
-    def name(self, segment_id: int) -> str | None:
-        """The name; None for an id that no stored version has."""
-        while segment_id not in self._names and self._oldest > 1:
-            self._oldest -= 1
-            document = self._state.old_model(self._oldest)
-            if document is not None:
-                self._take(ModelDocument.model_validate_json(document))
-        return self._names.get(segment_id)
-
-    def _take(self, model: ModelDocument) -> None:
-        for segment in model.segments:
-            self._names.setdefault(segment.id, segment.name)
+def newest_time(state: State, partitions: int) -> int:
+    """The event clock, in microseconds UTC: the newest time of an event that counted; 0 before there is any."""
+    metas = [state.meta(number) for number in range(partitions)]
+    return max((meta.clock for meta in metas if meta is not None and meta.seq), default=0)
 
 
 def read_document(state: State) -> ModelDocument | None:

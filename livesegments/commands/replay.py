@@ -23,6 +23,7 @@ app = typer.Typer(add_completion=False)
 @with_settings
 def replay(
     loaded: Loaded,
+    *,
     file: Annotated[Path, typer.Argument(help="CSV, TSV (also .gz, .bz2, .xz, .zip, .zst) or Parquet.")],
     columns: Annotated[
         list[str] | None,

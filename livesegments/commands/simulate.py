@@ -22,6 +22,7 @@ _DEFAULT = ShopSettings(now=0)
 @with_settings
 def simulate(
     loaded: Loaded,
+    *,
     rate: Annotated[float, typer.Option(min=0, help="Live events a second; 0 for as fast as possible.")] = 20.0,
     customers: Annotated[int, typer.Option(min=1, help="At the start; new ones arrive.")] = _DEFAULT.customers,
     events: Annotated[int | None, typer.Option(min=0, help="Stop after so many, history included.")] = None,
