@@ -5,7 +5,7 @@ computed for all of them at once. Neither depends on how the log was cut into ba
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
@@ -17,7 +17,17 @@ import numpy.typing as npt
 from consumer import ragged
 from consumer.dead_letters import Reason, Refused
 from consumer.decoding import Events, Kind
-from consumer.layout import HEAD, HEADER, ID, LINE, MISSING_TIME, ORDERS_HALF_LIFE, RECENT_HALF_LIFE, Limits, Marker
+from consumer.layout import (
+    HEAD,
+    ID,
+    LINE,
+    MISSING_TIME,
+    ORDERS_HALF_LIFE,
+    RECENT_HALF_LIFE,
+    Limits,
+    Marker,
+    empty_header,
+)
 from consumer.row_store import PartitionRows, Rows, RowStore
 from contracts.money import MAX_TOTAL_MILLIONTHS, MILLIONTHS
 from contracts.partitioning import partition_of
@@ -68,21 +78,21 @@ class Applied:
     """Purchases that counted, by partition."""
 
 
-_FIELDS: Final = {name: place for place, name in enumerate(HEADER.names or ())}
-_NEWEST, _SEEN, _SPEND, _REFUNDS, _DAY_MAP, _DAYS, _ERASE_FLOOR, _CLOSED_FLOOR = (
-    _FIELDS[name]
-    for name in (
-        "newest_at",
-        "seen_at",
-        "spend",
-        "refunds",
-        "day_map",
-        "purchase_days",
-        "erase_floor",
-        "closed_floor",
-    )
-)
 _MAP_BITS: Final = 2**64 - 1
+_OPENED: Final = [
+    "newest_at",
+    "seen_at",
+    "spend",
+    "refunds",
+    "day_map",
+    "purchase_days",
+    "erase_floor",
+    "closed_floor",
+]
+"""The columns that decisions about single events need, or that can not be computed for all events at once."""
+
+
+_FRESH: Final = tuple(int(empty_header()[name][0]) for name in _OPENED)
 
 
 class _Open:
@@ -101,17 +111,18 @@ class _Open:
         "spend",
     )
 
-    def __init__(self, row: int, header: np.void) -> None:
-        values = header.item()
+    def __init__(self, row: int, values: Sequence[int]) -> None:
         self.row = row
-        self.newest: int = values[_NEWEST]
-        self.seen: int = values[_SEEN]
-        self.spend: int = values[_SPEND]
-        self.refunds: int = values[_REFUNDS]
-        self.day_map: int = values[_DAY_MAP]
-        self.days: int = values[_DAYS]
-        self.erase_floor: int = values[_ERASE_FLOOR]
-        self.closed_floor: int = values[_CLOSED_FLOOR]
+        (
+            self.newest,
+            self.seen,
+            self.spend,
+            self.refunds,
+            self.day_map,
+            self.days,
+            self.erase_floor,
+            self.closed_floor,
+        ) = values
         self.accepted: list[int] = []
 
     def move_newest(self, at: int) -> None:
@@ -187,15 +198,12 @@ class _PartitionStep:
 
     def run(self) -> None:
         """Take the events in order."""
-        events, opened, index, header = self.events, self.opened, self.partition.index, self.store.header
+        events, opened = self.events, self.opened
+        self._open_known()
         for i, (customer_id, kind, at) in enumerate(zip(events.customer_ids, events.kinds, events.ats, strict=True)):
             row = opened.get(customer_id)
-            if row is None:
-                number = index.get(customer_id)
-                if number is not None:
-                    row = opened[customer_id] = _Open(number, header[number])
-                elif not self._is_ours(i, customer_id):
-                    continue
+            if row is None and not self._is_ours(i, customer_id):
+                continue
             if kind == Kind.ERASE:
                 self._erase(i, customer_id, at, row)
             elif kind == Kind.INTERACTION:
@@ -203,12 +211,21 @@ class _PartitionStep:
             else:
                 if row is None:
                     row = self._new(customer_id, at)
-                    header = self.store.header  # adding a row may have moved it
                 if row is not None:
                     self._count(i, kind, at, row)
         if self.newest != MISSING_TIME:
             self.applied.newest[self.partition.number] = self.newest
         self.applied.purchases[self.partition.number] += self.purchases
+
+    def _open_known(self) -> None:
+        """Open the rows of all customers of the batch that have one: much faster at once than one by one."""
+        index = self.partition.index
+        known = [customer_id for customer_id in dict.fromkeys(self.events.customer_ids) if customer_id in index]
+        numbers = [index[customer_id] for customer_id in known]
+        header = self.store.header[np.array(numbers, np.int64)]
+        columns = [header[name].tolist() for name in _OPENED]
+        for customer_id, number, *values in zip(known, numbers, *columns, strict=True):
+            self.opened[customer_id] = _Open(number, values)
 
     def _is_ours(self, i: int, customer_id: str) -> bool:
         """Whether a customer without a row belongs here; what does not is set aside."""
@@ -232,7 +249,7 @@ class _PartitionStep:
             self.applied.ignored[Ignored.ERASED] += 1
             return None
         number = self.store.add(self.partition, customer_id)
-        row = self.opened[customer_id] = _Open(number, self.store.header[number])
+        row = self.opened[customer_id] = _Open(number, _FRESH)
         if marker is not None:
             row.erase_floor = marker.floor
         return row
@@ -269,11 +286,12 @@ class _PartitionStep:
             return self._ignore(Ignored.REPEATED)
         if not self._add_amount(i, kind, row):
             return False
-        known = ragged.add_id(known, event_id)
         in_order = at > row.newest
         if in_order:
             row.move_newest(at)
-            known = ragged.drop_ids_before(known, at - limits.lateness)
+            known = ragged.drop_ids_before(known, at - limits.lateness) + event_id
+        else:
+            known = ragged.add_id(known, event_id)
         if kind == Kind.PURCHASE:
             row.mark_day(at)
         if len(known) > limits.ids * _ID_SIZE:
@@ -293,17 +311,20 @@ class _PartitionStep:
         if before is None:
             before = self.applied.before[number] = Before(heads, lines)
         first, last = packed.lines_from[i], packed.lines_from[i + 1]
-        store.heads[number], store.lines[number] = ragged.add_lines(
-            heads,
-            lines,
-            packed.heads[i * _HEAD_SIZE : (i + 1) * _HEAD_SIZE],
-            packed.lines[first * _LINE_SIZE : last * _LINE_SIZE],
-            self.limits.lines,
-        )
-        if not in_order:
+        head = packed.heads[i * _HEAD_SIZE : (i + 1) * _HEAD_SIZE]
+        new = packed.lines[first * _LINE_SIZE : last * _LINE_SIZE]
+        if in_order:
+            heads += head
+            lines += new
+            if before.appended is not None:
+                before.appended += last - first
+        else:
+            heads, lines = ragged.insert_lines(heads, lines, head, new)
             before.appended = None
-        elif before.appended is not None:
-            before.appended += last - first
+        if len(lines) > self.limits.lines * _LINE_SIZE:
+            heads, lines = ragged.newest_lines(heads, lines, self.limits.lines)
+        store.heads[number] = heads
+        store.lines[number] = lines
 
     def _add_amount(self, i: int, kind: int, row: _Open) -> bool:
         """Add the event's value to the row's exact totals, unless they would no longer fit 64 bits."""
@@ -371,8 +392,7 @@ def _pack(events: Events, partition: PartitionRows) -> _Packed:
     ids = np.empty(len(events), ID)
     ids["at"], ids["event"] = ats, events.event_hashes
     lines = np.empty(len(events.items), LINE)
-    number = partition.items.number
-    lines["item"] = [number(item) for item in events.items]
+    lines["item"] = partition.items.numbers(events.items)
     lines["quantity"] = np.where(np.repeat(kinds, counts) == Kind.RETURN, -events.quantities, events.quantities)
     return _Packed(heads.tobytes(), ids.tobytes(), lines.tobytes(), events.lines_from)
 

@@ -14,9 +14,12 @@ from consumer.layout import HEAD, ID, LINE, Marker
 from contracts.events import MAX_ATTRIBUTES
 
 _AT_EVENT: Final = Struct("<qQ").unpack_from
+_AT: Final = Struct("<q").unpack_from
 _HEAD_SIZE: Final = HEAD.itemsize
 _LINE_SIZE: Final = LINE.itemsize
 _ID_SIZE: Final = ID.itemsize
+_FEW: Final = 8 * _ID_SIZE
+"""So many ids are looked at one by one before it is worth asking numpy."""
 
 
 def knows(ids: bytes, event: bytes) -> bool:
@@ -39,10 +42,13 @@ def add_id(ids: bytes, new: bytes) -> bytes:
 
 def drop_ids_before(ids: bytes, at: int) -> bytes:
     """The ids without those of events before a time."""
-    if not ids or _AT_EVENT(ids, 0)[0] >= at:
-        return ids
-    cut = int(np.searchsorted(np.frombuffer(ids, ID)["at"], at))
-    return ids[cut * _ID_SIZE :]
+    end = len(ids)
+    place = 0
+    while place < end and _AT(ids, place)[0] < at:
+        if place == _FEW:
+            return ids[int(np.searchsorted(np.frombuffer(ids, ID)["at"], at)) * _ID_SIZE :]
+        place += _ID_SIZE
+    return ids[place:] if place else ids
 
 
 def evict_ids(ids: bytes, most: int) -> tuple[bytes, int]:
@@ -52,24 +58,11 @@ def evict_ids(ids: bytes, most: int) -> tuple[bytes, int]:
     return ids[excess * _ID_SIZE :], at
 
 
-def add_lines(heads: bytes, lines: bytes, head: bytes, new: bytes, most: int) -> tuple[bytes, bytes]:
-    """Kept lines with those of one more event: the newest `most` by (time, event hash, line number).
+def insert_lines(heads: bytes, lines: bytes, head: bytes, new: bytes) -> tuple[bytes, bytes]:
+    """Kept lines with those of one more event.
 
-    `heads` are sorted by (time, event hash), and `lines` follow their order; of an event that was cut, the last lines
-    are kept. Being the top of a set, the result does not depend on the order of arrival.
+    `heads` are sorted by (time, event hash), and `lines` follow their order.
     """
-    if not heads or _AT_EVENT(heads, len(heads) - _HEAD_SIZE) < _AT_EVENT(head, 0):
-        heads += head
-        lines += new
-    else:
-        heads, lines = _insert(heads, lines, head, new)
-    excess = len(lines) // _LINE_SIZE - most
-    if excess > 0:
-        return _cut(heads, excess), lines[excess * _LINE_SIZE :]
-    return heads, lines
-
-
-def _insert(heads: bytes, lines: bytes, head: bytes, new: bytes) -> tuple[bytes, bytes]:
     table = np.frombuffer(heads, HEAD)
     at, event = _AT_EVENT(head, 0)
     place = int(np.searchsorted(table["at"], at, "left"))
@@ -78,6 +71,16 @@ def _insert(heads: bytes, lines: bytes, head: bytes, new: bytes) -> tuple[bytes,
     before = int(table["lines"][:place].sum(dtype=np.int64)) * _LINE_SIZE
     cut = place * _HEAD_SIZE
     return heads[:cut] + head + heads[cut:], lines[:before] + new + lines[before:]
+
+
+def newest_lines(heads: bytes, lines: bytes, most: int) -> tuple[bytes, bytes]:
+    """The newest `most` of more lines than that, by (time, event hash, line number).
+
+    Of an event that was cut the last lines are kept. Being the top of a set, the result does not depend on the order of
+    arrival.
+    """
+    excess = len(lines) // _LINE_SIZE - most
+    return _cut(heads, excess), lines[excess * _LINE_SIZE :]
 
 
 def _cut(heads: bytes, excess: int) -> bytes:

@@ -27,13 +27,19 @@ class ItemTable:
         self.stored = len(self.names)
         """How many of them a checkpoint has written."""
 
-    def number(self, name: str) -> int:
-        """The item's number, a new one where it has none yet."""
-        number = self._numbers.get(name)
-        if number is None:
-            number = self._numbers[name] = len(self.names)
-            self.names.append(name)
-        return number
+    def numbers(self, names: Sequence[str]) -> list[int]:
+        """The items' numbers, new ones where they have none yet."""
+        known = self._numbers
+        found = [known.get(name, -1) for name in names]
+        if -1 in found:
+            for place, number in enumerate(found):
+                if number < 0:
+                    name = names[place]
+                    if name not in known:
+                        known[name] = len(self.names)
+                        self.names.append(name)
+                    found[place] = known[name]
+        return found
 
     def __len__(self) -> int:
         return len(self.names)
