@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     currency: Currency = _WORKER.rates.currency
     """What rows and segments are counted in, as an ISO 4217 code; events in another one need a rate."""
     rates: Annotated[dict[Currency, dict[date, Rate]], BeforeValidator(_table)] = Field(default_factory=dict)
-    """What one unit of another currency is worth, from which day (UTC) on: [rates.EUR] "2024-01-01" = "0.86"."""
+    """What one unit of another currency is worth, from which day (UTC) on: rates.EUR = {"2024-01-01" = "0.86"}."""
     zone: str = "UTC"
     """The time zone of tables whose times name none, such as Europe/London."""
     allowed_lateness: Duration = Duration(_WORKER.limits.lateness)
@@ -205,16 +205,29 @@ class Settings(BaseSettings):
     """How often a worker says how it is doing."""
 
     @classmethod
-    def settings_customise_sources(  # noqa: PLR0917 - pydantic-settings' signature
+    def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic-settings'
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """`Settings()` is the defaults: `sources.load_settings` reads file and environment, and knows who said what."""
         return (init_settings,)
+
+    @field_validator(
+        "kafka_ca_file",
+        "kafka_certificate_file",
+        "kafka_key_file",
+        "kafka_mechanism",
+        "kafka_username",
+        "kafka_password",
+        mode="before",
+    )
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
 
     @field_validator("redis_url")
     @classmethod
