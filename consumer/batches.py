@@ -1,7 +1,7 @@
 """Batches that were polled and not yet worked on, cut so that each step fits into one checkpoint."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from consumer.state import MAX_BYTES
 from logs.base import Batch
@@ -38,17 +38,20 @@ class Backlog:
         """Forget a partition's records; they are read again by whoever holds it next."""
         self._waiting.pop(partition, None)
 
-    def take(self, largest: Mapping[int, int]) -> Iterable[Batch]:
+    def take(self, event_bytes: Mapping[int, float]) -> list[Batch]:
         """One batch of each partition that has any.
 
-        So many records at most that their rows fit into one checkpoint, given the size of each partition's largest row.
+        So many records at most that their rows fit into one checkpoint, going by the bytes that a record of each
+        partition made last.
         """
+        taken = []
         for partition, waiting in list(self._waiting.items()):
             batch = waiting.popleft()
-            most = min(self._most, max(1, MAX_BYTES // max(1, largest.get(partition, 0))))
+            most = min(self._most, max(1, int(MAX_BYTES / max(1.0, event_bytes.get(partition, 0.0)))))
             if most < len(batch):
                 waiting.appendleft(part_of(batch, most, len(batch)))
                 batch = part_of(batch, 0, most)
             if not waiting:
                 del self._waiting[partition]
-            yield batch
+            taken.append(batch)
+        return taken

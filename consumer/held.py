@@ -61,6 +61,13 @@ class Held:
     checkpointed_at: float = 0.0
     """Monotonic time of the last checkpoint or claim."""
 
+    event_bytes: float = 0.0
+    """Bytes of rows that the last checkpoint wrote for each event."""
+
+    def note_size(self, events: int, step: Checkpoint) -> None:
+        """Remember how large a checkpoint so many events made."""
+        self.event_bytes = sum(len(row) for _, row in step.rows) / events
+
     @property
     def has_news(self) -> bool:
         """Whether a checkpoint would note something even if no event came."""

@@ -1,6 +1,6 @@
 """Everything a worker knows of the partitions it holds, kept consistent: rows, votes, popularity, dirty views."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -100,10 +100,6 @@ class Memory:
         for row, partition in zip(moves.rows.tolist(), self.store.partition[moves.rows].tolist(), strict=True):
             self.held[partition].changed.setdefault(row)
         return moves
-
-    def largest_rows(self) -> Mapping[int, int]:
-        """Bytes of the largest row, by partition."""
-        return {number: rows.largest for number, rows in self.store.partitions.items()}
 
     def _remove(self, removed: Iterable[int], applied: Applied) -> None:
         rows = np.fromiter(removed, np.int64)

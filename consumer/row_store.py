@@ -59,8 +59,6 @@ class PartitionRows:
     """Those that no checkpoint has written yet."""
     erased: set[str] = field(default_factory=set)
     """Ids whose rows are gone since the last checkpoint."""
-    largest: int = 0
-    """Bytes of the largest packed row met so far."""
 
 
 class RowStore:
@@ -134,12 +132,7 @@ class RowStore:
             self.known[row] = blob[b:c]
             self.attributes[row] = blob[c:d]
             self.moves[row] = blob[d:e]
-        self._note_size(partition, int(ends[:, -1].max(initial=0)))
         return rows
-
-    @staticmethod
-    def _note_size(partition: PartitionRows, size: int) -> None:
-        partition.largest = max(partition.largest, size)
 
     def pack(self, rows: Rows, seq: int) -> Iterator[bytes]:
         """The rows as they stand in Redis, marked as written by checkpoint `seq`."""
@@ -150,9 +143,6 @@ class RowStore:
         for name, part in zip(_RAGGED, parts, strict=True):
             header[name] = [len(part[row]) for row in numbers]
         self.header["changed_seq"][rows] = seq
-        if numbers:
-            sizes = sum(header[name].astype(np.int64) for name in _RAGGED) + HEADER.itemsize
-            self._note_size(self.partitions[int(self.partition[numbers[0]])], int(np.max(sizes)))
         fixed = header.tobytes()
         size = HEADER.itemsize
         for place, row in enumerate(numbers):

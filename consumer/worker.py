@@ -4,7 +4,8 @@ import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,7 +16,7 @@ from consumer.batches import Backlog
 from consumer.changes import ChangePublisher, new_changes
 from consumer.clock import Clock
 from consumer.dead_letters import Refused, dead_letter
-from consumer.decoding import Decoder, Kind
+from consumer.decoding import Decoded, Decoder, Kind
 from consumer.figures import figures_of, merged
 from consumer.held import Held, checkpoint_of, claim, load, next_rows, noted
 from consumer.leader import Leader, read_model
@@ -26,7 +27,7 @@ from consumer.reviews import InlineReviews, ProcessReviews
 from consumer.row_store import Rows
 from consumer.settings import WorkerSettings
 from consumer.shop_window import ShopWindow
-from consumer.state import State, StateConflictError, StateUnavailableError
+from consumer.state import Checkpoint, State, StateConflictError, StateUnavailableError
 from contracts.documents import CAUSES
 from contracts.errors import LivesegmentsError
 from contracts.partitioning import partition_of
@@ -40,8 +41,10 @@ LEADING: Final = 0
 _MOST_CONFLICTS: Final = 3
 """Times a minute that a partition may turn out to be another's before the worker stops."""
 _DECIDE_EVENTS: Final = 500
-_DECIDE_SHARE: Final = 10
+_DECIDE_SHARE: Final = 5
 """A lone leader looks again after so many records, or one for so many customers."""
+_LAGGING_VIEWS: Final = 0.05
+"""Share of the time for views while more events wait: each of them is likely to be rewritten soon anyway."""
 _IDLE_VIEWS: Final = 0.05
 """Seconds that an idle worker gives to views in one step."""
 _SILENCE: Final = 1.0
@@ -90,6 +93,15 @@ class Parts:
     views: ViewStore
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A step that is to be written."""
+
+    held: Held
+    rows: list[int]
+    step: Checkpoint
+
+
 class Worker:
     """One worker. `run` goes on until it is stopped; `step` is one turn, for tests and for embedding."""
 
@@ -116,6 +128,9 @@ class Worker:
         self._window = ShopWindow(parts.views, settings.keys, settings.recommender)
         self._changes = ChangePublisher(parts.writer, settings.names)
         self._backlog = Backlog(settings.batch_events)
+        self._ahead: list[tuple[Batch, Decoded]] = []
+        """Batches of the next step, decoded while the state wrote the last one."""
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._to_claim: dict[int, float] = {}
         """Assigned partitions that are not claimed yet, with the monotonic time from which to try."""
         self._conflicts: deque[float] = deque()
@@ -163,6 +178,7 @@ class Worker:
         except (StoppedError, LivesegmentsError) as error:
             # What is not noted is done again by the next owner: everything here may be repeated.
             _log.info("left without a last checkpoint", error=str(error))
+        self._writing.shutdown()
         self._reviews.close()
         self._reader.close()
 
@@ -172,6 +188,7 @@ class Worker:
         memory, held = self.memory, self.memory.held.values()
         return not (
             self._backlog
+            or self._ahead
             or self._to_claim
             or self._reader.rebalancing
             or not self._at_rest()
@@ -194,16 +211,18 @@ class Worker:
         if not took:
             self._note_news()
         decided = self._lead(at_rest=not took and not swept)
-        share = self._settings.views_share
+        lagging = bool(self._backlog or self._ahead)
+        share = _LAGGING_VIEWS if lagging else self._settings.views_share
         self._write_views((self._monotonic() - started) * share / (1 - share) if took else _IDLE_VIEWS)
         return took or swept or decided
 
     # ---- assignment ----
 
     def _poll(self, timeout: float) -> None:
-        if self._backlog and not self._reader.rebalancing:
+        waiting = bool(self._backlog or self._ahead)
+        if waiting and not self._reader.rebalancing:
             return
-        polled = self._reader.poll(0.0 if self._backlog else timeout)
+        polled = self._reader.poll(0.0 if waiting else timeout)
         self._report_silence()
         for partition in polled.revoked:
             self._to_claim.pop(partition, None)
@@ -256,6 +275,7 @@ class Worker:
 
     def _drop(self, partition: int) -> None:
         self._backlog.drop(partition)
+        self._ahead = [pair for pair in self._ahead if pair[0].partition != partition]
         if self.memory.drop(partition):
             _log.info("partition given up", partition=partition)
 
@@ -280,12 +300,12 @@ class Worker:
 
     def _take_events(self) -> bool:
         """One batch of every partition that has any: decoded, applied, checkpointed."""
-        batches = list(self._backlog.take(self.memory.largest_rows()))
-        if not batches:
+        work = self._ahead or self._decode_next()
+        self._ahead = []
+        if not work:
             return False
         aside = 0
-        for batch in batches:
-            decoded = self._decoder.decode(batch)
+        for batch, decoded in work:
             rerouted = [i for i, headers in batch.headers.items() if any(name == REROUTED for name, _ in headers)]
             outcome = self.memory.applier.apply(decoded.events, rerouted)
             aside += self._set_aside(batch, [*decoded.refused, *outcome.refused], outcome)
@@ -293,10 +313,14 @@ class Worker:
         self._count(applied, moves)
         if aside:  # they must stand on the log before the position passes them
             self._patience.try_until_done("publish", lambda: self._parts.writer.flush(30.0))
-        self._checkpoint_batches(batches, applied)
+        self._checkpoint_batches([batch for batch, _ in work], applied)
         self._decided = False
-        self._undecided += sum(len(batch) for batch in batches)
+        self._undecided += sum(len(batch) for batch, _ in work)
         return True
+
+    def _decode_next(self) -> list[tuple[Batch, Decoded]]:
+        batches = self._backlog.take({number: held.event_bytes for number, held in self.memory.held.items()})
+        return [(batch, self._decoder.decode(batch)) for batch in batches]
 
     def _set_aside(self, batch: Batch, refused: Iterable[Refused], outcome: Outcome) -> int:
         """Publish dead letters, and events of other partitions to where they belong; returns how many."""
@@ -335,35 +359,45 @@ class Worker:
         rows: dict[int, list[int]] = {}
         for row in applied.causes:
             rows.setdefault(int(self.memory.store.partition[row]), []).append(row)
-        done: dict[int, int] = {}
+        work = []
         for batch in batches:
             held = self.memory.held[batch.partition]
-            position = batch.positions[len(batch) - 1] + 1
-            if self._checkpoint(held, rows.get(batch.partition, ()), position):
-                done[batch.partition] = position
-        self._reader.commit(done)
+            work.append(self._prepare(held, rows.get(batch.partition, ()), batch.positions[len(batch) - 1] + 1))
+            work[-1].held.note_size(len(batch), work[-1].step)
+        self._write(work)
+        self._reader.commit({one.held.number: one.step.position for one in work if one.held.number in self.memory.held})
 
-    def _checkpoint(self, held: Held, must: Iterable[int], position: int) -> bool:
-        """Write one atomic step of a partition, then publish the changes in it. False: it belongs to another."""
-        store = self.memory.store
-        rows = next_rows(store, held, must)
-        changes = new_changes(store, held, rows)
-        step = checkpoint_of(store, held, rows, position, changes)
+    def _prepare(self, held: Held, must: Iterable[int], position: int) -> _Prepared:
+        """The next atomic step of a partition, from what is in memory."""
+        rows = next_rows(self.memory.store, held, must)
+        changes = new_changes(self.memory.store, held, rows)
+        return _Prepared(held, rows, checkpoint_of(self.memory.store, held, rows, position, changes))
+
+    def _write(self, work: Sequence[_Prepared]) -> None:
+        """Write atomic steps, then publish the changes in them. The next batches are decoded meanwhile."""
+        writing = self._writing.submit(lambda: [self._checkpoint(one) for one in work])
+        self._ahead = self._ahead or self._decode_next()
+        for one, written in zip(work, writing.result(), strict=True):
+            if not written:
+                self._lose(one.held.number)
+                continue
+            noted(one.held, one.step, one.rows, self._monotonic())
+            self.figures.checkpoints += 1
+            self._changes.publish(one.held, dict(one.step.outbox))
+
+    def _checkpoint(self, one: _Prepared) -> bool:
+        """Write one step, however long it takes. False: the partition belongs to another worker."""
+        number, token, step = one.held.number, one.held.token, one.step
         try:
-            self._patience.try_until_done("checkpoint", lambda: self._state.checkpoint(held.number, held.token, step))
+            self._patience.try_until_done("checkpoint", lambda: self._state.checkpoint(number, token, step))
         except StateConflictError:
-            self._lose(held.number)
             return False
-        noted(held, step, rows, self._monotonic())
-        self.figures.checkpoints += 1
-        self._changes.publish(held, changes)
         return True
 
     def _note_news(self) -> None:
         """Checkpoints of partitions to which no event came: sweeps, published changes, written views."""
-        for held in list(self.memory.held.values()):
-            if held.position is not None and held.has_news:
-                self._checkpoint(held, (), held.position)
+        held = [one for one in self.memory.held.values() if one.has_news]
+        self._write([self._prepare(one, (), one.position) for one in held if one.position is not None])
 
     # ---- background work ----
 
@@ -409,7 +443,8 @@ class Worker:
             return True
         if held.position is None or not self.memory.views.wants(held):
             return False
-        return self._checkpoint(held, (), held.position)
+        self._write([self._prepare(held, (), held.position)])
+        return held.number in self.memory.held
 
     # ---- the model ----
 
