@@ -39,9 +39,7 @@ def publish(customer_id: str, deployment: Deployment, now: int) -> Erasure:
     checked_id(customer_id)
     settings = deployment.settings
     event_id = f"erase-{uuid.uuid4()}"
-    with EventPublisher(
-        deployment.logs, log=log_names(settings).events, partitions=settings.partitions
-    ) as publisher:
+    with EventPublisher(deployment.logs, log=log_names(settings).events, partitions=settings.partitions) as publisher:
         placed = publisher.erase(customer_id=customer_id, occurred_at=from_micros(now), event_id=event_id)
     return Erasure(customer_id, event_id, now, placed.result().partition)
 

@@ -1,4 +1,4 @@
-"""All settings as a commented TOML file: what `livesegments settings --toml` prints and `livesegments.example.toml` is."""
+"""All settings as a commented TOML file: `livesegments settings --toml` prints it, livesegments.example.toml is it."""
 
 import json
 import textwrap
