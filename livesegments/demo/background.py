@@ -1,0 +1,111 @@
+"""Work beside the screen: the shop and the worker, each in a thread whose errors are not lost."""
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from consumer.clock import wall_micros
+from consumer.patience import Patience, StoppedError
+from contracts.times import SECOND
+from livesegments.app import create_logs, open_worker
+from livesegments.demo.servers import Stage
+from livesegments.parts import log_names
+from livesegments.records import count_partitions
+from producer.pacing import Timer, at_rate
+from producer.sending import send
+from producer.shop import Shop, ShopSettings
+
+if TYPE_CHECKING:
+    from consumer.worker import Worker
+    from logs.base import LogReader
+
+
+class Background:
+    """A function in a thread of its own. `join` raises what it raised; whatever it is, the others are told to stop."""
+
+    def __init__(self, name: str, work: Callable[[], None], stopping: threading.Event) -> None:
+        self._work = work
+        self._stopping = stopping
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=name)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except StoppedError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - raised again by join
+            self._error = error
+            self._stopping.set()
+
+    def join(self) -> None:
+        """Wait for its end."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+
+class WorkerInBackground:
+    """A worker; `worker` is None until its servers answer."""
+
+    def __init__(self, stage: Stage, stopping: threading.Event) -> None:
+        self.worker: Worker | None = None
+        self._reader: LogReader | None = None
+        self._stage = stage
+        self._stopping = stopping
+        self._background = Background("worker", self._work, stopping)
+
+    def _work(self) -> None:
+        with (
+            self._stage.open() as deployment,
+            open_worker(deployment, Patience(self._stopping)) as (worker, reader),
+        ):
+            self.worker, self._reader = worker, reader
+            worker.run(on_step=lambda working: working.stop() if self._stopping.is_set() else None)
+
+    @property
+    def lag(self) -> int | None:
+        """Events not yet read; None while that is unknown."""
+        lag = self._reader.lag() if self._reader is not None else None
+        return None if lag is None else sum(lag.values())
+
+    def join(self) -> None:
+        """Wait for its clean stop."""
+        self._background.join()
+
+
+class ShopInBackground:
+    """The synthetic shop: a year at once, then its present at a rate."""
+
+    def __init__(self, stage: Stage, stopping: threading.Event, *, customers: int, rate: float) -> None:
+        self._stage = stage
+        self._stopping = stopping
+        self._rate = rate
+        self._shop = Shop(
+            ShopSettings(now=wall_micros() // SECOND * SECOND, customers=customers, currency=stage.settings.currency)
+        )
+        self._background = Background("shop", self._work, stopping)
+
+    def _work(self) -> None:
+        log = log_names(self._stage.settings).events
+        timer = Timer(self._stopping.is_set)
+        with self._stage.open() as deployment:
+            create_logs(self._stage.settings, deployment.logs)
+            writer = deployment.logs.writer()
+            try:
+                # A kept directory has its history already; the shop has to live through it all the same.
+                known = count_partitions(deployment.state) is not None
+                past = at_rate(self._shop.history(), None, timer)
+                if known:
+                    for _ in past:
+                        pass
+                else:
+                    send(past, writer, log=log)
+                send(at_rate(self._shop.live(wall_micros), self._rate, timer), writer, log=log)
+            finally:
+                writer.close(10.0)
+
+    def join(self) -> None:
+        """Wait until everything published has arrived."""
+        self._background.join()
