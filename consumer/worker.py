@@ -31,7 +31,7 @@ from consumer.state import Checkpoint, State, StateConflictError, StateUnavailab
 from contracts.documents import CAUSES
 from contracts.errors import LivesegmentsError
 from contracts.partitioning import partition_of
-from logs.base import Batch, LogInfo, LogReader, LogWriter
+from logs.base import Batch, LogInfo, LogReader, LogWriter, Polled
 from recommender.store import ViewStore, ViewsUnavailableError
 
 REROUTED: Final = "livesegments-rerouted"
@@ -130,6 +130,8 @@ class Worker:
         self._backlog = Backlog(settings.batch_events)
         self._ahead: list[tuple[Batch, Decoded]] = []
         """Batches of the next step, decoded while the state wrote the last one."""
+        self._unheard: Polled | None = None
+        """A change of assignment that was polled ahead."""
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._to_claim: dict[int, float] = {}
         """Assigned partitions that are not claimed yet, with the monotonic time from which to try."""
@@ -189,6 +191,7 @@ class Worker:
         return not (
             self._backlog
             or self._ahead
+            or self._unheard
             or self._to_claim
             or self._reader.rebalancing
             or not self._at_rest()
@@ -211,7 +214,7 @@ class Worker:
         if not took:
             self._note_news()
         decided = self._lead(at_rest=not took and not swept)
-        lagging = bool(self._backlog or self._ahead)
+        lagging = took and self._lag() > self._settings.batch_events
         share = _LAGGING_VIEWS if lagging else self._settings.views_share
         self._write_views((self._monotonic() - started) * share / (1 - share) if took else _IDLE_VIEWS)
         return took or swept or decided
@@ -220,18 +223,35 @@ class Worker:
 
     def _poll(self, timeout: float) -> None:
         waiting = bool(self._backlog or self._ahead)
-        if waiting and not self._reader.rebalancing:
+        polled, self._unheard = self._unheard, None
+        if polled is None and waiting and not self._reader.rebalancing:
             return
-        polled = self._reader.poll(0.0 if waiting else timeout)
+        if polled is None:
+            polled = self._reader.poll(0.0 if waiting else timeout)
         self._report_silence()
         for partition in polled.revoked:
             self._to_claim.pop(partition, None)
             self._drop(partition)
         for partition in polled.assigned:
             self._to_claim[partition] = 0.0
+        self._receive(polled)
+
+    def _receive(self, polled: Polled) -> None:
         for batch in polled.batches:
             if batch.partition in self.memory.held:
                 self._backlog.add(batch)
+
+    def _look_ahead(self) -> None:
+        """Poll and decode for the next step. A change of assignment has to wait for that."""
+        if self._ahead or self._unheard is not None:
+            return
+        if not self._backlog:
+            polled = self._reader.poll(0.0)
+            if polled.assigned or polled.revoked:
+                self._unheard = polled
+                return
+            self._receive(polled)
+        self._ahead = self._decode_next()
 
     def _report_silence(self) -> None:
         since = self._reader.failing_since
@@ -376,7 +396,7 @@ class Worker:
     def _write(self, work: Sequence[_Prepared]) -> None:
         """Write atomic steps, then publish the changes in them. The next batches are decoded meanwhile."""
         writing = self._writing.submit(lambda: [self._checkpoint(one) for one in work])
-        self._ahead = self._ahead or self._decode_next()
+        self._look_ahead()
         for one, written in zip(work, writing.result(), strict=True):
             if not written:
                 self._lose(one.held.number)
@@ -397,14 +417,20 @@ class Worker:
     def _note_news(self) -> None:
         """Checkpoints of partitions to which no event came: sweeps, published changes, written views."""
         held = [one for one in self.memory.held.values() if one.has_news]
-        self._write([self._prepare(one, (), one.position) for one in held if one.position is not None])
+        work = [self._prepare(one, (), one.position) for one in held if one.position is not None]
+        if work:
+            self._write(work)
 
     # ---- background work ----
 
+    def _lag(self) -> float:
+        """Records that the log still has for us; infinite while that is unknown."""
+        lag = self._reader.lag()
+        return float("inf") if lag is None else sum(lag.values())
+
     def _at_rest(self) -> bool:
         """Whether the log has nothing more for us."""
-        lag = self._reader.lag()
-        return lag is not None and not any(lag.values())
+        return self._lag() == 0
 
     def _sweep_due(self) -> bool:
         """Whether the clock has moved on far enough; an event clock that stands still wants a last, exact sweep."""

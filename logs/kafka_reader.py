@@ -82,6 +82,12 @@ class KafkaLogReader:
         self._uncommitted: dict[int, int] = {}
         self._commit_at = 0.0
         self._listener = _Listener(consumer, self._assignment, self._delivering)
+        # Without the topic's metadata at hand the assignor hands out nothing, and under load nobody joins again when
+        # the metadata comes: the consumer would sit there for ever with no partition.
+        try:
+            consumer.partitions_for_topic(info.name)
+        except errors.KafkaError as error:
+            raise meaning(error) from error
         consumer.subscribe([info.name], listener=self._listener)
 
     def poll(self, timeout: float) -> Polled:
