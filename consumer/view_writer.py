@@ -68,6 +68,8 @@ class ViewWriter:
         self._monotonic = monotonic
         self._popular: tuple[float, Popular] | None = None
         self._refreshes: dict[int, _Refresh] = {}
+        self._again: set[int] = set()
+        """Partitions whose refresh began too early for what has changed since."""
         self._refresh_from: dict[int, float] = {}
 
     def adopt(self, model: SegmentModel, held: Iterable[Held]) -> None:
@@ -77,8 +79,20 @@ class ViewWriter:
         for one in held:
             self._begin_refresh(one, urgent=True)
 
+    def rewrite_all(self, held: Iterable[Held]) -> None:
+        """What may be recommended has changed: everybody's view is to be rewritten soon."""
+        self._popular = None
+        for one in held:
+            if one.number in self._refreshes:
+                self._again.add(
+                    one.number
+                )  # not from the start now: where news never end, the last would wait for ever
+            else:
+                self._begin_refresh(one, urgent=True)
+
     def forget(self, partition: int) -> None:
         """The partition went to another worker."""
+        self._again.discard(partition)
         self._refreshes.pop(partition, None)
         self._refresh_from.pop(partition, None)
 
@@ -89,7 +103,10 @@ class ViewWriter:
     def pending(self, held: Iterable[Held]) -> bool:
         """Whether any view is dirty, to be deleted, or of an older model."""
         return any(
-            one.dirty or one.unviewed or (one.number in self._refreshes and self._refreshes[one.number].urgent)
+            one.dirty
+            or one.unviewed
+            or one.number in self._again
+            or (one.number in self._refreshes and self._refreshes[one.number].urgent)
             for one in held
         )
 
@@ -150,6 +167,9 @@ class ViewWriter:
                 held.dirty.pop(row, None)
         if refresh.place >= len(refresh.rows):
             del self._refreshes[held.number]
+            if held.number in self._again:
+                self._again.discard(held.number)
+                self._begin_refresh(held, urgent=True)
 
     def _refresh_due(self, held: Held) -> bool:
         """Views expire after twice `view_refresh`, so everybody's is renewed after half of it."""

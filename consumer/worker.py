@@ -13,6 +13,7 @@ import structlog
 
 from consumer.applying import Applied, Outcome
 from consumer.batches import Backlog
+from consumer.catalogue import CatalogueFollower
 from consumer.changes import ChangePublisher, new_changes
 from consumer.clock import Clock
 from consumer.dead_letters import Refused, dead_letter
@@ -91,6 +92,7 @@ class Parts:
     writer: LogWriter
     state: State
     views: ViewStore
+    catalogue: CatalogueFollower | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,8 @@ class Worker:
             _log.info("left without a last checkpoint", error=str(error))
         self._writing.shutdown()
         self._reviews.close()
+        if self._parts.catalogue is not None:
+            self._parts.catalogue.close()
         self._reader.close()
 
     @property
@@ -205,6 +209,7 @@ class Worker:
 
     def step(self, timeout: float) -> bool:
         """One turn; waits at most `timeout` seconds for events. Returns whether there was anything to do."""
+        self._follow_catalogue()
         self._poll(0.0 if self.memory.learner.sweeping else timeout)
         self._claim_assigned()
         started = self._monotonic()
@@ -235,6 +240,14 @@ class Worker:
         for partition in polled.assigned:
             self._to_claim[partition] = 0.0
         self._receive(polled)
+
+    def _follow_catalogue(self) -> None:
+        """Know what is not to be recommended before the first event, and soon after it changes."""
+        catalogue, memory = self._parts.catalogue, self.memory
+        if catalogue is None:
+            return
+        if self._patience.try_until_done("catalogue", lambda: catalogue.follow(memory.item_sums.items)):
+            memory.views.rewrite_all(memory.held.values())
 
     def _receive(self, polled: Polled) -> None:
         for batch in polled.batches:

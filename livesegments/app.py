@@ -1,6 +1,7 @@
 """The composition root: the only place that chooses what a deployment is made of. Nothing connects until used."""
 
 import contextlib
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
@@ -94,6 +95,7 @@ def create_logs(settings: Settings, logs: Logs) -> None:
 def open_worker(deployment: Deployment, patience: Patience) -> Iterator[tuple["Worker", LogReader]]:
     """A worker and its reader, once the servers answer. Raises StoppedError where it is to stop before they do."""
     # Learning and ranking bring scipy and river: nobody else waits for these.
+    from consumer.catalogue import CatalogueFollower  # noqa: PLC0415
     from consumer.worker import Parts, Worker  # noqa: PLC0415
 
     settings, logs = deployment.settings, deployment.logs
@@ -113,5 +115,8 @@ def open_worker(deployment: Deployment, patience: Patience) -> Iterator[tuple["W
             writer=writer,
             state=deployment.state,
             views=deployment.views,
+            catalogue=CatalogueFollower(
+                logs, log_names(settings).catalog, f"{settings.group}-catalog-{uuid.uuid4().hex}"
+            ),
         )
         yield Worker(parts, worker_settings(settings), Clock(settings.clock)), reader
