@@ -23,11 +23,6 @@ GENERIC_PATTERNS: Final = (
 )
 """What shops commonly book as an item although nobody can want it."""
 
-ONLINE_RETAIL_PATTERNS: Final = ("DOT", "M", "D", "S", "B", "C2", "C3", "CRUK", "ADJUST2?", r"TEST\d+", r"gift_\d+_\d+")
-"""The codes of the UCI data sets Online Retail I and II that GENERIC_PATTERNS do not know."""
-
-DEFAULT_PATTERNS: Final = GENERIC_PATTERNS + ONLINE_RETAIL_PATTERNS
-
 
 class NonProductPatternError(LivesegmentsError):
     """A pattern for non-products is not a regular expression."""
@@ -45,7 +40,7 @@ class NonProducts:
     [False, True, True]
     """
 
-    def __init__(self, patterns: Iterable[str] = DEFAULT_PATTERNS) -> None:
+    def __init__(self, patterns: Iterable[str] = GENERIC_PATTERNS) -> None:
         alternatives = [re.escape(AMOUNT_ITEM)]
         for pattern in patterns:
             try:

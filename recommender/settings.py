@@ -5,7 +5,7 @@ from typing import Final
 
 from contracts.errors import LivesegmentsError
 from contracts.times import DAY, HOUR, SECOND
-from recommender.non_products import DEFAULT_PATTERNS
+from recommender.non_products import GENERIC_PATTERNS
 
 MAX_LINES_KEPT: Final = 100
 """Lines that a row keeps at most, hence items that a customer can be known to have."""
@@ -29,7 +29,7 @@ class RecommenderSettings:
     """How many (decayed) purchases a segment needs before its own taste weighs as much as everybody's."""
     best_seller_weight: float = 0.5
     """How many (decayed) purchases of one's own the best-selling item of the segment is worth."""
-    non_products: tuple[str, ...] = DEFAULT_PATTERNS
+    non_products: tuple[str, ...] = GENERIC_PATTERNS
     """Regular expressions; an item whose whole id matches one, in any case, is never recommended."""
     view_interval: int = 10 * SECOND
     """Under lag a customer's view is rewritten at most once in this time."""

@@ -10,7 +10,9 @@ from consumer.clock import wall_micros
 from contracts.times import to_micros
 from livesegments.app import create_logs, open_logs
 from livesegments.flags import with_settings
+from livesegments.non_product_entries import non_product_entries, publish_entries
 from livesegments.parts import log_names, zone
+from livesegments.screen import plain
 from livesegments.sources import Loaded
 from producer.cli import run_replay
 from producer.mapping import FIELDS, SETTABLE, MappingRequest, parse_assignments
@@ -62,7 +64,12 @@ def replay(
     pace = parse_speed(speed)
     logs = open_logs(settings)
     try:
+        entries = non_product_entries(file, request)
         create_logs(settings, logs)
+        if entries:
+            # Before the events: no worker is to recommend postage even once.
+            publish_entries(entries, logs, log_names(settings).catalog)
+            typer.echo(f"{len(entries)} items are no products: {', '.join(plain(one.item_id) for one in entries)}")
         run_replay(
             file,
             logs,

@@ -10,8 +10,11 @@ from consumer.columns import Columns
 from consumer.worker import Worker
 from contracts.times import to_micros
 from online_model.features import FeatureSet
+from producer.presets import ONLINE_RETAIL_NON_PRODUCTS
 from producer.replay import read_events
 from producer.sending import send
+from recommender.non_products import GENERIC_PATTERNS
+from recommender.settings import RecommenderSettings
 from tests.deployment import DECAYED, Deployment
 
 FILE = "online_retail_2010_2011.parquet"
@@ -47,7 +50,13 @@ def batch_rows(path) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def retail(data_folder, kafka_bootstrap, redis_url):
     """The file replayed once and worked off by one worker."""
-    deployment = Deployment(f"kafka://{kafka_bootstrap}", redis_url, f"retail-{np.random.default_rng().integers(1e12)}")
+    patterns = (*GENERIC_PATTERNS, *ONLINE_RETAIL_NON_PRODUCTS)
+    deployment = Deployment(
+        f"kafka://{kafka_bootstrap}",
+        redis_url,
+        f"retail-{np.random.default_rng().integers(1e12)}",
+        settings={"recommender": RecommenderSettings(non_products=patterns)},
+    )
     publish(deployment, data_folder / FILE)
     worker = deployment.run(until_idle=1.0)
     return deployment, worker

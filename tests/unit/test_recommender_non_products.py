@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from recommender.non_products import AMOUNT_ITEM, NonProductPatternError, NonProducts
 
-BOOKED = """POST post postage DOT M m D S B C2 CRUK AMAZONFEE gift_0001_20 Discount manual Adjust Shipping carriage
+BOOKED = """POST post postage AMAZONFEE Discount manual Adjust Shipping carriage
 BANK CHARGES|gift card|gift-voucher 20|Express Delivery|dotcom postage|shipping fee"""
-SOLD = """85123A 22423 PADS DCGSSBOY coffee toffee poster postcard MUG Dress Manuals
+SOLD = """DOT M D C2 85123A 22423 PADS DCGSSBOY coffee toffee poster postcard MUG Dress Manuals
 gift box|post-it notes|handling tools|feet"""
 
 
@@ -34,7 +34,7 @@ def test_the_place_holder_is_never_a_product_whatever_the_settings():
     assert not NonProducts([]).matches("POST")
 
 
-@given(st.lists(st.lists(st.sampled_from(["POST", "22423", "m", "85123A"]), max_size=900), max_size=6))
+@given(st.lists(st.lists(st.sampled_from(["POST", "22423", "manual", "85123A"]), max_size=900), max_size=6))
 def test_the_mask_grows_with_the_items(batches):
     items = NonProducts()
     for batch in batches:
