@@ -43,3 +43,5 @@ def quieten() -> None:
         kafka.addHandler(OncePerInterval())
     kafka.propagate = False
     kafka.setLevel(logging.WARNING)
+    # Its event loop remarks on every busy tenth of a second; nobody can do anything about that.
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
