@@ -1,145 +1,21 @@
 """Rows equal the plain-Python oracle, in any order, with any repeats, however the log is cut into batches."""
 
-import itertools
-from datetime import timedelta
-
-import numpy as np
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from consumer import ragged
-from consumer.applying import Applier
+from consumer.applying import Applier, Ignored
 from consumer.currency import Rates
-from consumer.decoding import Decoder
-from consumer.layout import HEAD, ID, LINE, MISSING_TIME, ORDERS_HALF_LIFE, RECENT_HALF_LIFE, Limits
+from consumer.dead_letters import Reason
+from consumer.decoding import Decoder, Kind
+from consumer.layout import Limits
 from consumer.row_store import PartitionRows, RowStore
-from contracts.events import Erase, Line, Profile, Purchase, Return, encode_event
-from contracts.times import DAY, EPOCH, HOUR
+from contracts.events import Erase, Interaction, Line, Profile, Purchase, Return, encode_event
+from contracts.partitioning import partition_of
+from contracts.times import DAY, HOUR
 from logs.base import Batch
-from tests.oracle import Oracle, OracleRow
-
-START = 19_000 * DAY
-LATENESS = 10 * DAY
-
-
-def moment(micros):
-    return EPOCH + timedelta(microseconds=micros)
-
-
-def rows_of(events, limits, cuts=(), *, pack_between=False):
-    """The store and what was ignored after these events, cut into batches at these places."""
-    store = RowStore()
-    store.partitions[0] = PartitionRows(0)
-    applier = Applier(store, limits, 1)
-    decoder = Decoder(Rates("GBP"))
-    ignored = 0
-    edges = sorted({0, len(events), *(cut for cut in cuts if cut <= len(events))})
-    for start, end in itertools.pairwise(edges):
-        values = [encode_event(event) for event in events[start:end]]
-        n = len(values)
-        decoded = decoder.decode(Batch(0, range(start, end), values, [None] * n, [4 * 10**15] * n))
-        assert not decoded.refused
-        outcome = applier.apply(decoded.events)
-        assert not outcome.foreign
-        assert not outcome.refused
-        applied = applier.settle()
-        ignored += applied.ignored.total()
-        store.release([row for row, _ in applied.removed])
-        if pack_between:
-            store = reloaded(store)
-            applier.store = store
-    return store, ignored
-
-
-def reloaded(store):
-    """The rows after a round trip through their packed form."""
-    old = store.partitions[0]
-    fresh = RowStore()
-    part = PartitionRows(0, items=old.items, markers=old.markers)
-    fresh.partitions[0] = part
-    numbers = np.array(list(old.index.values()), np.int64)
-    fresh.load(part, list(old.index), list(store.pack(numbers, 7)))
-    return fresh
-
-
-def as_plain(store, customer_id):
-    """One row in the oracle's terms."""
-    part = store.partitions[0]
-    row = part.index[customer_id]
-    header = store.header[row]
-
-    def time(name):
-        return None if header[name] == MISSING_TIME else int(header[name])
-
-    lines = np.frombuffer(store.lines[row], LINE)
-    heads = np.frombuffer(store.heads[row], HEAD)
-    return {
-        **{name: time(name) for name in ("first_at", "last_at", "newest_at", "seen_at", "erase_floor", "closed_floor")},
-        **{name: int(header[name]) for name in ("spend", "refunds", "units", "orders", "returns", "purchase_days")},
-        "ids": [(int(a), int(h)) for a, h in np.frombuffer(store.known[row], ID)],
-        "lines": [
-            (int(head["at"]), int(head["event"]), part.items.names[line["item"]], int(line["quantity"]))
-            for head, line in zip(np.repeat(heads, heads["lines"]), lines, strict=True)
-        ],
-        "attributes": ragged.attributes_of(store.attributes[row]),
-    }
-
-
-def expected(row: OracleRow):
-    names = ("first_at", "last_at", "newest_at", "seen_at", "erase_floor", "closed_floor")
-    return {
-        **{name: getattr(row, name) for name in names},
-        **{name: getattr(row, name) for name in ("spend", "refunds", "units", "orders", "returns")},
-        "purchase_days": len(row.days),
-        "ids": row.ids,
-        "lines": [(at, h, item, quantity) for at, h, _, item, quantity in row.lines],
-        "attributes": {name: value for name, (_, _, value) in row.attributes.items()},
-    }
-
-
-def assert_equal(store, oracle):
-    assert set(store.partitions[0].index) == set(oracle.rows)
-    for customer_id, row in oracle.rows.items():
-        assert as_plain(store, customer_id) == expected(row)
-        header = store.header[store.partitions[0].index[customer_id]]
-        for name, half_life, kind in (
-            ("orders_decayed", ORDERS_HALF_LIFE, {"money": False, "purchases_only": True}),
-            ("net_decayed", ORDERS_HALF_LIFE, {"money": True}),
-            ("recent_net", RECENT_HALF_LIFE, {"money": True}),
-        ):
-            value, magnitude = row.decayed(half_life, **kind) if row.counted else (0.0, 0.0)
-            assert abs(float(header[name]) - value) <= 1e-9 * magnitude
-
-
-line = st.builds(
-    Line,
-    item_id=st.sampled_from(["a", "b", "c", "d"]),
-    quantity=st.integers(1, 5),
-    unit_price=st.sampled_from([0.0, 0.85, 2.55, 0.000001, 9999999.99]),
-)
-lines = st.lists(line, min_size=1, max_size=4).map(tuple)
-
-
-def events_within(span):
-    """Events with distinct ids, all of one customer within `span` of each other."""
-    when = st.integers(0, span // HOUR).map(lambda hours: moment(START + hours * HOUR))
-    who = st.sampled_from(["ann", "bob"])
-    orders = st.tuples(st.sampled_from([Purchase, Return]), who, when, lines)
-    profiles = st.tuples(
-        st.just(Profile), who, when, st.dictionaries(st.sampled_from(["age", "city"]), st.integers(0, 9))
-    )
-    return st.lists(st.one_of(orders, profiles), max_size=25).map(
-        lambda drawn: [build(f"e{n}", *one) for n, one in enumerate(drawn)]
-    )
-
-
-def build(event_id, kind, who, when, rest):
-    if kind is Profile:
-        return Profile(event_id=event_id, customer_id=who, occurred_at=when, attributes=rest)
-    if kind is Erase:
-        return Erase(event_id=event_id, customer_id=who, occurred_at=when)
-    return kind(event_id=event_id, customer_id=who, occurred_at=when, order_id="o", lines=rest, currency="GBP")
-
+from tests.oracle import Oracle, event_hash
+from tests.rows import LATENESS, START, as_plain, assert_equal, build, events_within, lines, moment, rows_of
 
 quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 small = Limits(lateness=LATENESS, lines=7, ids=8192)
@@ -153,7 +29,7 @@ def test_any_order_and_any_repeats_give_the_same_rows(data, events):
     repeats = data.draw(st.lists(st.sampled_from(events), max_size=10)) if events else []
     stream = [*shuffled, *repeats, *shuffled]
     cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=4))
-    store, _ = rows_of(stream, small, cuts)
+    store = rows_of(stream, small, cuts).store
     assert_equal(store, oracle)
     assert store.header["orders"].sum() == sum(isinstance(event, Purchase) for event in events)
 
@@ -175,9 +51,10 @@ def test_any_stream_equals_the_oracle_however_it_is_cut(data, events, packed):
     stream += data.draw(st.lists(st.sampled_from(stream), max_size=5)) if stream else []
     oracle = Oracle(lateness=LATENESS, most_lines=7, most_ids=4).replay(stream)
     cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=5))
-    store, ignored = rows_of(stream, Limits(LATENESS, 7, 4), cuts, pack_between=packed)
-    assert_equal(store, oracle)
-    assert ignored == oracle.ignored
+    made = rows_of(stream, Limits(LATENESS, 7, 4), cuts, pack_between=packed)
+    assert_equal(made.store, oracle)
+    assert made.ignored.total() == oracle.ignored
+    assert made.accepted.total() + made.ignored.total() == len(stream), "every event is counted, once"
 
 
 @quick
@@ -186,13 +63,238 @@ def test_an_erased_customer_is_as_if_only_what_came_after_had_been(before, after
     erase = build("gone", Erase, "ann", moment(START + day * DAY), None)
     after = [event.model_copy(update={"event_id": "later-" + event.event_id}) for event in after]
     limits = Limits(LATENESS, 7, 8192)
-    store, _ = rows_of([*before, erase, *after, erase], limits, [len(before)])
+    store = rows_of([*before, erase, *after, erase], limits, [len(before)]).store
     floor = max([erase.occurred_at, *(e.occurred_at for e in before if e.customer_id == "ann")])
     counted = [event for event in after if event.customer_id == "bob" or event.occurred_at > floor]
-    alone, _ = rows_of([event for event in before if event.customer_id == "bob"] + counted, limits)
+    alone = rows_of([event for event in before if event.customer_id == "bob"] + counted, limits).store
     assert ("ann" in store.partitions[0].index) == ("ann" in alone.partitions[0].index)
     if "ann" in alone.partitions[0].index:
         was, only = as_plain(store, "ann"), as_plain(alone, "ann")
         assert was.pop("erase_floor") is not None
         assert only.pop("erase_floor") is None
         assert was == only
+
+
+# ---- at their limits ----
+
+
+def order(event_id, at, *, kind=Purchase, who="ann", price=1.0, quantity=1, items=("a",)):
+    some = tuple(Line(item_id=item, quantity=quantity, unit_price=price) for item in items)
+    return build(event_id, kind, who, moment(at), some)
+
+
+@quick
+@given(st.data(), st.integers(1, 6), st.integers(0, 3))
+def test_with_the_id_cap_reached_nothing_counts_twice_and_every_refusal_is_counted(data, cap, again):
+    """More orders within L than a row keeps ids of, ties among them, any order, all of it published again and again."""
+    hours = st.integers(0, LATENESS // HOUR // 10)  # close together, so that times tie
+    drawn = data.draw(st.lists(st.tuples(st.sampled_from([Purchase, Return]), hours), min_size=1, max_size=20))
+    events = [order(f"e{n}", START + hour * HOUR, kind=kind, price=2.0**n) for n, (kind, hour) in enumerate(drawn)]
+    stream = data.draw(st.permutations(events))
+    for _ in range(again):
+        stream = [*stream, *data.draw(st.permutations(events))]
+    made = rows_of(stream, Limits(LATENESS, 7, cap), data.draw(st.lists(st.integers(0, len(stream)), max_size=4)))
+    oracle = Oracle(lateness=LATENESS, most_lines=7, most_ids=cap).replay(stream)
+    assert_equal(made.store, oracle)
+    assert made.accepted.total() + made.ignored.total() == len(stream)
+    row = as_plain(made.store, "ann")
+    # Every price is another power of two: a sum with any event twice would not be a sum of different ones.
+    counted = {n for n in range(len(events)) if (row["spend"] + row["refunds"]) // 10**6 >> n & 1}
+    assert len(counted) == row["orders"] + row["returns"] == made.accepted[Kind.PURCHASE] + made.accepted[Kind.RETURN]
+    assert sum(2**n for n in counted if drawn[n][0] is Purchase) * 10**6 == row["spend"]
+    if len(events) > cap:
+        assert made.evicted
+        assert made.ignored[Ignored.CLOSED] + made.ignored[Ignored.REPEATED] == len(stream) - len(counted)
+
+
+@quick
+@given(st.data(), st.integers(0, 40), st.sampled_from([-1, 0, 1]))
+def test_late_begins_one_microsecond_after_l(data, age, off):
+    """At the very edge: what is exactly L older counts, one microsecond more is late; its id is kept as long."""
+    newest = START + LATENESS + age * HOUR
+    edge = order("edge", newest - LATENESS + off)
+    stream = [order("newest", newest), edge, edge]
+    made = rows_of(stream, Limits(LATENESS), data.draw(st.lists(st.integers(0, 3), max_size=2)))
+    assert_equal(made.store, Oracle(lateness=LATENESS).replay(stream))
+    assert made.accepted.total() == (2 if off >= 0 else 1)
+    assert made.ignored == ({Ignored.REPEATED: 1} if off >= 0 else {Ignored.LATE: 2})
+
+
+@pytest.mark.parametrize("off", [-1, 0, 1])
+def test_a_repeat_at_the_edge_of_l_is_known(off):
+    """The id is forgotten exactly when the event would be late anyhow."""
+    first = order("first", START)
+    stream = [
+        first,
+        *(order(f"e{n}", START + n + 1) for n in range(12)),
+        order("newest", START + LATENESS + off),
+        first,
+    ]
+    made = rows_of(stream, Limits(LATENESS))
+    assert made.accepted.total() == 14
+    assert made.ignored == {Ignored.LATE if off > 0 else Ignored.REPEATED: 1}
+    assert_equal(made.store, Oracle(lateness=LATENESS).replay(stream))
+
+
+@quick
+@given(st.data(), st.integers(0, 62))
+def test_purchase_days_are_counted_once_whatever_the_order(data, lateness):
+    """Days around midnight and around the ends of the 64-bit map."""
+    times = data.draw(
+        st.lists(
+            st.tuples(
+                st.integers(0, lateness),
+                st.sampled_from([0, 1, DAY // 2, DAY - 1]),
+                st.sampled_from([Purchase, Return]),
+            ),
+            min_size=1,
+            max_size=12,
+        )
+    )
+    latest = START + lateness * DAY
+    events = [
+        order(f"e{n}", min(START + day * DAY + of_day, latest), kind=kind)
+        for n, (day, of_day, kind) in enumerate(times)
+    ]
+    events.append(order("later", latest + data.draw(st.sampled_from([0, 1, 2, 63, 64, 65])) * DAY))
+    stream = [*data.draw(st.permutations(events[:-1])), events[-1]]
+    made = rows_of(stream, Limits(lateness * DAY), data.draw(st.lists(st.integers(0, len(stream)), max_size=3)))
+    assert_equal(made.store, Oracle(lateness=lateness * DAY).replay(stream))
+
+
+@quick
+@given(st.data())
+def test_more_attributes_than_a_row_keeps_end_the_same_in_any_order(data):
+    """Ties in time and in values; of 64 names and more those with the latest values stay."""
+    drawn = data.draw(st.lists(st.tuples(st.integers(0, 3), st.sets(st.integers(0, 90), max_size=60)), max_size=5))
+    events = [
+        build(f"e{n}", Profile, "ann", moment(START + hour * HOUR), {f"n{name:02}": n for name in names})
+        for n, (hour, names) in enumerate(drawn)
+    ]
+    stream = [*data.draw(st.permutations(events)), *data.draw(st.permutations(events))]
+    made = rows_of(stream, Limits(LATENESS), data.draw(st.lists(st.integers(0, len(stream)), max_size=3)))
+    assert_equal(made.store, Oracle(lateness=LATENESS).replay(events))
+    assert made.accepted.total() + made.ignored.total() == len(stream)
+
+
+@quick
+@given(st.data(), st.integers(1, 6))
+def test_kept_lines_are_the_newest_whatever_the_order(data, cap):
+    """Orders of several lines at one time: ties are broken by the id's hash, and a cut goes through an order."""
+    drawn = data.draw(st.lists(st.tuples(st.integers(0, 2), lines, st.sampled_from([Purchase, Return])), max_size=8))
+    events = [
+        build(f"e{n}", kind, "ann", moment(START + hour * HOUR), some) for n, (hour, some, kind) in enumerate(drawn)
+    ]
+    stream = data.draw(st.permutations(events))
+    made = rows_of(stream, Limits(LATENESS, cap), data.draw(st.lists(st.integers(0, len(stream)), max_size=3)))
+    assert_equal(made.store, Oracle(lateness=LATENESS, most_lines=cap).replay(events))
+
+
+def test_one_hash_inside_another_is_not_taken_for_it():
+    """Ids are looked for as bytes: a hash that occurs across two ids, or in a time, is not a known id."""
+    ids = b"".join((START + n).to_bytes(8, "little") + event_hash(f"e{n}").to_bytes(8, "little") for n in range(3))
+    stream = [order(f"e{n}", START + n) for n in range(3)]
+    made = rows_of(stream, Limits(LATENESS))
+    row = made.store.partitions[0].index["ann"]
+    assert made.store.known[row] == ids
+    from consumer import ragged  # noqa: PLC0415 - only here
+
+    for place in range(len(ids) - 7):
+        assert ragged.knows(ids, ids[place : place + 8]) == (place % 16 == 8)
+
+
+def test_a_total_that_would_not_fit_is_a_dead_letter_and_the_rest_goes_on():
+    """9e12 is the most; one more would come near where 64 bits wrap."""
+    large = {"price": 10_000_000.0, "quantity": 100_000}  # 1e12 a line
+    full = order("full", START, items="abcdefghi", **large)
+    stream = [full, order("more", START + 1, price=0.000001), order("back", START + 2, kind=Return), full]
+    made = rows_of(stream, Limits(LATENESS))
+    (refused,) = made.refused
+    assert (refused.place, refused.reason) == (1, Reason.AMOUNT)
+    assert "spend would pass 9e12" in refused.message
+    assert made.accepted == {Kind.PURCHASE: 1, Kind.RETURN: 1}
+    assert made.ignored == {Ignored.REPEATED: 1}
+    row = as_plain(made.store, "ann")
+    assert (row["spend"], row["orders"], row["refunds"]) == (9 * 10**18, 1, 10**6)
+    assert made.store.header["net_decayed"].sum() == pytest.approx(9e12, rel=1e-9)
+
+
+@quick
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["erase", "profile", "order", "shown"])), max_size=12))
+@example([(1, "order"), (2, "profile"), (1, "erase"), (2, "order"), (3, "order"), (3, "erase"), (3, "profile")])
+@example([(3, "erase"), (2, "erase"), (3, "order"), (4, "order")])
+def test_floors_are_inclusive_and_only_rise(drawn):
+    """Everything on five instants, so that events stand at, before and after each floor; every event counted once."""
+    kinds = {"erase": (Erase, None), "profile": (Profile, {"age": 1}), "order": (Purchase, ORDER_LINES)}
+    stream = []
+    for n, (at, kind) in enumerate(drawn):
+        if kind == "shown":
+            stream.append(
+                Interaction(
+                    event_id=f"e{n}", customer_id="ann", occurred_at=moment(START + at), kind="shown", items=("a",)
+                )
+            )
+        else:
+            stream.append(build(f"e{n}", kinds[kind][0], "ann", moment(START + at), kinds[kind][1]))
+    stream += stream
+    made = rows_of(stream, Limits(LATENESS))
+    oracle = Oracle(lateness=LATENESS).replay(stream)
+    assert_equal(made.store, oracle)
+    assert made.accepted.total() + made.ignored.total() == len(stream)
+    assert made.ignored.total() == oracle.ignored
+    (marker,) = made.store.partitions[0].markers.values() or (None,)
+    assert (marker is None) == (not oracle.markers)
+    if marker is not None:
+        assert (marker.at, marker.event, marker.floor) == oracle.markers["ann"]
+        assert made.store.partitions[0].new_markers == made.store.partitions[0].markers
+
+
+ORDER_LINES = (Line(item_id="a", quantity=1, unit_price=1.0),)
+
+
+def test_events_of_other_partitions_are_set_aside_and_rerouted_ones_refused():
+    """Nothing of them enters the row, and one that a worker has already moved does not go round for ever."""
+    store = RowStore()
+    store.partitions[0] = PartitionRows(0)
+    applier = Applier(store, Limits(), 4)
+    who = [f"c{n}" for n in range(12)]
+    values = [encode_event(order(f"e{n}", START + n, who=name)) for n, name in enumerate(who)]
+    batch = Batch(0, range(12), values, [None] * 12, [4 * 10**15] * 12)
+    outcome = applier.apply(Decoder(Rates("GBP")).decode(batch).events, rerouted=range(6))
+    ours = [n for n, name in enumerate(who) if partition_of(name, 4) == 0]
+    assert set(store.partitions[0].index) == {who[n] for n in ours}
+    assert [place for place, _ in outcome.foreign] == [n for n in range(6, 12) if n not in ours]
+    assert all(who[place] == name for place, name in outcome.foreign)
+    assert [one.place for one in outcome.refused] == [n for n in range(6) if n not in ours]
+    assert {one.reason for one in outcome.refused} == {Reason.PARTITION}
+    assert all("partition counts" in one.message for one in outcome.refused)
+    assert applier.settle().accepted == {Kind.PURCHASE: len(ours)}
+    assert 0 < len(ours) < 6
+
+
+def test_one_step_of_several_partitions():
+    """Rows of all partitions are settled at once; purchases and newest times are told by partition."""
+    store = RowStore()
+    applier = Applier(store, Limits(), 4)
+    names = [f"c{n}" for n in range(40)]
+    for partition in range(4):
+        store.partitions[partition] = PartitionRows(partition)
+        events = [
+            order(f"e{name}-{k}", START + partition + k * DAY, who=name, price=float(n))
+            for n, name in enumerate(names)
+            if partition_of(name, 4) == partition
+            for k in range(2)
+        ]
+        values = [encode_event(event) for event in events]
+        batch = Batch(partition, range(len(values)), values, [None] * len(values), [4 * 10**15] * len(values))
+        outcome = applier.apply(Decoder(Rates("GBP")).decode(batch).events)
+        assert not outcome.foreign
+    applied = applier.settle()
+    assert applied.newest == {partition: START + partition + DAY for partition in range(4)}
+    assert applied.purchases.total() == 80
+    for n, name in enumerate(names):
+        partition = partition_of(name, 4)
+        row = store.partitions[partition].index[name]
+        assert store.partition[row] == partition
+        assert int(store.header["spend"][row]) == 2 * n * 10**6
+        assert int(store.header["orders"][row]) == 2
