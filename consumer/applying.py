@@ -33,6 +33,11 @@ from contracts.money import MAX_TOTAL_MILLIONTHS, MILLIONTHS
 from contracts.partitioning import partition_of
 from contracts.times import DAY
 
+# Plain integers: an enum's members are looked up and compared slowly, a dozen times an event.
+_PURCHASE: Final = int(Kind.PURCHASE)
+_RETURN: Final = int(Kind.RETURN)
+_ERASE: Final = int(Kind.ERASE)
+_INTERACTION: Final = int(Kind.INTERACTION)
 _HEAD_SIZE: Final = HEAD.itemsize
 _ID_SIZE: Final = ID.itemsize
 _LINE_SIZE: Final = LINE.itemsize
@@ -204,9 +209,9 @@ class _PartitionStep:
             row = opened.get(customer_id)
             if row is None and not self._is_ours(i, customer_id):
                 continue
-            if kind == Kind.ERASE:
+            if kind == _ERASE:
                 self._erase(i, customer_id, at, row)
-            elif kind == Kind.INTERACTION:
+            elif kind == _INTERACTION:
                 self.applied.ignored[Ignored.INTERACTION] += 1
             else:
                 if row is None:
@@ -259,12 +264,12 @@ class _PartitionStep:
         if at <= row.erase_floor:
             self._ignore(Ignored.ERASED)
             return
-        if not (self._order(i, kind, at, row) if kind <= Kind.RETURN else self._profile(i, at, row)):
+        if not (self._order(i, kind, at, row) if kind <= _RETURN else self._profile(i, at, row)):
             return
         if at > row.seen:
             row.seen = at
             self.newest = max(self.newest, at)
-        if kind == Kind.PURCHASE:
+        if kind == _PURCHASE:
             self.purchases += 1
         applied.accepted[kind] += 1
         applied.causes[row.row] = kind
@@ -292,7 +297,7 @@ class _PartitionStep:
             known = ragged.drop_ids_before(known, at - limits.lateness) + event_id
         else:
             known = ragged.add_id(known, event_id)
-        if kind == Kind.PURCHASE:
+        if kind == _PURCHASE:
             row.mark_day(at)
         if len(known) > limits.ids * _ID_SIZE:
             known, floor = ragged.evict_ids(known, limits.ids)
@@ -328,7 +333,7 @@ class _PartitionStep:
 
     def _add_amount(self, i: int, kind: int, row: _Open) -> bool:
         """Add the event's value to the row's exact totals, unless they would no longer fit 64 bits."""
-        bought = kind == Kind.PURCHASE
+        bought = kind == _PURCHASE
         total = (row.spend if bought else row.refunds) + self.amounts[i]
         if total > MAX_TOTAL_MILLIONTHS:
             name = "spend" if bought else "refunds"
@@ -393,7 +398,7 @@ def _pack(events: Events, partition: PartitionRows) -> _Packed:
     ids["at"], ids["event"] = ats, events.event_hashes
     lines = np.empty(len(events.items), LINE)
     lines["item"] = partition.items.numbers(events.items)
-    lines["quantity"] = np.where(np.repeat(kinds, counts) == Kind.RETURN, -events.quantities, events.quantities)
+    lines["quantity"] = np.where(np.repeat(kinds, counts) == _RETURN, -events.quantities, events.quantities)
     return _Packed(heads.tobytes(), ids.tobytes(), lines.tobytes(), events.lines_from)
 
 
@@ -448,7 +453,7 @@ def _accepted_orders(opened: list[tuple[Events, dict[str, _Open]]]) -> _Orders:
             _Orders(
                 place=np.repeat(np.arange(first, first + len(counts)), counts),
                 at=np.array(events.ats, np.int64)[chosen],
-                is_purchase=np.array(events.kinds)[chosen] == Kind.PURCHASE,
+                is_purchase=np.array(events.kinds)[chosen] == _PURCHASE,
                 units=(running[starts[1:]] - running[starts[:-1]])[chosen],
                 amount=events.amounts[chosen],
             )

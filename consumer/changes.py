@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+import msgspec
+
 from consumer.held import Held
 from consumer.layout import NO_SEGMENT
 from consumer.row_store import RowStore
@@ -40,6 +42,15 @@ def new_changes(store: RowStore, held: Held, rows: Sequence[int]) -> dict[str, b
     return changes
 
 
+class _Whose(msgspec.Struct):
+    """The part of a change that decides its partition."""
+
+    customer_id: str
+
+
+_whose = msgspec.json.Decoder(_Whose).decode
+
+
 @dataclass(frozen=True, slots=True)
 class _Sent:
     partition: int
@@ -59,8 +70,7 @@ class ChangePublisher:
     def publish(self, held: Held, changes: dict[str, bytes]) -> None:
         """Send changes; `acknowledged` tells when they have arrived."""
         for change_id, change in sorted(changes.items()):
-            customer_id = SegmentChange.model_validate_json(change).customer_id
-            future = self._writer.append(self._names.changes, customer_id.encode(), change)
+            future = self._send(change)
             self._sent.append(_Sent(held.number, held.token, change_id, future))
 
     def acknowledged(self, held: dict[int, Held]) -> None:
@@ -74,13 +84,14 @@ class ChangePublisher:
             if owner is None or owner.token != sent.token or sent.change_id not in owner.outbox:
                 continue
             if isinstance(sent.future.exception(), LogError):
-                change = owner.outbox[sent.change_id]
-                key = SegmentChange.model_validate_json(change).customer_id.encode()
-                again = self._writer.append(self._names.changes, key, change)
+                again = self._send(owner.outbox[sent.change_id])
                 waiting.append(_Sent(sent.partition, sent.token, sent.change_id, again))
             else:
                 owner.published.append(sent.change_id)
         self._sent = waiting
+
+    def _send(self, change: bytes) -> Future[Placed]:
+        return self._writer.append(self._names.changes, _whose(change).customer_id.encode(), change)
 
     @property
     def waiting(self) -> int:

@@ -1,10 +1,7 @@
-"""Events that could not be used: why, where they stood, and their bytes, so that nothing is lost."""
+"""Why an event can not be used."""
 
-import base64
 from dataclasses import dataclass
 from enum import StrEnum
-
-from contracts.documents import DeadLetter
 
 
 class Reason(StrEnum):
@@ -30,16 +27,3 @@ class Refused:
     """Its place in the batch."""
     reason: Reason
     message: str
-
-
-def dead_letter(log: str, partition: int, position: int, value: bytes | None, refused: Refused) -> bytes:
-    """The record for the dead-letter log."""
-    letter = DeadLetter(
-        log=log,
-        partition=partition,
-        offset=position,
-        reason=refused.reason.value,
-        message=refused.message,
-        bytes=base64.b64encode(value or b""),
-    )
-    return letter.model_dump_json().encode()

@@ -155,12 +155,14 @@ class _Interaction(msgspec.Struct, tag="interaction", gc=False):
 
 _Plain = _Purchase | _Return | _Profile | _Erase | _Interaction
 _decode = msgspec.json.Decoder(_Purchase | _Return | _Profile | _Erase).decode
-_KINDS: Final[dict[type, Kind]] = {
-    _Purchase: Kind.PURCHASE,
-    _Return: Kind.RETURN,
-    _Profile: Kind.PROFILE,
-    _Erase: Kind.ERASE,
-    _Interaction: Kind.INTERACTION,
+_RETURN: Final = int(Kind.RETURN)
+_PROFILE: Final = int(Kind.PROFILE)
+_KINDS: Final[dict[type, int]] = {
+    _Purchase: int(Kind.PURCHASE),
+    _Return: _RETURN,
+    _Profile: _PROFILE,
+    _Erase: int(Kind.ERASE),
+    _Interaction: int(Kind.INTERACTION),
 }
 
 # Plain times of three centuries; anything else that RFC 3339 allows goes the slow way.
@@ -311,9 +313,9 @@ def _columns(partition: int, found: _Found) -> tuple[Events, set[int]]:
     lines: list[_Line] = []
     kinds = [_KINDS[type(event)] for event in found.events]
     for i, (kind, event) in enumerate(zip(kinds, found.events, strict=True)):
-        if kind <= Kind.RETURN:
+        if kind <= _RETURN:
             lines += event.lines  # type: ignore[union-attr] # the kind says what it is, faster than isinstance
-        elif kind == Kind.PROFILE:
+        elif kind == _PROFILE:
             attributes[i] = event.attributes  # type: ignore[union-attr]
         lines_from.append(len(lines))
     quantities = np.array([line.quantity for line in lines], dtype=np.int32)
@@ -390,7 +392,7 @@ def _parse(value: bytes) -> contract.Event:
 def _verdict(value: bytes, error: pydantic.ValidationError) -> _RefusedError:
     """The reason class and the text for what the contract refused."""
     try:
-        body = json.loads(value)
+        body = json.loads(value.decode())  # decoded here: json would guess at other encodings than UTF-8
     except (ValueError, RecursionError) as broken:
         return _RefusedError(Reason.NOT_JSON, str(broken)[:500])
     if isinstance(body, dict):
@@ -404,11 +406,13 @@ def _verdict(value: bytes, error: pydantic.ValidationError) -> _RefusedError:
             known = ", ".join(contract.EVENT_TYPES)
             return _RefusedError(Reason.UNKNOWN_TYPE, f"type {str(kind)[:80]!r} is none of {known}")
     first = error.errors(include_url=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = ".".join(str(part) for part in first["loc"]) or "message"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return _RefusedError(Reason.INVALID, f"{where}: {first['msg']}{more}"[:500])
 
 
 def _newer(version: int) -> _RefusedError:
-    message = f"version {version} is newer than {contract.VERSION}, the newest known here; upgrade and replay it"
+    message = (
+        f"version {str(version)[:20]} is newer than {contract.VERSION}, the newest known here; upgrade and replay it"
+    )
     return _RefusedError(Reason.NEWER_VERSION, message)

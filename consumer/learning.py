@@ -74,6 +74,8 @@ class Learner:
         self.swept_at: int | None = None
         """The `now` of the last full sweep's beginning."""
         self._sweeping_at = 0
+        self._unswept = False
+        """Whether rows were loaded since the last sweep began."""
 
     @property
     def model(self) -> SegmentModel | None:
@@ -110,7 +112,10 @@ class Learner:
         return self._place(rows, now, np.fromiter(causes.values(), np.uint8, len(causes)))
 
     def load(self, rows: Rows, now: int) -> None:
-        """Count the votes of rows that were read from the state. Nobody moves by being read."""
+        """Count the votes of rows that were read from the state. Nobody moves by being read: a sweep is due."""
+        if len(rows):
+            self._unswept = True
+            self.swept_at = None
         self._fit_in()
         self._clusters[rows] = -1
         for generation, some in self._by_generation(rows):
@@ -148,6 +153,7 @@ class Learner:
         self._building = self._generation(self._newest_model)
         self._cursor = 0
         self._sweeping_at = now
+        self._unswept = False
 
     def sweep(self, now: int, most: int = SWEEP_ROWS) -> Moves:
         """Re-evaluate the next slice of rows."""
@@ -163,7 +169,7 @@ class Learner:
         moves = self._place(rows, now, np.full(len(rows), cause, np.uint8))
         if end >= self._store.used:
             self._current, self._building = self._building, None
-            self.swept_at = self._sweeping_at
+            self.swept_at = None if self._unswept else self._sweeping_at
         return moves
 
     def _abandon(self) -> None:

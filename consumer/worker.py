@@ -12,11 +12,12 @@ from typing import Final
 import structlog
 
 from consumer.applying import Applied, Outcome
+from consumer.aside import Aside, came_rerouted, dead_letter, publish, rerouted
 from consumer.batches import Backlog
 from consumer.catalogue import CatalogueFollower
 from consumer.changes import ChangePublisher, new_changes
 from consumer.clock import Clock
-from consumer.dead_letters import Refused, dead_letter
+from consumer.dead_letters import Refused
 from consumer.decoding import Decoded, Decoder, Kind
 from consumer.figures import figures_of, merged
 from consumer.held import Held, checkpoint_of, claim, load, next_rows, noted
@@ -31,12 +32,9 @@ from consumer.shop_window import ShopWindow
 from consumer.state import Checkpoint, State, StateConflictError, StateUnavailableError
 from contracts.documents import CAUSES
 from contracts.errors import LivesegmentsError
-from contracts.partitioning import partition_of
 from logs.base import Batch, LogInfo, LogReader, LogWriter, Polled
 from recommender.store import ViewStore, ViewsUnavailableError
 
-REROUTED: Final = "livesegments-rerouted"
-"""Header of an event that a worker published again because it stood in the wrong partition."""
 LEADING: Final = 0
 """The owner of this partition leads."""
 _MOST_CONFLICTS: Final = 3
@@ -337,15 +335,14 @@ class Worker:
         self._ahead = []
         if not work:
             return False
-        aside = 0
+        aside: list[Aside] = []
         for batch, decoded in work:
-            rerouted = [i for i, headers in batch.headers.items() if any(name == REROUTED for name, _ in headers)]
-            outcome = self.memory.applier.apply(decoded.events, rerouted)
+            outcome = self.memory.applier.apply(decoded.events, came_rerouted(batch))
             aside += self._set_aside(batch, [*decoded.refused, *outcome.refused], outcome)
         applied, moves = self.memory.settle()
         self._count(applied, moves)
         if aside:  # they must stand on the log before the position passes them
-            self._patience.try_until_done("publish", lambda: self._parts.writer.flush(30.0))
+            self._patience.try_until_done("publish", lambda: publish(self._parts.writer, aside))
         self._checkpoint_batches([batch for batch, _ in work], applied)
         self._decided = False
         self._undecided += sum(len(batch) for batch, _ in work)
@@ -355,22 +352,14 @@ class Worker:
         batches = self._backlog.take({number: held.event_bytes for number, held in self.memory.held.items()})
         return [(batch, self._decoder.decode(batch)) for batch in batches]
 
-    def _set_aside(self, batch: Batch, refused: Iterable[Refused], outcome: Outcome) -> int:
-        """Publish dead letters, and events of other partitions to where they belong; returns how many."""
-        names, writer = self._settings.names, self._parts.writer
-        count = 0
-        for count, one in enumerate(refused, 1):  # noqa: B007 - counted
-            value, position = batch.values[one.place], batch.positions[one.place]
-            writer.append(names.dead_letters, None, dead_letter(names.events, batch.partition, position, value, one))
-            self.figures.dead_letters[one.reason.value] += 1
-        for place, customer_id in outcome.foreign:
-            value = batch.values[place]
-            assert value is not None
-            partition = partition_of(customer_id, self._parts.log.partitions)
-            headers = [*batch.headers.get(place, ()), (REROUTED, b"1")]
-            writer.append(names.events, customer_id.encode(), value, partition=partition, headers=headers)
+    def _set_aside(self, batch: Batch, refused: Sequence[Refused], outcome: Outcome) -> list[Aside]:
+        """What is to be published instead of applied: dead letters, and events of other partitions."""
+        names = self._settings.names
+        self.figures.dead_letters.update(one.reason.value for one in refused)
         self.figures.rerouted += len(outcome.foreign)
-        return count + len(outcome.foreign)
+        letters = [dead_letter(names, batch, one) for one in refused]
+        partitions = self._parts.log.partitions
+        return letters + [rerouted(names, batch, place, who, partitions) for place, who in outcome.foreign]
 
     def _count(self, applied: Applied, moves: Moves) -> None:
         figures = self.figures
@@ -520,10 +509,10 @@ class Worker:
             if not memory.holds_all:
                 self._exchange()
         adopted = False
+        everybody = own if memory.holds_all else {**state.sums(), **own}
+        shop = merged(everybody.values(), self._parts.log.partitions)
+        self.clock.hear([shop.clock] if shop.purchases else [])
         if LEADING in memory.held:
-            shop = merged((own if memory.holds_all else {**state.sums(), **own}).values(), self._parts.log.partitions)
-            if self.clock.kind == "event":
-                self.clock.hear([shop.clock] if shop.purchases else [])
             decided = self._leader.decide(
                 memory.held[LEADING].claims,
                 memory.learner.model,

@@ -18,6 +18,8 @@ from online_model.settings import ModelSettings
 from recommender.settings import RecommenderSettings
 
 DEAD_LETTER_PARTITIONS: Final = 1
+DEAD_LETTER_BYTES: Final = 4 * 1024 * 1024
+"""A dead letter carries the largest event there can be as base64, a third larger."""
 CATALOG_PARTITIONS: Final = 1
 """Every worker reads the catalogue whole."""
 
@@ -43,7 +45,12 @@ def log_specs(settings: Settings) -> tuple[LogSpec, ...]:
     return (
         LogSpec(names.events, settings.partitions),
         LogSpec(names.changes, settings.partitions, settings.segment_changes_retention.milliseconds),
-        LogSpec(names.dead_letters, DEAD_LETTER_PARTITIONS, settings.dead_letters_retention.milliseconds),
+        LogSpec(
+            names.dead_letters,
+            DEAD_LETTER_PARTITIONS,
+            settings.dead_letters_retention.milliseconds,
+            max_message_bytes=DEAD_LETTER_BYTES,
+        ),
         LogSpec(names.catalog, CATALOG_PARTITIONS, compacted=True),
     )
 

@@ -22,7 +22,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "compression_type": "lz4",
     "linger_ms": 5,
     "batch_size": 256 * 1024,
-    "max_request_size": 4 * 1024 * 1024,  # the topic's own max.message.bytes decides below that
+    "max_request_size": 8 * 1024 * 1024,  # the topic's own max.message.bytes decides below that
     "max_block_ms": 10_000,
     "allow_auto_create_topics": False,
 }
