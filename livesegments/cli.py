@@ -12,7 +12,6 @@ from typer.core import TyperCommand, TyperGroup
 from contracts.errors import LivesegmentsError
 from livesegments import __version__
 from livesegments.screen import plain
-from livesegments.sources import SettingsError
 
 COMMANDS: Final = (
     "demo",
@@ -28,7 +27,6 @@ COMMANDS: Final = (
     "schema",
 )
 FAILED: Final = 1
-WRONG_USAGE: Final = 2
 
 
 class Commands(TyperGroup):
@@ -79,7 +77,7 @@ def main() -> None:
     except LivesegmentsError as error:
         for line in str(error).splitlines():
             sys.stderr.write(f"livesegments: {plain(line)}\n")
-        sys.exit(WRONG_USAGE if isinstance(error, SettingsError) else FAILED)
+        sys.exit(FAILED)
     except BrokenPipeError:
         # Whoever reads has seen enough (`livesegments segments | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,117 +1,43 @@
-"""All customers as a table: one row each, written partition by partition, so that it need not fit into memory."""
+"""All customers as a table: a row each, partition by partition."""
 
-import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet
-
-from contracts.errors import LivesegmentsError
-
-BATCH_ROWS: Final = 50_000
-"""Rows of one Parquet row group: small ones read badly."""
+from consumer.clock import wall_micros
+from consumer.state import State
+from livesegments.export_columns import AttributeTypes, columns_of
+from livesegments.records import count_partitions, newest_time, read_document, read_records
+from livesegments.segment_names import SegmentNames
+from livesegments.settings import Settings
+from livesegments.table_file import write_table
+from online_model.model import SegmentModel
 
 
-class ExportError(LivesegmentsError):
-    """The table can not be written."""
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written."""
+
+    customers: int
+    misfits: int
+    """Attribute values left out because they changed their type, or appeared, while the table was written."""
 
 
-class _Writer(Protocol):
-    def write_batch(self, batch: Any) -> None: ...
+def export_customers(file: Path, state: State, settings: Settings) -> Exported:
+    """Write every customer to a .parquet or .csv file. Raises TableFileError, StateError.
 
-    def close(self) -> None: ...
-
-
-def check_name(path: Path) -> None:
-    """Raises ExportError where the file's name says neither Parquet nor CSV, or its folder is not there."""
-    if path.suffix.lower() not in _WRITERS:
-        raise ExportError(f"{path}: expected a name that ends in {' or '.join(_WRITERS)}")
-    if not path.parent.is_dir():
-        raise ExportError(f"{path}: there is no folder {path.parent}")
-
-
-def write_table(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> int:
-    """Write the batches to a .parquet or .csv file, which appears whole or not at all; returns how many rows it has.
-
-    Raises ExportError, and whatever the batches raise.
+    Rows are read twice: attributes first, since a table has to know its columns before its first row.
     """
-    check_name(path)
-    rows = 0
-    with _appearing(path) as unfinished:
-        writer = _WRITERS[path.suffix.lower()](unfinished, schema)
-        try:
-            for batch in _regrouped(schema, batches):
-                writer.write_batch(batch)
-                rows += batch.num_rows
-        finally:
-            writer.close()
-    return rows
-
-
-def _regrouped(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    waiting: list[pa.RecordBatch] = []
-    count = 0
-    for batch in batches:
-        waiting.append(batch)
-        count += batch.num_rows
-        if count >= BATCH_ROWS:
-            yield from pa.Table.from_batches(waiting, schema).combine_chunks().to_batches()
-            waiting, count = [], 0
-    yield from pa.Table.from_batches(waiting, schema).combine_chunks().to_batches()
-
-
-@contextmanager
-def _appearing(path: Path) -> Iterator[Path]:
-    """A file beside the wanted one that takes its place at the end, and is gone after an error."""
-    try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    except OSError as error:
-        raise ExportError(f"{path}: can not be written: {error.strerror}") from error
-    os.close(descriptor)
-    unfinished = Path(name)
-    try:
-        yield unfinished
-        # mkstemp lets nobody else read; the file is to be what the user's umask says.
-        mask = os.umask(0)
-        os.umask(mask)
-        unfinished.chmod(0o666 & ~mask)
-        unfinished.replace(path)
-    except OSError as error:
-        raise ExportError(f"{path}: can not be written: {error.strerror or error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _parquet(path: Path, schema: pa.Schema) -> _Writer:
-    writer: _Writer = pyarrow.parquet.ParquetWriter(path, schema, compression="zstd")
-    return writer
-
-
-class _CsvWriter:
-    """CSV with times as RFC 3339."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._times = [place for place, field in enumerate(schema) if pa.types.is_timestamp(field.type)]
-        self._schema = schema
-        for place in self._times:
-            self._schema = self._schema.set(place, pa.field(schema.field(place).name, pa.string()))
-        self._writer = pyarrow.csv.CSVWriter(path, self._schema)
-
-    def write_batch(self, batch: Any) -> None:
-        columns = list(batch.columns)
-        for place in self._times:
-            naive = columns[place].cast(pa.timestamp("us"))
-            columns[place] = pc.strftime(naive, format="%Y-%m-%dT%H:%M:%SZ")
-        self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
-
-    def close(self) -> None:
-        self._writer.close()
-
-
-_WRITERS: Final[dict[str, Callable[[Path, pa.Schema], _Writer]]] = {".parquet": _parquet, ".csv": _CsvWriter}
+    partitions = range(count_partitions(state) or 0)
+    document = read_document(state)
+    attributes = AttributeTypes()
+    for records in read_records(state, partitions):
+        attributes.learn(records.attributes)
+    columns = columns_of(
+        attributes,
+        SegmentModel.from_document(document) if document else None,
+        settings.features,
+        wall_micros() if settings.clock == "wall" else newest_time(state, len(partitions)),
+        SegmentNames(state, document).name,
+    )
+    rows = write_table(file, columns.schema, (columns.batch(records) for records in read_records(state, partitions)))
+    return Exported(rows, columns.misfits)

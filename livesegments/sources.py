@@ -75,6 +75,15 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
     return Loaded(settings, said.origins, _misspelt())
 
 
+def replaced(settings: Settings, **values: object) -> Settings:
+    """The settings with other values for some, as given on the command line. Raises SettingsError."""
+    try:
+        return Settings.model_validate({**dict(settings), **values})
+    except ValidationError as error:
+        said = _Values(values, dict.fromkeys(values, "the command line"))
+        raise SettingsError("\n".join(_wrong(dict(one), said) for one in error.errors())) from None
+
+
 def named_config(config: Path | None) -> Path | None:
     """The settings file to read: the one named by flag or environment, else the one in the current folder, if any."""
     named = config or (Path(variable) if (variable := os.environ.get(CONFIG_VARIABLE)) else None)

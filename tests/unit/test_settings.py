@@ -1,0 +1,319 @@
+"""Settings: one class, three sources, one line for each mistake."""
+
+import dataclasses
+import os
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.settings import WorkerSettings
+from contracts.keys import Keys, LogNames
+from contracts.times import DAY, HOUR, MINUTE, to_micros
+from livesegments.durations import Duration
+from livesegments.parts import kafka_security, log_specs, model_settings, recommender_settings, worker_settings, zone
+from livesegments.settings import Settings
+from livesegments.settings_file import SECTIONS, as_toml
+from livesegments.sources import SettingsError, load_settings, shown, without_password
+from online_model.settings import ModelSettings
+from recommender.settings import RecommenderSettings
+
+EXAMPLE = Path(__file__).parents[2] / "livesegments.example.toml"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_set(monkeypatch, tmp_path):
+    """No variables of ours, and no livesegments.toml in the current folder."""
+    for name in [name for name in os.environ if name.startswith("LIVESEGMENTS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def wrong(flags=None, config=None) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(config, flags)
+    return str(caught.value)
+
+
+# ---- sources ----
+
+
+def test_file_then_environment_then_flags(monkeypatch, tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('k = 3\nmargin = 0.2\ndwell = "2h"\n')
+    monkeypatch.setenv("LIVESEGMENTS_K", "4")
+    monkeypatch.setenv("LIVESEGMENTS_MARGIN", "0.3")
+    loaded = load_settings(file, {"k": "6", "clock": None})
+    assert (loaded.settings.k, loaded.settings.margin, loaded.settings.dwell) == (6, 0.3, 2 * HOUR)
+    assert loaded.origins == {"k": "flag --k", "margin": "LIVESEGMENTS_MARGIN", "dwell": str(file)}
+
+
+def test_the_file_in_the_current_folder_is_read_and_a_named_one_instead(monkeypatch, tmp_path):
+    Path("livesegments.toml").write_text("k = 3\n")
+    assert load_settings().settings.k == 3
+    other = tmp_path / "other.toml"
+    other.write_text("k = 4\n")
+    monkeypatch.setenv("LIVESEGMENTS_CONFIG", str(other))
+    assert load_settings().settings.k == 4
+    assert load_settings(Path("livesegments.toml")).settings.k == 3
+
+
+def test_an_empty_variable_sets_nothing(monkeypatch):
+    monkeypatch.setenv("LIVESEGMENTS_K", "")
+    assert load_settings().origins == {}
+
+
+def test_lists_and_tables_from_variables(monkeypatch):
+    monkeypatch.setenv("LIVESEGMENTS_FEATURES", "recency, tenure")
+    monkeypatch.setenv("LIVESEGMENTS_NON_PRODUCTS", '["a{1,2}", "b"]')
+    monkeypatch.setenv("LIVESEGMENTS_RATES", '{"EUR": {"2024-01-01": 0.86}}')
+    settings = load_settings().settings
+    assert settings.features == ("recency", "tenure")
+    assert settings.non_products == ("a{1,2}", "b")
+    assert worker_settings(settings).rates.dated["EUR"][0][1] == Decimal("0.86")
+
+
+def test_rates_from_a_file_are_dated_at_midnight_utc(tmp_path):
+    file = tmp_path / "s.toml"
+    file.write_text('[rates.EUR]\n"2024-06-01" = "0.85"\n"2024-01-01" = 0.86\n')
+    (january, first), (_, second) = worker_settings(load_settings(file).settings).rates.dated["EUR"]
+    assert (first, second) == (Decimal("0.86"), Decimal("0.85"))
+    assert january == to_micros(datetime(2024, 1, 1, tzinfo=UTC))
+
+
+def test_a_misspelt_variable_is_noticed_and_others_are_left_alone(monkeypatch):
+    monkeypatch.setenv("LIVESEGMENTS_LOGURL", "kafka://x:1")
+    monkeypatch.setenv("LIVESEGMENTS_IMAGE", "mine")
+    monkeypatch.setenv("LIVESEGMENTS_WORKERS", "2")
+    assert load_settings().unknown_variables == {"LIVESEGMENTS_LOGURL": "LIVESEGMENTS_LOG_URL"}
+
+
+# ---- mistakes ----
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("k", "five", "valid integer"),
+        ("k", "1", "greater than or equal to 2"),
+        ("clock", "sundial", "'wall' or 'event'"),
+        ("dwell", "90", "a duration such as 30d"),
+        ("allowed_lateness", "90d", "between 0 and 62 days"),
+        ("margin", "nan", "finite number"),
+        ("redis_url", "localhost:6379", "expected redis://host:port/db"),
+        ("redis_url", "redis://localhost:99999", "port"),
+        ("log_url", "kafka://localhost", "expected kafka://host:port"),
+        ("log_url", "memory://", "expected kafka://host:port"),
+        ("features", "recency,height", "there is no feature 'height'"),
+        ("non_products", "(post", "not a regular expression"),
+        ("zone", "Mars/Olympus", "expected a time zone"),
+        ("currency", "pounds", "should match pattern"),
+        ("rates", "EUR=2", "expected a JSON object"),
+        ("rates", '{"EUR": {"2024-01-01": "-1"}}', "greater than 0"),
+        ("key_prefix", "a b", "should match pattern"),
+        ("kafka_mechanism", "GSSAPI", "'PLAIN'"),
+        ("session_timeout", "1ms", "at least"),
+        ("first_model_buyers", "3", "at least k = 5"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_with_its_name_source_and_value(monkeypatch, name, value, told):
+    variable = f"LIVESEGMENTS_{name.upper()}"
+    monkeypatch.setenv(variable, value)
+    message = wrong()
+    assert len(message.splitlines()) == 1
+    assert name in message
+    assert variable in message
+    assert told in message
+
+
+def test_every_wrong_setting_has_its_line(tmp_path):
+    file = tmp_path / "s.toml"
+    file.write_text("k = 1\nmargin = 7\n")
+    lines = wrong(config=file).splitlines()
+    assert [line.split(" = ")[0] for line in lines] == ["k", "margin"]
+    assert all(str(file) in line for line in lines)
+
+
+def test_an_unknown_key_in_the_file_names_the_closest(tmp_path):
+    file = tmp_path / "s.toml"
+    file.write_text('reddis_url = "redis://x"\n')
+    assert wrong(config=file) == f"{file}: there is no setting 'reddis_url'; did you mean 'redis_url'?"
+
+
+def test_a_file_that_is_not_there_or_no_toml(tmp_path):
+    assert "there is no settings file nowhere.toml" in wrong(config=Path("nowhere.toml"))
+    file = tmp_path / "s.toml"
+    file.write_text("k == 3")
+    assert "not readable as TOML" in wrong(config=file)
+
+
+def test_a_login_needs_name_and_password():
+    assert "kafka_mechanism needs" in wrong({"kafka_mechanism": "PLAIN", "kafka_username": "me"})
+
+
+def test_secrets_are_shown_nowhere(monkeypatch):
+    monkeypatch.setenv("LIVESEGMENTS_KAFKA_PASSWORD", "s3cret")
+    monkeypatch.setenv("LIVESEGMENTS_REDIS_URL", "rediss://me:s3cret@host:1/0")
+    loaded = load_settings()
+    said = [repr(loaded), str(loaded.settings), repr(kafka_security(loaded.settings))]
+    said += [shown(name, getattr(loaded.settings, name)) for name in Settings.model_fields]
+    monkeypatch.setenv("LIVESEGMENTS_KAFKA_MECHANISM", "bad")
+    monkeypatch.setenv("LIVESEGMENTS_REDIS_URL", "http://me:s3cret@host")
+    said.append(wrong())
+    assert "s3cret" not in " ".join(said)
+    assert kafka_security(loaded.settings).password == "s3cret"
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("redis://host:1/0", "redis://host:1/0"),
+        ("redis://:p@host:1/0", "redis://:***@host:1/0"),
+        ("rediss://me:p@ss@host", "rediss://me:***@host"),
+        ("redis://me@host", "redis://me@host"),
+    ],
+)
+def test_urls_without_their_password(url, text):
+    assert without_password(url) == text
+
+
+# ---- durations ----
+
+
+@given(st.integers(0, 36_500 * DAY))
+def test_a_duration_reads_what_it_writes(micros):
+    assert Duration.parse(str(Duration(micros))) == micros
+
+
+@pytest.mark.parametrize(
+    ("text", "micros"),
+    [("90d", 90 * DAY), ("1h30m", HOUR + 30 * MINUTE), ("1.5s", 1_500_000), ("200ms", 200_000), ("0", 0), ("1 d", DAY)],
+)
+def test_durations_as_people_write_them(text, micros):
+    assert Duration.parse(text) == micros
+
+
+@pytest.mark.parametrize("text", ["", "5", "d", "-1d", "1y", "5 apples", "1e3s", 5, None, True, "999999d"])
+def test_what_is_no_duration(text):
+    with pytest.raises(ValueError, match="duration"):
+        Duration.parse(text)
+
+
+# ---- the example ----
+
+
+def test_the_example_is_what_the_command_prints():
+    assert EXAMPLE.read_text() == as_toml(), "run: livesegments settings --toml > livesegments.example.toml"
+
+
+def test_the_example_has_every_setting_with_its_default(tmp_path):
+    text = re.sub(r"^#(?=[a-z_]+ = )", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+    file = tmp_path / "whole.toml"
+    file.write_text(text)
+    loaded = load_settings(file)
+    assert loaded.settings == Settings()
+    assert set(loaded.origins) == set(Settings.model_fields)
+
+
+def test_every_setting_says_what_it_is():
+    assert all(field.description for field in Settings.model_fields.values())
+    assert set(SECTIONS) <= set(Settings.model_fields)
+
+
+# ---- what the parts are told ----
+
+
+def test_the_defaults_are_those_of_the_parts():
+    ours = worker_settings(Settings())
+    assert ours == dataclasses.replace(WorkerSettings(), session_timeout=ours.session_timeout)
+
+
+OTHER = {
+    "k": "6",
+    "features": "recency,tenure",
+    "model_seed": "7",
+    "first_model_buyers": "60",
+    "adoption_gain": "0.1",
+    "adoption_interval": "9d",
+    "restart_gain": "0.1",
+    "restarts": "3",
+    "review_interval": "9d",
+    "margin": "0.5",
+    "dwell": "9d",
+    "lapse_days": "9",
+    "new_days": "9",
+    "clusterer": "river",
+    "list_length": "7",
+    "popularity_half_life": "9d",
+    "again_half_life": "9d",
+    "segment_shrinkage": "9",
+    "best_seller_weight": "9",
+    "non_products": "x",
+    "view_interval": "9s",
+    "view_refresh": "9d",
+}
+
+
+def test_every_setting_of_model_and_recommender_arrives():
+    settings = load_settings(flags=OTHER).settings
+    for told, default in (
+        (model_settings(settings), ModelSettings()),
+        (recommender_settings(settings), RecommenderSettings()),
+    ):
+        same = [
+            field.name
+            for field in dataclasses.fields(default)
+            if getattr(told, field.name) == getattr(default, field.name)
+        ]
+        assert same == []
+
+
+def test_every_setting_of_the_worker_arrives():
+    flags = {
+        "key_prefix": "p",
+        "log_prefix": "l-",
+        "group": "g",
+        "clock": "event",
+        "currency": "EUR",
+        "allowed_lateness": "2d",
+        "batch_events": "7",
+        "session_timeout": "7s",
+        "views_share": "0.7",
+        "sweep_interval_wall": "7s",
+        "sweep_interval_event": "7d",
+        "figures_interval": "7s",
+        "review_inline": "true",
+    }
+    told = worker_settings(load_settings(flags=OTHER | flags).settings)
+    default = WorkerSettings()
+    same = [
+        field.name for field in dataclasses.fields(default) if getattr(told, field.name) == getattr(default, field.name)
+    ]
+    assert same == []
+    assert (told.keys, told.names) == (Keys("p"), LogNames("l-"))
+    assert told.session_timeout == told.figures_interval == 7
+    assert told.limits.lateness == 2 * DAY
+
+
+def test_logs_are_created_as_the_settings_say():
+    flags = {"log_prefix": "x-", "partitions": "4", "segment_changes_retention": "1d"}
+    events, changes, dead, catalog = log_specs(load_settings(flags=flags).settings)
+    assert (events.name, events.partitions, events.retention_ms) == ("x-customer-events", 4, None)
+    assert (changes.name, changes.partitions, changes.retention_ms) == ("x-segment-changes", 4, DAY // 1000)
+    assert dead.retention_ms == 90 * DAY // 1000
+    assert catalog.compacted
+    assert catalog.retention_ms is None
+
+
+def test_the_log_is_in_redis_unless_named():
+    assert load_settings(flags={"redis_url": "redis://a:1/2"}).settings.event_log_url == "redis://a:1/2"
+    assert load_settings(flags={"log_url": "kafka://a:1,b:2"}).settings.event_log_url == "kafka://a:1,b:2"
+
+
+def test_zones():
+    assert str(zone(Settings())) == "UTC"
+    assert str(zone(load_settings(flags={"zone": "Europe/London"}).settings)) == "Europe/London"
