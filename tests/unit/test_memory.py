@@ -1,0 +1,370 @@
+"""Sums equal a batch pass over the rows after any history of a worker's memory, and everybody is where the model says.
+
+A state machine drives one Memory: events of all kinds, sweeps in slices, new models in the middle, partitions given up
+and loaded again. The batch pass is done anew after every step, in plain Python where it can be.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import numpy as np
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from consumer.clock import Clock
+from consumer.columns import Columns
+from consumer.currency import Rates
+from consumer.decoding import Decoder
+from consumer.figures import figures_of, merged
+from consumer.held import checkpoint_of, claim, load, next_rows, noted
+from consumer.layout import HEAD, LINE, NO_SEGMENT, Limits
+from consumer.memory import Memory
+from consumer.memory_state import MemoryState
+from consumer.settings import WorkerSettings
+from contracts.events import Erase, Line, Profile, Purchase, Return, encode_event
+from contracts.partitioning import partition_of
+from contracts.times import DAY, EPOCH, HOUR
+from logs.base import Batch, LogInfo
+from online_model.features import DEFAULT_FEATURES, FeatureSet, bought
+from online_model.metric import Metric
+from online_model.model import FIRST_SEGMENT_ID, NO_PURCHASES, NOT_ENOUGH_DATA, Segment, SegmentModel
+from online_model.sums import ClusterSums, Votes
+from recommender.store import MemoryViews
+
+PARTITIONS = 3
+START = 19_000 * DAY
+CUSTOMERS = [f"c{n}" for n in range(14)]
+LOG = LogInfo("events", "id", PARTITIONS)
+HALF_LIFE = 7 * DAY
+FEATURES = FeatureSet.of(DEFAULT_FEATURES)
+SLICE = 3
+"""Rows of one slice of a sweep."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Under which model a row was evaluated last, and when."""
+
+    model: SegmentModel
+    order_value: float
+    now: int
+
+
+class MemoryMachine(RuleBasedStateMachine):
+    @initialize()
+    def begin(self):
+        settings = WorkerSettings(clock="event", limits=Limits(lateness=30 * DAY, lines=5, ids=6))
+        self.clock = Clock("event", wall=lambda: START)
+        self.memory = Memory(settings, self.clock, PARTITIONS, MemoryViews(lambda: START), lambda: 0.0)
+        learner = self.memory.learner
+        whole_slice = learner.sweep
+        learner.sweep = lambda now: whole_slice(now, SLICE)
+        self.state = MemoryState()
+        self.decoder = Decoder(Rates("GBP"))
+        self.events = 0
+        self.at = START
+        self.evaluated: dict[str, Evaluated] = {}
+        self.behind: set[str] = set()
+        """Who is behind the cursor of the sweep under way."""
+        self.current: SegmentModel | None = None
+        self.building: SegmentModel | None = None
+        self.churn = defaultdict(float)
+        """Everything that was ever added up into a popularity, by segment and item, as of START."""
+        self.cells_churn = 1.0
+        for partition in range(PARTITIONS):
+            self._take_in(partition)
+
+    # ---- what happens ----
+
+    def _take_in(self, partition):
+        held, _ = claim(self.state, partition, LOG, 0.0)
+        rows = load(self.state, self.memory.store, held)
+        self.memory.take_in(held, rows)
+        for who, row in held.rows.index.items():
+            self._note_evaluated(who, row)
+
+    def _note_evaluated(self, who, row):
+        behind = self.building is not None and row < self.memory.learner._cursor
+        model = self.building if behind else self.current
+        self.evaluated.pop(who, None)
+        self.behind.discard(who)
+        if model is not None:
+            self.evaluated[who] = Evaluated(model, model.order_value, self.clock.now)
+        if behind:
+            self.behind.add(who)
+
+    def _checkpoint(self, partition, must=()):
+        held = self.memory.held[partition]
+        rows = next_rows(self.memory.store, held, must)
+        step = checkpoint_of(self.memory.store, held, rows, 0, {})
+        self.state.checkpoint(partition, held.token, step)
+        noted(held, step, rows, 0.0)
+
+    moments = st.one_of(st.integers(-40, 3).map(lambda days: days * DAY), st.integers(-48, 48).map(lambda h: h * HOUR))
+    orders = st.lists(
+        st.tuples(st.sampled_from("abcdefg"), st.integers(1, 3), st.sampled_from([0.0, 1.5, 20.0, 99.99])),
+        min_size=1,
+        max_size=4,
+    )
+    drawn = st.tuples(
+        st.sampled_from(CUSTOMERS),
+        st.sampled_from([Purchase, Purchase, Purchase, Purchase, Return, Profile, Erase]),
+        moments,
+        orders,
+    )
+
+    @rule(drawn=st.lists(drawn, min_size=1, max_size=12), ahead=st.integers(0, 5))
+    def take_events(self, drawn, ahead):
+        self.at += ahead * DAY
+        by_partition = defaultdict(list)
+        for who, kind, offset, lines in drawn:
+            self.events += 1
+            head = {
+                "event_id": f"e{self.events}",
+                "customer_id": who,
+                "occurred_at": EPOCH + timedelta(microseconds=self.at + offset),
+            }
+            if kind in (Purchase, Return):
+                head["lines"] = tuple(Line(item_id=i, quantity=q, unit_price=p) for i, q, p in lines)
+                head |= {"order_id": "o", "currency": "GBP"}
+            elif kind is Profile:
+                head["attributes"] = {"age": self.events}
+            by_partition[partition_of(who, PARTITIONS)].append(encode_event(kind(**head)))
+        held = [partition for partition in by_partition if partition in self.memory.held]
+        for partition in held:
+            values = by_partition[partition]
+            n = len(values)
+            decoded = self.decoder.decode(Batch(partition, range(n), values, [None] * n, [4 * 10**15] * n))
+            assert not decoded.refused
+            assert not self.memory.applier.apply(decoded.events).foreign
+        applied, _ = self.memory.settle()
+        for _, who in applied.removed:
+            self.evaluated.pop(who, None)
+            self.behind.discard(who)
+        for row in applied.causes:
+            self._note_evaluated(self.memory.store.ids[row], row)
+        must = defaultdict(list)
+        for row in applied.causes:
+            must[int(self.memory.store.partition[row])].append(row)
+        for partition in held:
+            self._checkpoint(partition, must[partition])
+
+    @rule(
+        k=st.integers(2, 4),
+        seed=st.integers(0, 999),
+        order_value=st.sampled_from([10.0, 10.0, 40.0]),
+        new_ids=st.booleans(),
+    )
+    def adopt(self, k, seed, order_value, new_ids):
+        """A version of any centroids: nothing here depends on their being good ones."""
+        rng = np.random.default_rng(seed)
+        newest = self.memory.learner.model
+        version = newest.version + 1 if newest else 1
+        first = 100 * version if new_ids else FIRST_SEGMENT_ID
+        model = SegmentModel(
+            version=version,
+            features=FEATURES.names,
+            order_value=order_value,
+            metric=Metric(rng.uniform(0, 1, 3), rng.uniform(0.2, 2, 3)),
+            centroids=rng.uniform(0, 2, (k, 3)),
+            segments=tuple(Segment(first + c, f"S{first + c}") for c in range(k)),
+            seed=0,
+            margin=0.1,
+            dwell=HOUR,
+            adopted_at=self.clock.now,
+            reason="",
+            gain=0.0,
+            purchases=0,
+            buyers=0,
+            next_segment_id=first + k,
+            sizes=(0,) * k,
+            inertia=0.0,
+        )
+        self._abandon()
+        self.memory.adopt(model)
+        self.building, self.behind = model, set()
+
+    def _abandon(self):
+        """Those behind the cursor of a sweep that is given up are put back under the model before, as they stand."""
+        if self.building is None:
+            return
+        for who in self.behind:
+            if self.current is None:
+                del self.evaluated[who]
+            else:
+                self.evaluated[who] = replace(self.evaluated[who], model=self.current)
+
+    @precondition(lambda self: self.memory.learner.model is not None)
+    @rule(ahead=st.integers(0, 40))
+    def begin_sweep(self, ahead):
+        self.at += ahead * DAY
+        self.clock.hear([self.at])
+        self._abandon()
+        self.memory.learner.begin_sweep(self.clock.now)
+        self.building, self.behind = self.memory.learner.model, set()
+
+    @precondition(lambda self: self.memory.learner.sweeping)
+    @rule(slices=st.integers(1, 3))
+    def sweep(self, slices):
+        for _ in range(slices):
+            if not self.memory.learner.sweeping:
+                return
+            done = self.memory.learner._cursor
+            store = self.memory.store
+            self.memory.sweep()
+            for row in range(done, min(done + SLICE, store.used)):
+                if store.partition[row] >= 0:
+                    self.evaluated[store.ids[row]] = Evaluated(self.building, self.building.order_value, self.clock.now)
+                    self.behind.add(store.ids[row])
+            if not self.memory.learner.sweeping:
+                self.current, self.building, self.behind = self.building, None, set()
+
+    @rule(partition=st.integers(0, PARTITIONS - 1), noted_first=st.booleans())
+    def give_up_or_claim(self, partition, noted_first):
+        """What a sweep changed and no checkpoint wrote is lost with the memory, and must be: the state is the truth."""
+        if partition in self.memory.held:
+            if noted_first:
+                self._checkpoint(partition)
+            for who in list(self.memory.held[partition].rows.index):
+                self.evaluated.pop(who, None)
+                self.behind.discard(who)
+            assert self.memory.drop(partition)
+            assert not self.memory.drop(partition)
+        else:
+            self._take_in(partition)
+
+    # ---- what holds after every step ----
+
+    def _rows(self, partition=None):
+        """Customer, row number."""
+        chosen = self.memory.held if partition is None else [partition]
+        return [pair for number in chosen for pair in self.memory.store.partitions[number].index.items()]
+
+    def _features(self, who, row):
+        seen = self.evaluated[who]
+        header = self.memory.store.header[[row]]
+        return FEATURES.features(Columns(header), seen.now, seen.order_value)
+
+    @invariant()
+    def everybody_is_in_the_nearest_cluster(self):
+        rows = self._rows()
+        clusters = self.memory.learner.clusters(np.array([row for _, row in rows], np.int64))
+        for (who, row), cluster in zip(rows, clusters.tolist(), strict=True):
+            if who in self.evaluated:
+                assert cluster == self.evaluated[who].model.assign(self._features(who, row))[0], who
+            else:
+                assert cluster == -1
+
+    @invariant()
+    def cluster_sums_equal_a_batch_pass(self):
+        """Of the rows behind the cursor while a sweep builds its set; of all rows otherwise."""
+        learner = self.memory.learner
+        generation = learner._building or learner._current
+        if generation is None:
+            assert learner.sums(0) is None
+            return
+        assert learner.sweeping == (self.building is not None)
+        batch = ClusterSums(PARTITIONS, generation.model.k, 3)
+        magnitude = np.zeros_like(batch.merged().cells)
+        for who, row in self._rows():
+            if who not in self.evaluated or (self.building is not None and who not in self.behind):
+                continue
+            partition = np.array([partition_of(who, PARTITIONS)], np.int32)
+            X = self._features(who, row)
+            votes = Votes(partition, generation.model.assign(X), X)
+            batch.revise(None, votes)
+        for partition in range(PARTITIONS):
+            magnitude = max(self.cells_churn, np.abs(batch.partition(partition).cells).max())
+            self.cells_churn += np.abs(batch.partition(partition).cells).max(initial=0)
+            found = generation.sums.partition(partition).cells
+            np.testing.assert_allclose(found, batch.partition(partition).cells, rtol=0, atol=1e-9 * magnitude)
+            np.testing.assert_array_equal(np.rint(found[:, 0]), batch.partition(partition).cells[:, 0])
+
+    @invariant()
+    def popularity_equals_a_batch_pass(self):
+        store, sums = self.memory.store, self.memory.item_sums
+        expected = defaultdict(float)
+        for who, row in self._rows():
+            segment = int(store.header["segment"][row])
+            names = store.partitions[partition_of(who, PARTITIONS)].items.names
+            heads = np.frombuffer(store.heads[row], HEAD)
+            lines = np.frombuffer(store.lines[row], LINE)
+            for at, line in zip(np.repeat(heads["at"], heads["lines"]).tolist(), lines, strict=True):
+                if line["quantity"] > 0:
+                    key = (segment if segment >= FIRST_SEGMENT_ID else None, names[line["item"]])
+                    expected[key] += 2.0 ** ((at - START) / HALF_LIFE)
+        for key, value in expected.items():
+            self.churn[key] += value
+        found = defaultdict(float)
+        weights, landmark = sums._sums.sums, sums._sums.landmark
+        slots = {None: -1, **sums._slots}
+        for segment, slot in slots.items():
+            for item, name in enumerate(sums.items.texts.ids):
+                if slot + 1 < weights.shape[0] and item < weights.shape[1]:
+                    found[segment, name] = weights[slot + 1, item] * 2.0 ** ((landmark - START) / HALF_LIFE)
+        assert set(expected) <= set(found)
+        for key, value in found.items():
+            assert abs(value - expected[key]) <= 1e-9 * self.churn[key], key
+
+    @invariant()
+    def figures_count_every_customer_once(self):
+        encoded = [
+            figures_of(self.memory.store, self.memory.learner, number, token="t", clock=0, purchases=held.purchases)
+            for number, held in self.memory.held.items()
+        ]
+        shop = merged(encoded, PARTITIONS)
+        header = self.memory.store.header[np.array([row for _, row in self._rows()], np.int64)]
+        assert sum(shop.sizes.values()) == np.count_nonzero(header["segment"] != NO_SEGMENT) == len(header)
+        assert sum(shop.net_spend.values()) == int((header["spend"] - header["refunds"]).sum())
+        assert shop.buyers == np.count_nonzero(header["orders"])
+        if shop.sums is not None and not self.memory.learner.sweeping:
+            assert shop.sums.total == sum(cluster >= 0 for cluster in self._clusters())
+
+    def _clusters(self):
+        return self.memory.learner.clusters(np.array([row for _, row in self._rows()], np.int64)).tolist()
+
+    @invariant()
+    def segments_are_of_a_model_or_say_why_there_is_none(self):
+        """Whoever did not buy has none; whoever did is in one of the version that evaluated the row last."""
+        for who, row in self._rows():
+            header = self.memory.store.header[[row]]
+            segment = int(header["segment"][0])
+            if who in self.evaluated and self.evaluated[who].now == self.clock.now:
+                has_bought = bool(bought(Columns(header))[0])
+                ids = self.evaluated[who].model.segment_ids.tolist()
+                if not has_bought:
+                    assert segment == NO_PURCHASES or segment in ids
+                assert segment in {*ids, NO_PURCHASES, NOT_ENOUGH_DATA} or who not in self.behind
+
+    @invariant()
+    def nothing_waits_for_rows_that_are_gone(self):
+        for number, held in self.memory.held.items():
+            rows = set(held.rows.index.values())
+            for waiting in (held.dirty, held.changed, held.changes):
+                assert set(waiting) <= rows
+            assert all(self.memory.store.partition[row] == number for row in rows)
+        assert len(self.memory.store) == len(self._rows())
+
+    @invariant()
+    def the_state_has_every_row_as_it_stands(self):
+        """But for those that wait for a later checkpoint."""
+        for number, held in self.memory.held.items():
+            stored = {who: blob for ids, blobs in self.state.rows(number) for who, blob in zip(ids, blobs, strict=True)}
+            assert set(stored) == set(held.rows.index)
+            for who, row in held.rows.index.items():
+                if row in held.changed:
+                    continue
+                seq = int(self.memory.store.header["changed_seq"][row])
+                (blob,) = self.memory.store.pack(np.array([row], np.int64), seq)
+                assert blob == stored[who]
+
+
+MemoryMachine.TestCase.settings = settings(
+    max_examples=60,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+TestMemory = MemoryMachine.TestCase
