@@ -97,6 +97,7 @@ def as_plain(store, customer_id):
         ],
         "attributes": ragged.attributes_of(store.attributes[row]),
         "day_map": int(header["day_map"]),
+        "heads": heads.tolist(),
     }
 
 
@@ -109,6 +110,7 @@ def expected(row: OracleRow):
         "ids": row.ids,
         "lines": [(at, h, item, quantity) for at, h, _, item, quantity in row.lines],
         "attributes": {name: value for name, (_, _, value) in row.attributes.items()},
+        "heads": [(at, h, sum(1 for _ in some)) for (at, h), some in itertools.groupby(row.lines, lambda one: one[:2])],
         "day_map": sum(1 << back for day in row.days if (back := row.newest_at // DAY - day) < 64),
     }
 

@@ -91,7 +91,8 @@ def by_contract(value):
 
 
 def assert_decoded_as_the_contract_says(values):
-    decoded = decode(*values)
+    batch = batch_of(values)
+    decoded = Decoder(RATES).decode(batch)
     found = events_of(decoded)
     assert found == {place: event for place, value in enumerate(values) if (event := by_contract(value)) is not None}
     # Every record in exactly one of the two, in order.
@@ -101,9 +102,9 @@ def assert_decoded_as_the_contract_says(values):
     assert places == sorted(places)
     for one in decoded.refused:
         assert one.message.strip()
-        letter = DeadLetter.model_validate_json(dead_letter(LogNames(), batch_of(values), one).value)
+        letter = DeadLetter.model_validate_json(dead_letter(LogNames(), batch, one).value)
         assert letter.bytes == (values[one.place] or b"")
-        assert letter.message == one.message
+        assert (letter.partition, letter.offset, letter.message) == (3, 100 + one.place, one.message)
 
 
 # ---- messages, valid or nearly so: a field is a piece of JSON as it stands in the message ----
