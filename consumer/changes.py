@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import msgspec
 
 from consumer.held import Held
-from consumer.layout import NO_SEGMENT
 from consumer.row_store import RowStore
-from contracts.documents import CAUSES, SegmentChange
+from contracts.documents import CAUSES, NO_SEGMENT, SegmentChange
 from contracts.keys import LogNames
 from contracts.times import from_micros
 from logs.base import LogError, LogWriter, Placed

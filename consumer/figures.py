@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from consumer.layout import NO_SEGMENT
 from consumer.learning import Learner
 from consumer.row_store import RowStore
+from contracts.documents import NO_SEGMENT
 from online_model.sums import Sums
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from contracts.documents import NO_SEGMENT
 from contracts.times import DAY
 
 LAYOUT: Final = 1
@@ -12,9 +13,6 @@ LAYOUT: Final = 1
 
 MISSING_TIME: Final = int(np.iinfo(np.int64).min)
 """Stands in a time column where there is no such time."""
-
-NO_SEGMENT: Final = -(2**31)
-"""Stands in a segment column where there is none yet."""
 
 HEADER: Final = np.dtype(
     [

@@ -19,7 +19,7 @@ from consumer.row_store import RowStore
 from consumer.state import State, bucket_of
 from contracts.keys import BUCKETS
 from contracts.model import ModelDocument
-from online_model.adoption import Reviewed, adopt_means, first_model, refit
+from online_model.adoption import Reviewed, adopt_means, first_model, polished, refit
 from online_model.arrays import Floats
 from online_model.features import FeatureSet, median_order_value
 from online_model.fit import TooFewPointsError
@@ -50,11 +50,12 @@ class Leader:
         self._reviews = reviews
         self._reviewed: Reviewed | None = None
         self._last_tried_buyers = 0
+        self._put_off = False
 
     @property
     def reviewing(self) -> bool:
-        """Whether a review is under way."""
-        return self._reviews.running
+        """Whether a review is under way, or one is due that had to wait for its share of the time."""
+        return self._reviews.running or self._put_off
 
     def decide(
         self,
@@ -112,19 +113,26 @@ class Leader:
             return None  # the review began from this version; another one now would make its work worthless
         if self._reviewed is None:
             self._reviewed = Reviewed.of(model)
-        if (
-            shop.model_version == model.version
-            and self._reviews.free
-            and self._reviewed.due(shop.purchases, shop.buyers, now, self._settings)
-        ):
-            self._reviewed = Reviewed(now, shop.purchases, shop.buyers)
-            self._review(model, shop, now)
-            proposed = self._reviews.take()
-            if proposed is not None or self._reviews.running:
-                return proposed
+        if shop.model_version == model.version and self._reviewed.due(shop.purchases, shop.buyers, now, self._settings):
+            self._put_off = not self._reviews.free
+            if not self._put_off:
+                self._reviewed = Reviewed(now, shop.purchases, shop.buyers)
+                self._review(model, shop, now)
+                proposed = self._reviews.take()
+                if proposed is not None or self._reviews.running:
+                    return proposed
         if shop.model_version != model.version or shop.sums is None:
             return None
-        return adopt_means(model, shop.sums, shop.purchases, now, self._settings, learnt=learnt)
+        adopted = adopt_means(model, shop.sums, shop.purchases, now, self._settings, learnt=learnt)
+        return adopted if adopted is None or learnt is not None else self._polished(adopted, shop, now)
+
+    def _polished(self, model: SegmentModel, shop: ShopFigures, now: int) -> SegmentModel:
+        sample = self._sample(shop)
+        X = self._features.features(sample.columns, now, model.order_value)
+        try:
+            return polished(model, X, settings=self._settings, members=Members.of(sample.columns, now))
+        except TooFewPointsError:
+            return model
 
     def _review(self, model: SegmentModel, shop: ShopFigures, now: int) -> None:
         sample = self._sample(shop)

@@ -107,8 +107,8 @@ class ProcessReviews:
     def close(self) -> None:
         """End whatever is under way."""
         if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
             for process in list((self._pool._processes or {}).values()):  # noqa: SLF001 - it has no public way to end now
                 process.terminate()
+            self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
         self._future = None

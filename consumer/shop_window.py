@@ -101,7 +101,9 @@ def _profile(model: SegmentModel | None, shop: ShopFigures, segment_id: int) -> 
     if model is None or segment_id not in model.segment_ids:
         return profile
     cluster = int(np.flatnonzero(model.segment_ids == segment_id)[0])
-    means = model.centroids if shop.sums is None else shop.sums.means(empty=model.centroids)
+    means = model.centroids
+    if shop.sums is not None and shop.model_version == model.version:
+        means = shop.sums.means(empty=means)
     for name, value in zip(model.features, np.expm1(means[cluster]).tolist(), strict=True):
         if name in {"recency", "tenure"}:
             profile[f"{name}_days"] = round(30 * value, 1)

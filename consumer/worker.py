@@ -523,10 +523,10 @@ class Worker:
             if decided is not None:
                 memory.adopt(decided)
                 adopted = True
-            if due or at_rest:
+            if (due or at_rest) and not adopted:
                 popular = memory.views.popular(self.clock.now)
                 self._window.show(memory.learner.model, shop, popular, memory.item_sums, self.clock.now)
-        self._decided = not adopted
+        self._decided = not (adopted or self._leader.reviewing)
         self._undecided = 0
         return adopted
 

@@ -22,6 +22,9 @@ Cause = Literal["purchase", "return", "profile", "time", "model"]
 CAUSES: Final[tuple[Cause, ...]] = ("purchase", "return", "profile", "time", "model")
 """Why a customer moved. The place in this tuple is the code in which the cause travels."""
 
+NO_SEGMENT: Final = -(2**31)
+"""Where segment ids travel as columns: there is none (yet). Documents say null."""
+
 Reason = str
 """Why an item is recommended: `again`, `popular`; more will come, so a reader accepts any."""
 RecommendedItem = tuple[Identifier, float, Reason]

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from consumer.columns import Columns as RowColumns
 from consumer.decoding import Attributes
-from consumer.layout import MISSING_TIME, NO_SEGMENT
+from consumer.layout import MISSING_TIME
+from contracts.documents import NO_SEGMENT
 from contracts.money import MILLIONTHS
 from livesegments.records import Records
 from online_model.features import FeatureSet

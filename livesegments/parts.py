@@ -100,7 +100,9 @@ def model_settings(settings: Settings) -> ModelSettings:
         adoption_interval=int(settings.adoption_interval),
         restart_gain=settings.restart_gain,
         restarts=settings.restarts,
-        review_interval=int(settings.review_interval),
+        review_interval=int(
+            settings.review_interval_wall if settings.clock == "wall" else settings.review_interval_event
+        ),
         margin=settings.margin,
         dwell=int(settings.dwell),
         lapse_days=settings.lapse_days,

@@ -20,7 +20,7 @@ from consumer.layout import Limits
 from consumer.settings import WorkerSettings
 from contracts.errors import LivesegmentsError
 from contracts.events import Currency
-from contracts.times import DAY, SECOND
+from contracts.times import DAY, MINUTE, SECOND
 from livesegments.durations import Duration
 from logs.base import LogSpec
 from online_model.features import FeatureSet
@@ -155,8 +155,10 @@ class Settings(BaseSettings):
     """The share by which a fresh start must beat the present centroids."""
     restarts: int = Field(_MODEL.restarts, ge=1, le=1000)
     """Fresh starts that a review tries."""
-    review_interval: Duration = Duration(_MODEL.review_interval)
-    """How often the leader refits on a sample."""
+    review_interval_wall: Duration = Duration(MINUTE)
+    """How often the leader refits on a sample with `clock = "wall"`, as long as purchases come."""
+    review_interval_event: Duration = Duration(_MODEL.review_interval)
+    """How much event time passes between two refits with `clock = "event"`."""
     clusterer: Literal["means", "river"] = _MODEL.clusterer
     """What learns: our CustomerKMeans, or stock river.cluster.KMeans for comparison."""
     model_seed: int = Field(_MODEL.seed, ge=0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 
@@ -15,6 +15,11 @@ from online_model.model import FIRST_SEGMENT_ID, ModelMismatchError, Segment, Se
 from online_model.names import Members, name_segments
 from online_model.settings import ModelSettings
 from online_model.sums import ClusterSums, Sums, Votes
+
+_LARGE: Final = 4
+"""So many times the gain that makes a version worth while is reason enough at any time."""
+_MORE_PURCHASES: Final = 1.2
+"""So many times the purchases of the last review call for another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +36,12 @@ class Reviewed:
         return cls(model.adopted_at, model.purchases, model.buyers)
 
     def due(self, purchases: int, buyers: int, now: int, settings: ModelSettings) -> bool:
-        """Whether buyers have doubled or the review interval has passed, and purchases arrived: time is no reason."""
-        return purchases > self.purchases and (buyers >= 2 * self.buyers or now - self.at >= settings.review_interval)
+        """Whether there are many more buyers or purchases, or the review interval has passed and some purchases came.
+
+        Time alone is no reason: it never changes a model.
+        """
+        many = buyers >= 2 * self.buyers or purchases >= _MORE_PURCHASES * self.purchases
+        return purchases > self.purchases and (many or now - self.at >= settings.review_interval)
 
 
 def first_model(
@@ -118,6 +127,22 @@ def adopt_means(
     )
 
 
+def polished(model: SegmentModel, X: Floats, *, settings: ModelSettings, members: Members | None) -> SegmentModel:
+    """A version about to be published, with its centroids carried on to where they come to rest, and true names.
+
+    Adopting the means is one step of Lloyd's algorithm; on a sample X (customers, features) the others take
+    milliseconds, where each would otherwise be a version, and need purchases to come about. Raises TooFewPointsError.
+    """
+    found = fit(X, model.k, model.metric, model.seed, start=model.centroids)
+    return replace(
+        model,
+        centroids=found.centroids,
+        segments=_named(model.segments, members, found.labels, settings),
+        sizes=_sizes(found.labels, model.k),
+        inertia=found.inertia,
+    )
+
+
 def refit(
     model: SegmentModel,
     X: Floats,
@@ -155,7 +180,7 @@ def refit(
     segments = _named(segments, members, found.labels, settings)
     gain = 1 - found.inertia / inertia if inertia > 0 else 0.0
     if reason == "means moved" and not (same_space and _worth(gain, sums.total, model, now, settings)):
-        if same_space and (segments == model.segments or now - model.adopted_at < settings.adoption_interval):
+        if same_space and segments == model.segments:
             return None
         # The polished centroids go along: adopting them later would be one version more.
         reason = "renamed" if same_space else "order value revised"
@@ -192,13 +217,13 @@ def _better(model: SegmentModel, polished: Fit, X: Floats, metric: Metric, setti
 def _worth(gain: float, customers: int, model: SegmentModel, now: int, settings: ModelSettings) -> bool:
     """Whether a gain justifies a version.
 
-    It must exceed k / customers, the share of the inertia by which chance alone moves k means. And within the adoption
-    interval it must be as many times larger as the time is shorter: what staying would cost until then is what counts,
-    so a large change is followed at once, and small ones do not make a version each.
+    It must exceed k / customers, the share of the inertia by which chance alone moves k means. A large gain is followed
+    at once. A small one must be as many times larger as the time since the last version is shorter than the adoption
+    interval: what staying would cost until then is what counts, and so small changes do not make a version each.
     """
     least = max(settings.adoption_gain, model.k / customers)
     elapsed = min(1.0, max(0, now - model.adopted_at) / settings.adoption_interval)
-    return gain * elapsed >= least
+    return gain >= _LARGE * least or gain * elapsed >= least
 
 
 def _sums(X: Floats, clusters: Labels, k: int) -> Sums:

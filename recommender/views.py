@@ -11,12 +11,19 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.documents import CAUSES, MAX_VIEW_BYTES, SHORT_ID_CHARACTERS, SHORT_VIEW_BYTES, VERSION, ColdStart
+from contracts.documents import (
+    CAUSES,
+    MAX_VIEW_BYTES,
+    NO_SEGMENT,
+    SHORT_ID_CHARACTERS,
+    SHORT_VIEW_BYTES,
+    VERSION,
+    ColdStart,
+)
 from contracts.times import from_micros, rfc3339
 from recommender.popularity import Popular
 from recommender.ranking import Ranked, Reason
 
-NO_SEGMENT: Final = -1
 SCORE_STEPS: Final = 10_000
 """Scores are written with four decimals."""
 

@@ -80,7 +80,7 @@ def test_time_alone_never_changes_the_model():
 def test_within_the_interval_only_a_large_gain_is_adopted():
     X, _ = shop()
     model = first(X)
-    slightly, much = sums_of(model, X + 0.1), sums_of(model, X + 0.6)
+    slightly, much = sums_of(model, X + 0.03), sums_of(model, X + 0.6)
     soon = NOW + SETTINGS.adoption_interval // 20
     assert adopt_means(model, slightly, 2000, soon, SETTINGS) is None
     assert adopt_means(model, slightly, 2000, LATER, SETTINGS) is not None

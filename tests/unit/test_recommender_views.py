@@ -4,12 +4,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.documents import CAUSES, MAX_VIEW_BYTES, SHORT_VIEW_BYTES, CustomerView, Membership
+from contracts.documents import CAUSES, MAX_VIEW_BYTES, NO_SEGMENT, SHORT_VIEW_BYTES, CustomerView, Membership
 from contracts.events import MAX_ID_LENGTH
 from contracts.times import DAY, from_micros
 from recommender.popularity import Popular
 from recommender.ranking import Ranked, Reason
-from recommender.views import NO_SEGMENT, ItemTexts, Members, Stamp, cold_start, customer_views, lifted_items
+from recommender.views import ItemTexts, Members, Stamp, cold_start, customer_views, lifted_items
 
 ids = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=16)
 long_ids = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=MAX_ID_LENGTH)
@@ -36,9 +36,9 @@ def full_list(n: int, customers: int = 1) -> Ranked:
 
 
 @given(
-    st.lists(st.tuples(ids, st.integers(-1, 2), st.integers(0, 6)), min_size=1, max_size=5),
+    st.lists(st.tuples(ids, st.sampled_from([NO_SEGMENT, 0, 1, 2]), st.integers(0, 6)), min_size=1, max_size=5),
     st.lists(ids, min_size=6, max_size=6, unique=True),
-    st.tuples(times, times, st.integers(-1, 9), st.sampled_from(range(len(CAUSES)))),
+    st.tuples(times, times, st.sampled_from([NO_SEGMENT, -1, 0, 9]), st.sampled_from(range(len(CAUSES)))),
     st.lists(st.floats(0, 1, width=32), min_size=6, max_size=6),
     st.lists(st.sampled_from(list(Reason)), min_size=6, max_size=6),
     st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=20), min_size=3, max_size=3),
@@ -122,7 +122,7 @@ def test_every_customer_of_a_batch_gets_their_own_view():
         np.array([[0.5, 0], [0, 0], [0.25, 0.00004]], np.float32),
         np.array([[1, 0], [0, 0], [0, 1]], np.uint8),
     )
-    views = [CustomerView.model_validate_json(v) for v in views_of(["a", "b", "c"], [0, -1, 0], lists, "xy", {0: "S"})]
+    views = [CustomerView.model_validate_json(v) for v in views_of(["a", "b", "c"], [0, NO_SEGMENT, 0], lists, "xy", {0: "S"})]
     assert [view.customer_id for view in views] == ["a", "b", "c"]
     assert [view.items for view in views] == [
         (("x", 0.5, "popular"),),

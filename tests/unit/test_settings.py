@@ -229,7 +229,13 @@ def test_every_setting_says_what_it_is():
 
 def test_the_defaults_are_those_of_the_parts():
     ours = worker_settings(Settings())
-    assert ours == dataclasses.replace(WorkerSettings(), session_timeout=ours.session_timeout)
+    model = dataclasses.replace(ModelSettings(), review_interval=MINUTE)
+    assert ours == dataclasses.replace(WorkerSettings(), session_timeout=ours.session_timeout, model=model)
+
+
+def test_reviews_go_by_the_clock_in_use():
+    assert worker_settings(Settings(clock="wall")).model.review_interval == MINUTE
+    assert worker_settings(Settings(clock="event")).model.review_interval == DAY
 
 
 OTHER = {
@@ -241,7 +247,8 @@ OTHER = {
     "adoption_interval": "9d",
     "restart_gain": "0.1",
     "restarts": "3",
-    "review_interval": "9d",
+    "review_interval_wall": "9d",
+    "review_interval_event": "9d",
     "margin": "0.5",
     "dwell": "9d",
     "lapse_days": "9",
