@@ -17,7 +17,8 @@ def topic_advice(cluster: KafkaCluster, spec: LogSpec) -> list[str]:
     """
     admin = cluster.admin()
     try:
-        found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, spec.name)])
+        # Also what the topic has from the broker's defaults, which differ from ours.
+        found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, spec.name)], config_filter="all")
     except KafkaError as error:
         raise meaning(error) from error
     finally:
