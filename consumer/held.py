@@ -61,6 +61,8 @@ class Held:
     checkpointed_at: float = 0.0
     """Monotonic time of the last checkpoint or claim."""
 
+    trimmed: int = 0
+    """Records before this position were let go of."""
     event_bytes: float = 0.0
     """Bytes of rows that the last checkpoint wrote for each event."""
 

@@ -67,6 +67,8 @@ class ViewWriter:
         self._settings = settings
         self._monotonic = monotonic
         self._popular: tuple[float, Popular] | None = None
+        self._written_at = np.empty(0)
+        """Monotonic seconds, by row."""
         self._refreshes: dict[int, _Refresh] = {}
         self._again: set[int] = set()
         """Partitions whose refresh began too early for what has changed since."""
@@ -118,8 +120,13 @@ class ViewWriter:
         self.figures.oldest_dirty_s = age
         self.figures.highest_oldest_dirty_s = max(self.figures.highest_oldest_dirty_s, age)
 
-    def write(self, held: Mapping[int, Held], model: SegmentModel | None, now: int, seconds: float) -> None:
-        """Rewrite dirty views until none is left or so many seconds have passed; then views due for a refresh."""
+    def write(
+        self, held: Mapping[int, Held], model: SegmentModel | None, now: int, seconds: float, *, lagging: bool = False
+    ) -> None:
+        """Rewrite dirty views until none is left or so many seconds have passed; then views due for a refresh.
+
+        While events wait, a view is rewritten at most once in `view_interval`.
+        """
         end = self._monotonic() + seconds
         version = model.version if model else 0
         for one in held.values():
@@ -128,7 +135,7 @@ class ViewWriter:
         while busy and self._monotonic() < end:
             busy = False
             for one in held.values():
-                newest = list(islice(reversed(one.dirty), CHUNK))
+                newest = self._newest(one, lagging=lagging)
                 if newest:
                     self._write(one, newest, version, now)
                     for row in newest:
@@ -140,6 +147,22 @@ class ViewWriter:
             if self._monotonic() >= end:
                 return
             self._refresh(one, version, now, end)
+
+    def _newest(self, held: Held, *, lagging: bool) -> list[int]:
+        """Rows whose views are to be written next."""
+        if not lagging:
+            return list(islice(reversed(held.dirty), CHUNK))
+        since = self._monotonic() - self._settings.view_interval / 1e6
+        recent = self._written_at
+        rows = (row for row in islice(reversed(held.dirty), 8 * CHUNK) if row >= len(recent) or recent[row] < since)
+        return list(islice(rows, CHUNK))
+
+    def _note_written(self, rows: Rows) -> None:
+        if len(self._store.header) > len(self._written_at):
+            grown = np.full(len(self._store.header), -np.inf)
+            grown[: len(self._written_at)] = self._written_at
+            self._written_at = grown
+        self._written_at[rows] = self._monotonic()
 
     def _delete(self, held: Held) -> None:
         if not held.unviewed:
@@ -213,3 +236,4 @@ class ViewWriter:
             settings.view_ttl_ms,
         )
         self.figures.written += len(views)
+        self._note_written(rows)

@@ -32,7 +32,7 @@ from consumer.shop_window import ShopWindow
 from consumer.state import Checkpoint, State, StateConflictError, StateUnavailableError
 from contracts.documents import CAUSES
 from contracts.errors import LivesegmentsError
-from logs.base import Batch, LogInfo, LogReader, LogWriter, Polled
+from logs.base import Batch, LogInfo, LogReader, LogUnavailableError, LogWriter, Polled
 from recommender.store import ViewStore, ViewsUnavailableError
 
 LEADING: Final = 0
@@ -42,6 +42,8 @@ _MOST_CONFLICTS: Final = 3
 _DECIDE_EVENTS: Final = 500
 _DECIDE_SHARE: Final = 5
 """A lone leader looks again after so many records, or one for so many customers."""
+_TRIM_SECONDS: Final = 10.0
+"""Between two times that records are let go of."""
 _LAGGING_VIEWS: Final = 0.05
 """Share of the time for views while more events wait: each of them is likely to be rewritten soon anyway."""
 _IDLE_VIEWS: Final = 0.05
@@ -90,6 +92,8 @@ class Parts:
     writer: LogWriter
     state: State
     views: ViewStore
+    trim: Callable[[int, int], None] | None = None
+    """Drops a partition's records before a position, where the log would grow without end otherwise."""
     catalogue: CatalogueFollower | None = None
 
 
@@ -137,6 +141,7 @@ class Worker:
         """Assigned partitions that are not claimed yet, with the monotonic time from which to try."""
         self._conflicts: deque[float] = deque()
         self._figures_due = 0.0
+        self._trim_due = 0.0
         self._decided = False
         """Whether the leader has looked at everything as it stands."""
         self._undecided = 0
@@ -219,7 +224,8 @@ class Worker:
         decided = self._lead(at_rest=not took and not swept)
         lagging = took and self._lag() > self._settings.batch_events
         share = _LAGGING_VIEWS if lagging else self._settings.views_share
-        self._write_views((self._monotonic() - started) * share / (1 - share) if took else _IDLE_VIEWS)
+        seconds = (self._monotonic() - started) * share / (1 - share) if took else _IDLE_VIEWS
+        self._write_views(seconds, lagging=lagging)
         return took or swept or decided
 
     # ---- assignment ----
@@ -456,12 +462,12 @@ class Worker:
         self._decided = False
         return True
 
-    def _write_views(self, seconds: float) -> None:
+    def _write_views(self, seconds: float, *, lagging: bool) -> None:
         views = self.memory.views
         views.observe(self.memory.held.values())
         fresh = {number: held for number, held in list(self.memory.held.items()) if self._is_ours(held)}
         try:
-            views.write(fresh, self.memory.learner.model, self.clock.now, seconds)
+            views.write(fresh, self.memory.learner.model, self.clock.now, seconds, lagging=lagging)
         except ViewsUnavailableError as error:
             self._patience.pause("views", error)
 
@@ -496,7 +502,7 @@ class Worker:
             return False
         try:
             return self._decide(due=due, at_rest=at_rest)
-        except (StateUnavailableError, ViewsUnavailableError) as error:
+        except (StateUnavailableError, ViewsUnavailableError, LogUnavailableError) as error:
             self._patience.pause("figures", error)
             return False
 
@@ -506,6 +512,7 @@ class Worker:
         if due:
             self._figures_due = self._monotonic() + self._settings.figures_interval
             state.put_sums(own)
+            self._trim()
             if not memory.holds_all:
                 self._exchange()
         adopted = False
@@ -529,6 +536,16 @@ class Worker:
         self._decided = not (adopted or self._leader.reviewing)
         self._undecided = 0
         return adopted
+
+    def _trim(self) -> None:
+        """Let go of what every checkpoint has passed, where the log keeps records in memory."""
+        if self._parts.trim is None or self._monotonic() < self._trim_due:
+            return
+        self._trim_due = self._monotonic() + _TRIM_SECONDS
+        for held in self.memory.held.values():
+            if held.position is not None and held.position > held.trimmed:
+                self._parts.trim(held.number, held.position)
+                held.trimmed = held.position
 
     def _exchange(self) -> None:
         """Tell the other workers what sells here, hear what sells there, and whether there is a newer model."""

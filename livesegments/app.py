@@ -4,6 +4,7 @@ import contextlib
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
@@ -115,6 +116,7 @@ def open_worker(deployment: Deployment, patience: Patience) -> Iterator[tuple["W
             writer=writer,
             state=deployment.state,
             views=deployment.views,
+            trim=partial(logs.trim, events) if isinstance(logs, RedisLogs) else None,
             catalogue=CatalogueFollower(
                 logs, log_names(settings).catalog, f"{settings.group}-catalog-{uuid.uuid4().hex}"
             ),

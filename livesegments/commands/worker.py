@@ -7,6 +7,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from consumer import collector
 from consumer.patience import Patience, StoppedError
 from livesegments.app import open_deployment, open_worker
 from livesegments.durations import Duration
@@ -47,6 +48,7 @@ def worker(
         with open_worker(deployment, Patience(stopping)) as (working, reader):
             for warning in deployment.state.warnings():
                 _log.warning(warning)
+            collector.calm()
             status = StatusLine(reader, settings.status_interval.seconds)
             with stop_signals(working.stop):
                 if stopping.is_set():
