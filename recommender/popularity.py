@@ -37,11 +37,16 @@ class Popular:
         return np.where(best >= 0, self.shares[np.arange(len(best)), best], np.float32(0))
 
     def lift(self, slot: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """The n items whose share in a segment most exceeds their share in all, and by how many times it does."""
-        everybody = self.shares[-1]
-        ratio = np.divide(self.shares[slot], everybody, out=np.zeros_like(everybody), where=everybody > 0)
-        items = np.argsort(-ratio, kind="stable")[:n].astype(np.int32)
-        items = items[ratio[items] > 0]
+        """The n items that set a segment apart, and by how many times their share in it exceeds their share in all.
+
+        Ordered by share · log(lift), what an item adds to the divergence of the segment's purchases from everybody's:
+        by lift alone, items that hardly anybody buys would come first. Items with a lift of 1 or less are left out.
+        """
+        own, everybody = self.shares[slot], self.shares[-1]
+        ratio = np.divide(own, everybody, out=np.ones_like(everybody), where=everybody > 0)
+        telling = own * np.log(np.maximum(ratio, 1))
+        items = np.argsort(-telling, kind="stable")[:n].astype(np.int32)
+        items = items[telling[items] > 0]
         return items, ratio[items]
 
 

@@ -154,11 +154,13 @@ def test_top_items_are_the_largest_shares_with_ties_by_number(items, depth):
     assert popular.top(0, depth)[0].tolist() == sorted(popular.top(0, depth)[0].tolist(), key=lambda i: (-counts[i], i))
 
 
-def test_lift_names_what_a_segment_buys_more_than_others():
-    shares = np.array([[0.2, 0.8, 0], [0.5, 0.5, 0], [0.4, 0.6, 0]], np.float32)
+def test_lift_names_what_sets_a_segment_apart():
+    """Not what hardly anybody buys, however large its lift: item 3 has the largest, item 0 says the most."""
+    everybody = [0.3, 0.6, 0.0999, 0.0001]
+    shares = np.array([[0, 1, 0, 0], [0.6, 0.3, 0.0995, 0.0005], everybody], np.float32)
     items, lift = Popular(shares, np.zeros((3, 1), np.int32)).lift(1, 3)
-    assert items.tolist() == [0, 1]
-    assert lift.tolist() == pytest.approx([1.25, 0.5 / 0.6])
+    assert items.tolist() == [0, 3]
+    assert lift.tolist() == pytest.approx([2, 5], rel=1e-4)
 
 
 def test_empty_like_keeps_the_half_life_and_nothing_else():

@@ -135,4 +135,4 @@ def test_cold_start_and_lift_name_items_by_their_ids():
     popular = Popular(np.array([[0.25, 0.75], [0.5, 0.5]], np.float32), np.array([[1, 0], [0, 1]], np.int32))
     items = ItemTexts(["x", "y"])
     assert cold_start(popular, items, STAMP, 5).items == (("x", 0.5, "popular"), ("y", 0.5, "popular"))
-    assert lifted_items(popular, 0, items, 5) == (("y", 1.5), ("x", 0.5))
+    assert lifted_items(popular, 0, items, 5) == (("y", 1.5),)
