@@ -193,7 +193,8 @@ class Learner:
         """Grow with the rows."""
         capacity = len(self._store.header)
         if capacity > len(self._clusters):
-            X = np.empty((capacity, self._X.shape[1]))
+            # Zeros: a row that has no vote yet is looked at, and left-over memory may hold infinities.
+            X = np.zeros((capacity, self._X.shape[1]))
             X[: len(self._X)] = self._X
             clusters = np.full(capacity, -1, np.int32)
             clusters[: len(self._clusters)] = self._clusters

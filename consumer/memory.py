@@ -9,6 +9,7 @@ from consumer.clock import Clock
 from consumer.decoding import Kind
 from consumer.held import Change, Held
 from consumer.items import ItemSums
+from consumer.layout import MISSING_TIME
 from consumer.learning import Learner, Moves
 from consumer.row_store import Rows, RowStore
 from consumer.settings import WorkerSettings
@@ -55,7 +56,7 @@ class Memory:
     def take_in(self, held: Held, rows: Rows) -> None:
         """Begin to hold a partition whose rows were loaded into the store."""
         self.held[held.number] = held
-        if held.seq:
+        if held.clock != MISSING_TIME:
             self.clock.hear((held.clock,))
         self.learner.load(rows, self.clock.now)
         self.item_sums.revise(rows, {})

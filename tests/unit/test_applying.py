@@ -120,18 +120,16 @@ def test_late_begins_one_microsecond_after_l(data, age, off):
     assert made.ignored == ({Ignored.REPEATED: 1} if off >= 0 else {Ignored.LATE: 2})
 
 
+@pytest.mark.parametrize("older", [0, 3, 20])
 @pytest.mark.parametrize("off", [-1, 0, 1])
-def test_a_repeat_at_the_edge_of_l_is_known(off):
-    """The id is forgotten exactly when the event would be late anyhow."""
-    first = order("first", START)
-    stream = [
-        first,
-        *(order(f"e{n}", START + n + 1) for n in range(12)),
-        order("newest", START + LATENESS + off),
-        first,
-    ]
+def test_a_repeat_at_the_edge_of_l_is_known(off, older):
+    """The id is forgotten exactly when the event would be late anyhow, however many go with it."""
+    edge = order("edge", START)
+    before = [order(f"b{n}", START - older + n) for n in range(older)]
+    after = [order(f"a{n}", START + n + 1) for n in range(12)]
+    stream = [*before, edge, *after, order("newest", START + LATENESS + off), edge]
     made = rows_of(stream, Limits(LATENESS))
-    assert made.accepted.total() == 14
+    assert made.accepted.total() == older + 14
     assert made.ignored == {Ignored.LATE if off > 0 else Ignored.REPEATED: 1}
     assert_equal(made.store, Oracle(lateness=LATENESS).replay(stream))
 
@@ -175,6 +173,17 @@ def test_more_attributes_than_a_row_keeps_end_the_same_in_any_order(data):
     made = rows_of(stream, Limits(LATENESS), data.draw(st.lists(st.integers(0, len(stream)), max_size=3)))
     assert_equal(made.store, Oracle(lateness=LATENESS).replay(events))
     assert made.accepted.total() + made.ignored.total() == len(stream)
+
+
+@pytest.mark.parametrize("order_of", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)])
+def test_attributes_let_go_are_those_of_the_smallest_hash_then_of_the_first_name(order_of):
+    """Three profiles of one moment with 30 names each: of 90 names 64 stay, the same in any order."""
+    names = [[f"{name}{n:02}" for n in range(30)] for name in "xyz"]
+    events = [build(f"e{n}", Profile, "ann", moment(START), dict.fromkeys(some, n)) for n, some in enumerate(names)]
+    by_hash = sorted(range(3), key=lambda n: event_hash(f"e{n}"))
+    kept = {*names[by_hash[2]], *names[by_hash[1]], *names[by_hash[0]][26:]}
+    made = rows_of([events[n] for n in order_of], Limits(LATENESS))
+    assert set(as_plain(made.store, "ann")["attributes"]) == kept
 
 
 @quick

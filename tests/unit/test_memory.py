@@ -19,10 +19,11 @@ from consumer.currency import Rates
 from consumer.decoding import Decoder
 from consumer.figures import figures_of, merged
 from consumer.held import checkpoint_of, claim, load, next_rows, noted
-from consumer.layout import HEAD, LINE, NO_SEGMENT, Limits
+from consumer.layout import HEAD, LINE, Limits
 from consumer.memory import Memory
 from consumer.memory_state import MemoryState
 from consumer.settings import WorkerSettings
+from contracts.documents import NO_SEGMENT
 from contracts.events import Erase, Line, Profile, Purchase, Return, encode_event
 from contracts.partitioning import partition_of
 from contracts.times import DAY, EPOCH, HOUR
@@ -68,6 +69,8 @@ class MemoryMachine(RuleBasedStateMachine):
         self.evaluated: dict[str, Evaluated] = {}
         self.behind: set[str] = set()
         """Who is behind the cursor of the sweep under way."""
+        self.placed: dict[str, SegmentModel | None] = {}
+        """Under which model an event or a sweep put the customer into a segment; missing where the row was loaded."""
         self.current: SegmentModel | None = None
         self.building: SegmentModel | None = None
         self.churn = defaultdict(float)
@@ -84,6 +87,7 @@ class MemoryMachine(RuleBasedStateMachine):
         self.memory.take_in(held, rows)
         for who, row in held.rows.index.items():
             self._note_evaluated(who, row)
+            self.placed.pop(who, None)
 
     def _note_evaluated(self, who, row):
         behind = self.building is not None and row < self.memory.learner._cursor
@@ -141,10 +145,13 @@ class MemoryMachine(RuleBasedStateMachine):
             assert not self.memory.applier.apply(decoded.events).foreign
         applied, _ = self.memory.settle()
         for _, who in applied.removed:
+            self.placed.pop(who, None)
             self.evaluated.pop(who, None)
             self.behind.discard(who)
         for row in applied.causes:
-            self._note_evaluated(self.memory.store.ids[row], row)
+            who = self.memory.store.ids[row]
+            self._note_evaluated(who, row)
+            self.placed[who] = self.evaluated[who].model if who in self.evaluated else None
         must = defaultdict(list)
         for row in applied.causes:
             must[int(self.memory.store.partition[row])].append(row)
@@ -218,6 +225,7 @@ class MemoryMachine(RuleBasedStateMachine):
                 if store.partition[row] >= 0:
                     self.evaluated[store.ids[row]] = Evaluated(self.building, self.building.order_value, self.clock.now)
                     self.behind.add(store.ids[row])
+                    self.placed[store.ids[row]] = self.building
             if not self.memory.learner.sweeping:
                 self.current, self.building, self.behind = self.building, None, set()
 
@@ -326,17 +334,17 @@ class MemoryMachine(RuleBasedStateMachine):
         return self.memory.learner.clusters(np.array([row for _, row in self._rows()], np.int64)).tolist()
 
     @invariant()
-    def segments_are_of_a_model_or_say_why_there_is_none(self):
-        """Whoever did not buy has none; whoever did is in one of the version that evaluated the row last."""
+    def segments_are_of_the_model_that_placed_the_row_last(self):
+        """Whoever never bought is in none of them; whoever was only loaded keeps the segment of before."""
         for who, row in self._rows():
             header = self.memory.store.header[[row]]
             segment = int(header["segment"][0])
-            if who in self.evaluated and self.evaluated[who].now == self.clock.now:
-                has_bought = bool(bought(Columns(header))[0])
-                ids = self.evaluated[who].model.segment_ids.tolist()
-                if not has_bought:
-                    assert segment == NO_PURCHASES or segment in ids
-                assert segment in {*ids, NO_PURCHASES, NOT_ENOUGH_DATA} or who not in self.behind
+            if not bought(Columns(header))[0]:
+                assert segment == NO_PURCHASES
+            elif self.placed.get(who) is None:
+                assert segment == NOT_ENOUGH_DATA or who not in self.placed
+            else:
+                assert segment in self.placed[who].segment_ids.tolist()
 
     @invariant()
     def nothing_waits_for_rows_that_are_gone(self):
