@@ -13,7 +13,7 @@ from livesegments.screen import literal
 from recommender.answers import Recommendations
 
 _ITEMS: Final = 10
-_BAR: Final = 24
+_BAR: Final = 16
 
 
 def draw(seen: Snapshot, stage: Stage) -> RenderableType:
@@ -56,9 +56,10 @@ def _segments(seen: Snapshot) -> RenderableType:
     if not seen.cards:
         return Panel("no segments yet: the shop's first year is on its way", title="segments", title_align="left")
     table = Table(box=None, expand=False)
-    for title, side in (("segment", "left"), ("customers", "right"), ("share", "left"), ("", "left")):
-        table.add_column(title, justify=side, no_wrap=True)  # type: ignore[arg-type]
-    table.add_column(f"in {TREND_SECONDS:.0f} s", justify="right")
+    table.add_column("segment", no_wrap=True)
+    for title, width in (("customers", 9), ("share", 5), (f"in {TREND_SECONDS:.0f} s", 7)):
+        table.add_column(title, justify="right", no_wrap=True, min_width=width)
+    table.add_column("", no_wrap=True, max_width=_BAR)
     table.add_column("strategy", style="dim", no_wrap=True)
     for card in sorted(seen.cards, key=lambda card: -card.size):
         bar = "█" * round(card.share_of_customers * _BAR)
@@ -66,8 +67,8 @@ def _segments(seen: Snapshot) -> RenderableType:
             literal(card.name, "bold"),
             f"{card.size:,}",
             f"{card.share_of_customers:.0%}",
-            Text(bar, style="cyan"),
             _trend(seen.trend.get(card.id, 0)),
+            Text(bar, style="cyan"),
             literal(card.strategy),
         )
     return Panel(table, title="segments", title_align="left")
