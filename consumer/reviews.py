@@ -19,6 +19,12 @@ _REST = 10
 """A review may take one part in so many of the time."""
 
 
+def timed(decide: Decide) -> tuple[SegmentModel | None, float]:
+    """The decision, and how many seconds it took; the time to start a process does not count."""
+    began = time.monotonic()
+    return decide(), time.monotonic() - began
+
+
 class Reviews(Protocol):
     """Works one refit at a time."""
 
@@ -68,8 +74,7 @@ class ProcessReviews:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._pool: ProcessPoolExecutor | None = None
-        self._future: Future[SegmentModel | None] | None = None
-        self._began = 0.0
+        self._future: Future[tuple[SegmentModel | None, float]] | None = None
         self._not_before = 0.0
 
     @property
@@ -87,22 +92,21 @@ class ProcessReviews:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=low_priority.begin)
-        self._began = self._monotonic()
-        self._future = self._pool.submit(decide)
+        self._future = self._pool.submit(timed, decide)
 
     def take(self) -> SegmentModel | None:
         """The new version, once it is there."""
         if self._future is None or not self._future.done():
             return None
         future, self._future = self._future, None
-        now = self._monotonic()
-        self._not_before = now + _REST * (now - self._began)
         try:
-            return future.result()
+            decided, seconds = future.result()
         except BrokenProcessPool:
             _log.warning("review process died; the next review gets a new one")
             self.close()
             return None
+        self._not_before = self._monotonic() + _REST * seconds
+        return decided
 
     def close(self) -> None:
         """End whatever is under way."""
