@@ -305,7 +305,7 @@ def at_home(tmp_path):
     return Shell(tmp_path, {"LIVESEGMENTS_REDIS_URL": "redis://127.0.0.1:1/0"})
 
 
-SEGMENTS = r"segments: (?!none yet)"
+SEGMENTS = r"model version [1-9]"
 IN_MEMORY = """
 import livesegments.demo.servers
 from livesegments.cli import main
@@ -348,7 +348,8 @@ def test_a_kept_demo_goes_on_without_its_first_year(at_home):
             assert demo.end(signal.SIGINT) == 0
         with RedisServer(data) as server, closing(RedisLogs(server.url)) as logs:
             published.append(sum(len(batch) for batch in logs.read_all("customer-events")))
-    assert published[0] < published[1] < 2 * published[0]
+    # The first year is some 3,700 events; forty a second come live.
+    assert 0 < published[1] - published[0] < 1000
 
 
 def test_without_any_redis_a_demo_runs_in_memory(at_home):
