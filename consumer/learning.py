@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from consumer.columns import Columns
-from consumer.layout import MAX_MOVES, MOVE
+from consumer.layout import MAX_MOVES, MISSING_TIME, MOVE
 from consumer.row_store import Rows, RowStore
 from contracts.documents import CAUSES
 from online_model.arrays import Floats, Labels
@@ -233,7 +233,9 @@ class Learner:
             X, clusters = self._vote(generation, some, now)
             at = slice(None) if place is None else np.array([place[row] for row in some.tolist()], np.int64)
             chosen = header[some]
-            published = generation.model.publish(X, clusters, chosen["segment"], chosen["since"], now)
+            # The dwell keeps customers from going to and fro. Segments that were learnt anew are no reason to wait.
+            since = np.where(causes[at] == MODEL, MISSING_TIME, chosen["since"])
+            published = generation.model.publish(X, clusters, chosen["segment"], since, now)
             unseen = (clusters < 0) & bought(Columns(chosen))
             ids[at] = np.where(unseen, NOT_ENOUGH_DATA, published)
             versions[at] = generation.model.version
