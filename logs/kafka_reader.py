@@ -14,6 +14,7 @@ from kafka.structs import MemberState, OffsetAndMetadata
 from logs.assignment import Assignment
 from logs.base import Batch, LogInfo, Polled, PositionGoneError
 from logs.kafka_client import meaning
+from logs.kafka_join import keep_answer
 from logs.kafka_watch import KafkaWatch
 
 COMMIT_SECONDS: Final = 1.0
@@ -113,6 +114,7 @@ class KafkaLogReader:
             return Polled(batches, *self._assignment.take())
 
     def _fetch(self, timeout: float) -> Mapping[TopicPartition, Sequence[Any]]:
+        keep_answer(self._consumer)
         try:
             fetched: Mapping[TopicPartition, Sequence[Any]] = self._consumer.poll(timeout_ms=int(timeout * 1000))
         except (errors.OffsetOutOfRangeError, errors.LogTruncationError) as error:

@@ -155,6 +155,31 @@ def test_partitions_move_between_readers_without_gap_or_repetition(logs, log):
     writer.close(DEADLINE)
 
 
+def test_readers_that_only_glance_at_the_log_get_their_partitions_and_leave_the_group_in_peace(logs, log):
+    """As a worker does that has work in hand, and the follower of the catalogue: polls of no length, far apart."""
+    readers = [logs.reader(log, log)]
+    held: list[set[int]] = [set(), set()]
+    apart = threading.Event()
+
+    def glance() -> None:
+        for place, reader in enumerate(readers):
+            polled = reader.poll(0.0)
+            held[place] = (held[place] | set(polled.assigned)) - set(polled.revoked)
+        apart.wait(0.2)  # longer than an answer takes
+
+    def settled(*shares: int) -> bool:
+        glance()
+        return [len(one) for one in held] == list(shares)
+
+    until(lambda: settled(PARTITIONS, 0))
+    readers.append(logs.reader(log, log))
+    until(lambda: settled(3, 3))
+    generation = readers[0]._consumer.group_metadata().generation_id
+    assert generation <= 5, "one for the first, at most two rounds for the second and one to settle"
+    for reader in readers:
+        reader.close()
+
+
 def test_a_reader_that_stood_still_is_told_that_its_partitions_came_back_or_went(kafka_bootstrap, logs, log):
     """The group gives up a reader that does not poll in time; its first poll after that says so."""
     store = Store()
