@@ -122,7 +122,10 @@ def test_every_customer_of_a_batch_gets_their_own_view():
         np.array([[0.5, 0], [0, 0], [0.25, 0.00004]], np.float32),
         np.array([[1, 0], [0, 0], [0, 1]], np.uint8),
     )
-    views = [CustomerView.model_validate_json(v) for v in views_of(["a", "b", "c"], [0, NO_SEGMENT, 0], lists, "xy", {0: "S"})]
+    views = [
+        CustomerView.model_validate_json(v)
+        for v in views_of(["a", "b", "c"], [0, NO_SEGMENT, 0], lists, "xy", {0: "S"})
+    ]
     assert [view.customer_id for view in views] == ["a", "b", "c"]
     assert [view.items for view in views] == [
         (("x", 0.5, "popular"),),
