@@ -1,5 +1,7 @@
 """`docker compose up` with two workers: a purchase goes in on Kafka, recommendations come out of Redis."""
 
+import contextlib
+import json
 import re
 import subprocess
 import time
@@ -85,22 +87,29 @@ def shop() -> Iterator[Shop]:
             subprocess.run(["docker", "image", "rm", "--force", project], capture_output=True, check=False)
 
 
-def test_a_purchase_on_kafka_becomes_recommendations_in_redis(shop, unique):
+def buy(shop: Shop, customer_id: str) -> None:
     with EventPublisher(shop.kafka_url) as publisher:
         publisher.purchase(
-            customer_id=unique,
-            order_id=f"order-{unique}",
+            customer_id=customer_id,
+            order_id=f"order-{customer_id}",
             lines=[{"item_id": "teapot", "quantity": 2, "unit_price": 12.5}],
             currency="GBP",
         )
 
-    def view() -> CustomerView | None:
-        document = shop.redis.get(Keys().customer(unique))
-        found = None if document is None else CustomerView.model_validate_json(document)
-        # The simulated shop has to sell something first; until then there are neither segments nor other items.
-        return found if found and found.segment and found.items else None
 
-    found = eventually(shop, view, "a view with a segment and recommendations")
+def view(shop: Shop, customer_id: str) -> CustomerView | None:
+    """What Redis holds of a customer, once there are a segment and recommendations in it."""
+    with contextlib.suppress(redis.ConnectionError):
+        if document := shop.redis.get(Keys().customer(customer_id)):
+            found = CustomerView.model_validate_json(document)
+            # The simulated shop has to sell something first; until then there are neither segments nor other items.
+            return found if found.segment and found.items else None
+    return None
+
+
+def test_a_purchase_on_kafka_becomes_recommendations_in_redis(shop, unique):
+    buy(shop, unique)
+    found = eventually(shop, lambda: view(shop, unique), "a view with a segment and recommendations")
     assert found.customer_id == unique
     assert found.segment.name
 
@@ -114,8 +123,11 @@ def test_every_worker_and_server_is_up_and_healthy(shop):
 def test_the_workers_share_the_partitions(shop):
     admin = AdminClient({"bootstrap.servers": shop.kafka_url.removeprefix("kafka://")})
 
-    def shares() -> list[int] | None:
-        """How many partitions of the event log each worker holds, once every one is held."""
+    def shared() -> list[int] | None:
+        """How many partitions of the event log each worker holds, once every one is held.
+
+        In groups of their own the workers follow the catalogue.
+        """
         groups = [group.group_id for group in admin.list_consumer_groups().result().valid]
         members = [
             member for group in groups for member in admin.describe_consumer_groups([group])[group].result().members
@@ -123,9 +135,10 @@ def test_the_workers_share_the_partitions(shop):
         held = [
             sum(partition.topic == EVENTS for partition in member.assignment.topic_partitions) for member in members
         ]
-        return held if sum(held) == PARTITIONS and len(held) == WORKERS else None
+        shares = [count for count in held if count]
+        return shares if sum(shares) == PARTITIONS and len(shares) == WORKERS else None
 
-    assert min(eventually(shop, shares, f"{WORKERS} workers that hold all partitions")) > 0
+    assert eventually(shop, shared, f"{WORKERS} workers that hold all partitions") == [PARTITIONS // WORKERS] * WORKERS
 
 
 def test_nothing_listens_beyond_this_machine(shop):
@@ -144,3 +157,34 @@ def test_our_containers_run_as_nobody_in_particular_and_can_not_change_their_ima
     write = "open('/opt/venv/written', 'w')"
     with pytest.raises(subprocess.CalledProcessError, match="exit status 1"):
         shop.compose.exec_in_container(["python", "-c", write], "worker")
+
+
+def containers(service: str) -> list[str]:
+    ids = subprocess.run(
+        ["docker", "compose", "ps", "--all", "--quiet", service], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return ids.stdout.split()
+
+
+def state(container: str) -> dict:
+    inspected = subprocess.run(["docker", "inspect", container], capture_output=True, check=True)
+    [found] = json.loads(inspected.stdout)
+    return {"restarts": found["RestartCount"], **found["State"]}
+
+
+@pytest.mark.parametrize("server", ["redis", "kafka"])
+def test_a_server_that_is_restarted_is_waited_for(shop, unique, server):
+    before = [state(worker)["StartedAt"] for worker in containers("worker")]
+    subprocess.run(["docker", "compose", "restart", server], cwd=ROOT, capture_output=True, check=True)
+    eventually(shop, lambda: state(*containers(server))["Health"]["Status"] == "healthy" or None, f"{server} healthy")
+    buy(shop, unique)
+    eventually(shop, lambda: view(shop, unique), f"a view after the restart of {server}")
+    assert [state(worker)["StartedAt"] for worker in containers("worker")] == before, "nobody had to be restarted"
+
+
+def test_told_to_stop_workers_end_by_themselves_and_say_what_they_did(shop):
+    """The last of these tests: it ends what the others look at."""
+    subprocess.run(["docker", "compose", "stop", "worker"], cwd=ROOT, capture_output=True, check=True)
+    assert [state(worker)["ExitCode"] for worker in containers("worker")] == [0] * WORKERS
+    logged, _ = shop.compose.get_logs("worker")
+    assert logged.count('"event": "worker stopped"') == WORKERS
