@@ -78,12 +78,15 @@ class Held:
 
 
 def claim(state: State, partition: int, log: LogInfo, now: float) -> tuple[Held, Meta]:
-    """Take a partition with a fresh token. Raises StateConflictError, WrongLogError, PositionGoneError."""
+    """Take a partition with a fresh token. Raises StateConflictError, WrongLogError, PositionGoneError.
+
+    A worker on the wrong log claims nothing: whoever holds the partition on the right one goes on.
+    """
     seen = state.meta(partition)
+    if seen is not None and seen.seq:
+        _check_log(seen, log)
     token = secrets.token_hex(8)
     meta = state.claim(partition, token, seen.claims if seen else 0)
-    if meta.seq:
-        _check_log(meta, log)
     held = Held(
         number=partition,
         token=token,

@@ -60,6 +60,9 @@ class Memory:
             self.clock.hear((held.clock,))
         self.learner.load(rows, self.clock.now)
         self.item_sums.revise(rows, {})
+        if self.holds_all:
+            # Whoever held these partitions before said what sells there; now we count it ourselves.
+            self.item_sums.hear({}, 0)
 
     def drop(self, partition: int) -> bool:
         """Forget a partition, whose state has all that counts. Returns whether it was held."""

@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -59,6 +60,16 @@ class Fleet:
         assert one.wait(30) in (0, -9, -15)  # -15: asked before it had begun to listen
         self.bury()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nobody outlives the test, also if it fails or is interrupted."""
+        for one in self.alive:
+            one.kill()
+        for one in self.alive:
+            one.wait()
+
 
 def assert_rows_equal(deployment: Deployment, oracle: Oracle) -> None:
     rows = deployment.rows()
@@ -97,28 +108,28 @@ def test_twenty_kills_and_workers_coming_and_going_change_nothing(kafka_bootstra
                 if place % 20 == 19 and enough.wait(0.1):  # paced: about 200 events a second
                     break
 
-    fleet = Fleet(deployment, seed=20)
     publisher = threading.Thread(target=publish, daemon=True)
-    publisher.start()
-    fleet.start(checkpoints=rng.randint(3, 25))
-    fleet.start(checkpoints=rng.randint(3, 25))
-    deadline = time.monotonic() + 300
-    joined = 0
-    while fleet.kills < 20 and time.monotonic() < deadline:
-        for _ in range(fleet.bury()):
-            fleet.start(checkpoints=rng.randint(3, 25))
-        if fleet.kills // 5 > joined:  # one more joins, and a moment later one leaves
-            joined += 1
-            fleet.start(checkpoints=rng.randint(30, 60))
-        elif len(fleet.alive) > 2:
-            fleet.leave(fleet.alive[0])
-        enough.wait(0.05)
-    enough.set()
-    assert fleet.kills >= 20
-    publisher.join(60)
-    assert not publisher.is_alive()
-    for one in list(fleet.alive):
-        fleet.leave(one)
+    with Fleet(deployment, seed=20) as fleet:
+        publisher.start()
+        fleet.start(checkpoints=rng.randint(3, 25))
+        fleet.start(checkpoints=rng.randint(3, 25))
+        deadline = time.monotonic() + 300
+        joined = 0
+        while fleet.kills < 20 and time.monotonic() < deadline:
+            for _ in range(fleet.bury()):
+                fleet.start(checkpoints=rng.randint(3, 25))
+            if fleet.kills // 5 > joined:  # one more joins, and a moment later one leaves
+                joined += 1
+                fleet.start(checkpoints=rng.randint(30, 60))
+            elif len(fleet.alive) > 2:
+                fleet.leave(fleet.alive[0])
+            enough.wait(0.05)
+        enough.set()
+        assert fleet.kills >= 20
+        publisher.join(60)
+        assert not publisher.is_alive()
+        for one in list(fleet.alive):
+            fleet.leave(one)
 
     deployment.run(until_idle=1.5)
 

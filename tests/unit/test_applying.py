@@ -286,10 +286,11 @@ def test_one_step_of_several_partitions():
     store = RowStore()
     applier = Applier(store, Limits(), 4)
     names = [f"c{n}" for n in range(40)]
+    newest = {}
     for partition in range(4):
         store.partitions[partition] = PartitionRows(partition)
         events = [
-            order(f"e{name}-{k}", START + partition + k * DAY, who=name, price=float(n))
+            order(f"e{name}-{k}", START + partition + k * DAY - n, who=name, price=float(n))
             for n, name in enumerate(names)
             if partition_of(name, 4) == partition
             for k in range(2)
@@ -298,8 +299,9 @@ def test_one_step_of_several_partitions():
         batch = Batch(partition, range(len(values)), values, [None] * len(values), [4 * 10**15] * len(values))
         outcome = applier.apply(Decoder(Rates("GBP")).decode(batch).events)
         assert not outcome.foreign
+        newest[partition] = max(int(micros) for micros in Decoder(Rates("GBP")).decode(batch).events.ats)
     applied = applier.settle()
-    assert applied.newest == {partition: START + partition + DAY for partition in range(4)}
+    assert applied.newest == newest
     assert applied.purchases.total() == 80
     for n, name in enumerate(names):
         partition = partition_of(name, 4)
