@@ -483,12 +483,12 @@ class Worker:
     # ---- the model ----
 
     def _read_model(self) -> None:
-        """Take over a model version that another worker has published."""
+        """Take over the published model version: another worker's, or an older one where the state was rolled back."""
         document = self._state.model()
         if document is not None:
             model = read_model(document)
             known = self.memory.learner.model
-            if known is None or model.version > known.version:
+            if known is None or model.version != known.version:
                 self.memory.adopt(model)
 
     def _lead(self, *, at_rest: bool) -> bool:

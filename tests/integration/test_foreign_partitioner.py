@@ -120,7 +120,7 @@ def test_the_same_customers_by_two_partitioners(deployment):
     worker = deployment.run()
     assert_rows_equal(deployment, Oracle().replay(events))
     assert worker.figures.events.total() == len(events)
-    assert worker.figures.ignored["repeated"] == 30
+    assert worker.figures.ignored["repeated"] == 40
 
 
 def test_a_rerouted_event_in_a_wrong_partition_is_a_dead_letter(deployment):

@@ -267,11 +267,6 @@ def test_what_another_worker_sold_is_no_longer_added_when_it_has_gone():
     one.close()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Worker._read_model never goes back: after a roll-back of Redis the worker keeps a version that the state"
-    " does not have, and publish_model refuses every later one, for ever",
-)
 def test_a_state_rolled_back_is_followed_and_the_log_replays_the_difference():
     """Rows, offset and model go back together: to older versions, which the next decision builds upon."""
     shop = InProcess(1)
