@@ -1,8 +1,10 @@
-"""A group's answer to our joining is kept for the next poll.
+"""A group's answer to our joining is kept, and read by the next poll.
 
-kafka-python 3.0.12 joins in the background, but throws an answer away that came between two polls, and asks anew. Short
-polls with work in between would ask for ever: the reader gets no partition, and when it leads the group, each time it
-asks sends all others round again.
+kafka-python 3.0.12 joins in the background. An answer that comes between two polls is lost, in one of two ways:
+- It is thrown away, and the next poll asks anew. Short polls with work in between would ask for ever, get no partition,
+  and as the group's leader send all others round again each time.
+- Where a leader joined anew because of changed metadata, the reason is gone with the assignment that it made, and no
+  poll looks for the answer: heartbeats stay off until the group drops the member.
 """
 
 from typing import Any
@@ -32,5 +34,8 @@ def keep_answer(consumer: KafkaConsumer) -> None:
     """To be called before each poll, from the thread that polls."""
     coordinator = consumer._coordinator  # noqa: SLF001
     asked = coordinator._join_task  # noqa: SLF001
-    if asked is not None and not isinstance(asked, _UnreadAnswer):
+    if asked is None:
+        return
+    coordinator.request_rejoin()  # else the poll may not look; reading the answer takes it back
+    if not isinstance(asked, _UnreadAnswer):
         coordinator._join_task = _UnreadAnswer(asked)  # noqa: SLF001

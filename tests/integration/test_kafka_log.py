@@ -169,7 +169,7 @@ def test_readers_that_only_glance_at_the_log_get_their_partitions_and_leave_the_
 
     def settled(*shares: int) -> bool:
         glance()
-        return [len(one) for one in held] == list(shares)
+        return [len(one) for one in held] == list(shares) and not any(reader.rebalancing for reader in readers)
 
     until(lambda: settled(PARTITIONS, 0))
     readers.append(logs.reader(log, log))

@@ -5,6 +5,7 @@ import fcntl
 import functools
 import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -159,8 +160,13 @@ class LocalKafka:
         return self
 
     def _listening(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        """On all listeners: they open one after the other."""
+        last = [line for line in self._properties.read_text().splitlines() if line.startswith("listeners=")][-1]
+        for port in map(int, re.findall(r":(\d+)", last)):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) != 0:
+                    return False
+        return True
 
     def stop(self) -> None:
         """SIGTERM, and wait."""
