@@ -39,9 +39,8 @@ LEADING: Final = 0
 """The owner of this partition leads."""
 _MOST_CONFLICTS: Final = 3
 """Times a minute that a partition may turn out to be another's before the worker stops."""
-_DECIDE_EVENTS: Final = 500
-_DECIDE_SHARE: Final = 5
-"""A lone leader looks again after so many records, or one for so many customers."""
+_DECIDE_EVENTS: Final = 20_000
+"""A lone leader looks again after so many records, or as many as there are customers, if that is sooner than due."""
 _TRIM_SECONDS: Final = 10.0
 """Between two times that records are let go of."""
 _LAGGING_VIEWS: Final = 0.05
@@ -496,7 +495,7 @@ class Worker:
         memory = self.memory
         due = self._monotonic() >= self._figures_due
         # Alone there is nothing to wait for: decisions keep up with what has changed, at rest with everything.
-        enough = at_rest or self._undecided >= max(_DECIDE_EVENTS, len(memory.store) // _DECIDE_SHARE)
+        enough = at_rest or self._undecided >= max(_DECIDE_EVENTS, len(memory.store))
         soon = memory.holds_all and not self._decided and enough
         if not memory.held or memory.learner.sweeping or not (due or soon):
             return False
