@@ -170,6 +170,11 @@ _plain_time = re.compile(
     r"(?:19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 ).fullmatch
 _from_iso = datetime.fromisoformat
+_SHALLOW: Final = 60
+"""Levels of nesting that the contract reads easily; it stops at 200."""
+_LONG: Final = 4_000
+"""Digits that the contract reads in one number."""
+_long_number = re.compile(rb"[0-9]{%d}" % _LONG).search
 _ONE_MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -229,7 +234,12 @@ class Decoder:
         try:
             event = _decode(value)
             moment = event.occurred_at
-            if _plain_time(moment) and (_is_plain_text(value) or _has_plain_ids(event)) and self._has_currency(event):
+            if (
+                _plain_time(moment)
+                and (_is_plain_text(value) or (_has_plain_ids(event) and value.decode()))
+                and _is_modest(value, event)
+                and self._has_currency(event)
+            ):
                 return event, (_from_iso(moment) - EPOCH) // _ONE_MICROSECOND, None
         except (msgspec.MsgspecError, ValueError, RecursionError):
             pass
@@ -292,6 +302,14 @@ class Decoder:
 def _is_plain_text(value: bytes) -> bool:
     """Whether no string in the message can hold a control character: JSON has those only as escapes, but for DEL."""
     return value.isascii() and b"\\" not in value and b"\x7f" not in value
+
+
+def _is_modest(value: bytes, event: _Plain) -> bool:
+    """Whether nothing in the message is so deep or so long that only the fast reading, which skips it, takes it."""
+    if value.count(b"[") > _SHALLOW or (len(value) > _LONG and _long_number(value)):
+        return False
+    objects = value.count(b"{")
+    return objects <= _SHALLOW or objects <= _SHALLOW + len(getattr(event, "lines", ()))
 
 
 def _has_plain_ids(event: Any) -> bool:

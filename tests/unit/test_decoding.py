@@ -334,6 +334,10 @@ def test_what_is_decoded_is_what_the_contract_accepts_with_the_same_values(messa
 @example([changed(b'"i"', b'"\xed\xa0\x80"'), changed(b'"i"', rb'"\ud800"'), changed(b'"c"', rb'"\udfff"')])
 @example([b"1" * 100_000, b"1e" + b"9" * 1000, b"-", b'"', b"null", b"true", b"[]", b"{}", b'"purchase"'])
 @example([changed(b"}],", b'}],"x":' + b"[" * 10_000 + b"]" * 10_000 + b",")])
+@example([changed(b"}],", b'}],"\x80":1,'), changed(b"}],", b'}],"x":"\x80",'), changed(b"}],", b'}],"x":NaN,')])
+@example([changed(b"}],", b'}],"x":' + b"1" * 5000 + b",")])
+@example([changed(b"}],", b'}],"x":' + b"[" * 300 + b"]" * 300 + b",")])
+@example([changed(b"}],", b'}],"x":' + b'{"a":' * 300 + b"1" + b"}" * 300 + b",")])
 def test_any_bytes_are_an_event_or_a_dead_letter(values):
     assert_decoded_as_the_contract_says(values)
 
