@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -12,6 +13,11 @@ import pytest
 from tests.servers import LocalKafka, LocalRedis, NoServerError, kafka_server, redis_server
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_configure() -> None:
+    """Told to stop, stop as on Ctrl-C: containers of the fixtures would outlive us otherwise."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def missing(reason: str) -> None:
