@@ -103,7 +103,7 @@ class _Line(msgspec.Struct, gc=False):
 _Lines = Annotated[list[_Line], msgspec.Meta(min_length=1, max_length=contract.MAX_LINES)]
 
 
-class _Purchase(msgspec.Struct, tag="purchase", gc=False):
+class _Order(msgspec.Struct, gc=False):
     event_id: _Id
     customer_id: _Id
     occurred_at: str
@@ -113,14 +113,12 @@ class _Purchase(msgspec.Struct, tag="purchase", gc=False):
     v: _Version = 1
 
 
-class _Return(msgspec.Struct, tag="return", gc=False):
-    event_id: _Id
-    customer_id: _Id
-    occurred_at: str
-    order_id: _Id
-    lines: _Lines
-    currency: str
-    v: _Version = 1
+class _Purchase(_Order, tag="purchase", gc=False):
+    pass
+
+
+class _Return(_Order, tag="return", gc=False):
+    pass
 
 
 # Numbers in attributes are only whole or fractional within what a double holds exactly enough; the contract says ±1e15.
