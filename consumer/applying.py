@@ -5,7 +5,7 @@ computed for all of them at once. Neither depends on how the log was cut into ba
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
@@ -37,7 +37,6 @@ from contracts.times import DAY
 _PURCHASE: Final = int(Kind.PURCHASE)
 _RETURN: Final = int(Kind.RETURN)
 _ERASE: Final = int(Kind.ERASE)
-_INTERACTION: Final = int(Kind.INTERACTION)
 _HEAD_SIZE: Final = HEAD.itemsize
 _ID_SIZE: Final = ID.itemsize
 _LINE_SIZE: Final = LINE.itemsize
@@ -105,10 +104,13 @@ class _Open:
 
     __slots__ = (
         "accepted",
+        "appended",
+        "cause",
         "closed_floor",
         "day_map",
         "days",
         "erase_floor",
+        "known",
         "newest",
         "refunds",
         "row",
@@ -116,8 +118,9 @@ class _Open:
         "spend",
     )
 
-    def __init__(self, row: int, values: Sequence[int]) -> None:
+    def __init__(self, row: int, known: bytes, values: Sequence[int]) -> None:
         self.row = row
+        self.known = known
         (
             self.newest,
             self.seen,
@@ -129,6 +132,11 @@ class _Open:
             self.closed_floor,
         ) = values
         self.accepted: list[int] = []
+        """Purchases and returns of this step that count, by place among the events."""
+        self.appended: list[int] = []
+        """Those of them whose lines are still to be appended to the kept ones."""
+        self.cause = 0
+        """The type of the event that changed the row last."""
 
     def move_newest(self, at: int) -> None:
         """Raise the newest time; the map of days is counted back from it."""
@@ -196,8 +204,6 @@ class _PartitionStep:
         self.partition = self.store.partitions[events.partition]
         self.opened: dict[str, _Open] = {}
         self.outcome = Outcome([], [])
-        self.newest = MISSING_TIME
-        self.purchases = 0
         self.packed = _pack(events, self.partition)
         self.amounts: list[int] = events.amounts.tolist()
 
@@ -205,32 +211,56 @@ class _PartitionStep:
         """Take the events in order."""
         events, opened = self.events, self.opened
         self._open_known()
+        newest = MISSING_TIME
+        accepted = dict.fromkeys(map(int, Kind), 0)
         for i, (customer_id, kind, at) in enumerate(zip(events.customer_ids, events.kinds, events.ats, strict=True)):
             row = opened.get(customer_id)
             if row is None and not self._is_ours(i, customer_id):
                 continue
-            if kind == _ERASE:
-                self._erase(i, customer_id, at, row)
-            elif kind == _INTERACTION:
-                self.applied.ignored[Ignored.INTERACTION] += 1
-            else:
+            if kind >= _ERASE:
+                counts = self._erase(i, customer_id, at, row) if kind == _ERASE else self._ignore(Ignored.INTERACTION)
+                accepted[kind] += counts
+                continue
+            if row is None:
+                row = self._new(customer_id, at)
                 if row is None:
-                    row = self._new(customer_id, at)
-                if row is not None:
-                    self._count(i, kind, at, row)
-        if self.newest != MISSING_TIME:
-            self.applied.newest[self.partition.number] = self.newest
-        self.applied.purchases[self.partition.number] += self.purchases
+                    continue
+            if at <= row.erase_floor:
+                self._ignore(Ignored.ERASED)
+                continue
+            if not (self._order(i, kind, at, row) if kind <= _RETURN else self._profile(i, at, row)):
+                continue
+            if at > row.seen:
+                row.seen = at
+                newest = max(newest, at)
+            accepted[kind] += 1
+            row.cause = kind
+        self._close(newest, accepted)
+
+    def _close(self, newest: int, accepted: Mapping[int, int]) -> None:
+        """Bring the rows' kept lines up to date, and note what was done."""
+        applied, known = self.applied, self.store.known
+        for row in self.opened.values():
+            if row.accepted:
+                known[row.row] = row.known
+                if row.appended:
+                    self._append_lines(row)
+            if row.cause:
+                applied.causes[row.row] = row.cause
+        if newest != MISSING_TIME:
+            applied.newest[self.partition.number] = newest
+        applied.accepted.update({kind: number for kind, number in accepted.items() if number})
+        applied.purchases[self.partition.number] += accepted[_PURCHASE]
 
     def _open_known(self) -> None:
         """Open the rows of all customers of the batch that have one: much faster at once than one by one."""
-        index = self.partition.index
+        index, ids = self.partition.index, self.store.known
         known = [customer_id for customer_id in dict.fromkeys(self.events.customer_ids) if customer_id in index]
         numbers = [index[customer_id] for customer_id in known]
         header = self.store.header[np.array(numbers, np.int64)]
         columns = [header[name].tolist() for name in _OPENED]
         for customer_id, number, *values in zip(known, numbers, *columns, strict=True):
-            self.opened[customer_id] = _Open(number, values)
+            self.opened[customer_id] = _Open(number, ids[number], values)
 
     def _is_ours(self, i: int, customer_id: str) -> bool:
         """Whether a customer without a row belongs here; what does not is set aside."""
@@ -251,28 +281,13 @@ class _PartitionStep:
         markers = self.partition.markers
         marker = markers.get(marker_key(customer_id)) if markers else None
         if marker is not None and at <= marker.floor:
-            self.applied.ignored[Ignored.ERASED] += 1
+            self._ignore(Ignored.ERASED)
             return None
         number = self.store.add(self.partition, customer_id)
-        row = self.opened[customer_id] = _Open(number, _FRESH)
+        row = self.opened[customer_id] = _Open(number, b"", _FRESH)
         if marker is not None:
             row.erase_floor = marker.floor
         return row
-
-    def _count(self, i: int, kind: int, at: int, row: _Open) -> None:
-        applied = self.applied
-        if at <= row.erase_floor:
-            self._ignore(Ignored.ERASED)
-            return
-        if not (self._order(i, kind, at, row) if kind <= _RETURN else self._profile(i, at, row)):
-            return
-        if at > row.seen:
-            row.seen = at
-            self.newest = max(self.newest, at)
-        if kind == _PURCHASE:
-            self.purchases += 1
-        applied.accepted[kind] += 1
-        applied.causes[row.row] = kind
 
     def _ignore(self, reason: Ignored) -> bool:
         self.applied.ignored[reason] += 1
@@ -280,56 +295,71 @@ class _PartitionStep:
 
     def _order(self, i: int, kind: int, at: int, row: _Open) -> bool:
         """Apply a purchase or return to the ragged parts; its numbers follow in `settle`."""
-        limits, store, number, packed = self.limits, self.store, row.row, self.packed
+        limits = self.limits
         if at <= row.closed_floor:
             return self._ignore(Ignored.CLOSED)
         if at < row.newest - limits.lateness:
             return self._ignore(Ignored.LATE)
-        known = store.known[number]
-        event_id = packed.ids[i * _ID_SIZE : (i + 1) * _ID_SIZE]
+        known = row.known
+        event_id = self.packed.ids[i * _ID_SIZE : (i + 1) * _ID_SIZE]
         if known and ragged.knows(known, event_id[8:]):
             return self._ignore(Ignored.REPEATED)
         if not self._add_amount(i, kind, row):
             return False
-        in_order = at > row.newest
-        if in_order:
+        if at > row.newest:
             row.move_newest(at)
             known = ragged.drop_ids_before(known, at - limits.lateness) + event_id
+            row.appended.append(i)
         else:
             known = ragged.add_id(known, event_id)
+            self._insert_lines(i, row)
         if kind == _PURCHASE:
             row.mark_day(at)
         if len(known) > limits.ids * _ID_SIZE:
             known, floor = ragged.evict_ids(known, limits.ids)
             row.closed_floor = max(row.closed_floor, floor)
             self.applied.evicted += 1
-        store.known[number] = known
-        self._keep_lines(i, number, in_order=in_order)
+        row.known = known
         row.accepted.append(i)
         return True
 
-    def _keep_lines(self, i: int, number: int, *, in_order: bool) -> None:
-        """Add the event's lines to the kept ones, and remember what those were before this step."""
-        store, packed = self.store, self.packed
-        heads, lines = store.heads[number], store.lines[number]
-        before = self.applied.before.get(number)
-        if before is None:
-            before = self.applied.before[number] = Before(heads, lines)
-        first, last = packed.lines_from[i], packed.lines_from[i + 1]
+    def _append_lines(self, row: _Open) -> None:
+        """Add the lines of the events that came in order to the kept ones."""
+        packed, places, number = self.packed, row.appended, row.row
+        heads, lines = self._kept(number)
+        lines_from = packed.lines_from
+        heads += b"".join([packed.heads[i * _HEAD_SIZE : (i + 1) * _HEAD_SIZE] for i in places])
+        new = b"".join([packed.lines[lines_from[i] * _LINE_SIZE : lines_from[i + 1] * _LINE_SIZE] for i in places])
+        before = self.applied.before[number]
+        if before.appended is not None:
+            before.appended += len(new) // _LINE_SIZE
+        places.clear()
+        self._keep(number, heads, lines + new)
+
+    def _insert_lines(self, i: int, row: _Open) -> None:
+        """Put the lines of an event that came late between the kept ones."""
+        if row.appended:
+            self._append_lines(row)
+        packed, number = self.packed, row.row
+        heads, lines = self._kept(number)
         head = packed.heads[i * _HEAD_SIZE : (i + 1) * _HEAD_SIZE]
-        new = packed.lines[first * _LINE_SIZE : last * _LINE_SIZE]
-        if in_order:
-            heads += head
-            lines += new
-            if before.appended is not None:
-                before.appended += last - first
-        else:
-            heads, lines = ragged.insert_lines(heads, lines, head, new)
-            before.appended = None
+        new = packed.lines[packed.lines_from[i] * _LINE_SIZE : packed.lines_from[i + 1] * _LINE_SIZE]
+        self.applied.before[number].appended = None
+        self._keep(number, *ragged.insert_lines(heads, lines, head, new))
+
+    def _kept(self, number: int) -> tuple[bytes, bytes]:
+        """The kept lines of a row as they stand; what they were before this step is remembered."""
+        heads, lines = self.store.heads[number], self.store.lines[number]
+        if number not in self.applied.before:
+            self.applied.before[number] = Before(heads, lines)
+        return heads, lines
+
+    def _keep(self, number: int, heads: bytes, lines: bytes) -> None:
+        """Keep the newest of these lines."""
         if len(lines) > self.limits.lines * _LINE_SIZE:
             heads, lines = ragged.newest_lines(heads, lines, self.limits.lines)
-        store.heads[number] = heads
-        store.lines[number] = lines
+        self.store.heads[number] = heads
+        self.store.lines[number] = lines
 
     def _add_amount(self, i: int, kind: int, row: _Open) -> bool:
         """Add the event's value to the row's exact totals, unless they would no longer fit 64 bits."""
@@ -355,26 +385,24 @@ class _PartitionStep:
         attributes[row.row] = changed
         return True
 
-    def _erase(self, i: int, customer_id: str, at: int, row: _Open | None) -> None:
+    def _erase(self, i: int, customer_id: str, at: int, row: _Open | None) -> bool:
         """Take the row out and leave a marker; a repeated or older erase changes nothing."""
         partition = self.partition
         key = marker_key(customer_id)
         event = int(self.events.event_hashes[i])
         old = partition.markers.get(key)
         if old is not None and (event == old.event or at <= old.at):
-            self.applied.ignored[Ignored.REPEATED] += 1
-            return
+            return self._ignore(Ignored.REPEATED)
         floor = at if old is None else max(at, old.floor)
         if row is not None:
             floor = max(floor, row.seen)
             number = self.store.detach(partition, customer_id)
             del self.opened[customer_id]
-            self.applied.before.setdefault(number, Before(self.store.heads[number], self.store.lines[number]))
-            self.applied.causes.pop(number, None)
+            self._kept(number)
             self.applied.removed.append((number, customer_id))
         partition.markers[key] = partition.new_markers[key] = Marker(at, event, floor)
         partition.erased.add(customer_id)
-        self.applied.accepted[Kind.ERASE] += 1
+        return True
 
 
 @dataclass(frozen=True, slots=True)
