@@ -174,6 +174,8 @@ _LONG: Final = 4_000
 """Digits that the contract reads in one number."""
 _long_number = re.compile(rb"[0-9]{%d}" % _LONG).search
 _ONE_MICROSECOND: Final = timedelta(microseconds=1)
+_TOGETHER: Final = 24
+"""Records that are looked at together. Few enough to keep below `_SHALLOW`, and for one odd one to delay few others."""
 
 
 class _RefusedError(Exception):
@@ -205,10 +207,57 @@ class Decoder:
         """Every record of the batch as an event or as refused; never raises for what a record holds."""
         refused: list[Refused] = []
         found = _Found([], [], [], {})
-        for place, value in enumerate(batch.values):
+        for start in range(0, len(batch.values), _TOGETHER):
+            some = batch.values[start : start + _TOGETHER]
+            if not self._read_plain(some, batch.log_times[start : start + _TOGETHER], start, found):
+                self._read_each(some, batch.log_times, start, found, refused)
+        columns, wrong = _columns(batch.partition, found)
+        if (
+            wrong
+        ):  # too many decimals or too much money: rare, so those are judged one by one, and all put together again
+            columns = self._judged_again(batch, found, wrong, refused)
+        return Decoded(columns, refused)
+
+    def _read_plain(self, values: Sequence[bytes | None], log_times: Sequence[int], start: int, found: _Found) -> bool:
+        """Read records that are all plainly valid; False where any might not be. What is asked is what `_read` asks."""
+        try:
+            text = b"".join(values)  # type: ignore[arg-type] # TypeError where one has no value
+            if not _is_plain_text(text) or max(map(len, values)) > _LONG:  # type: ignore[arg-type]
+                return False
+            events = list(map(_decode, values))  # type: ignore[arg-type]
+            moments = [event.occurred_at for event in events]
+            if not all(map(_plain_time, moments)):
+                return False
+            ats = [(moment - EPOCH) // _ONE_MICROSECOND for moment in map(_from_iso, moments)]
+        except (TypeError, msgspec.MsgspecError, ValueError, RecursionError):
+            return False
+        orders = [event for event in events if type(event) is _Purchase or type(event) is _Return]
+        # What all of them have too much of, none has: a record has one object for each of its lines, and one more.
+        if (
+            text.count(b"[") > _SHALLOW
+            or text.count(b"{") > _SHALLOW + sum([len(order.lines) for order in orders])
+            or {order.currency for order in orders} - {self._currency}
+            or max(ats) > min(log_times) + FUTURE_TOLERANCE
+        ):
+            return False
+        found.places += range(start, start + len(values))
+        found.events += events
+        found.ats += ats
+        return True
+
+    def _read_each(
+        self,
+        values: Sequence[bytes | None],
+        log_times: Sequence[int],
+        start: int,
+        found: _Found,
+        refused: list[Refused],
+    ) -> None:
+        """Read records one by one."""
+        for place, value in enumerate(values, start):
             try:
                 event, at, amount = self._read(value)
-                if at > batch.log_times[place] + FUTURE_TOLERANCE:
+                if at > log_times[place] + FUTURE_TOLERANCE:
                     raise _future(event)
             except _RefusedError as error:
                 refused.append(Refused(place, error.reason, error.message))
@@ -218,12 +267,6 @@ class Decoder:
             found.places.append(place)
             found.events.append(event)
             found.ats.append(at)
-        columns, wrong = _columns(batch.partition, found)
-        if (
-            wrong
-        ):  # too many decimals or too much money: rare, so those are judged one by one, and all put together again
-            columns = self._judged_again(batch, found, wrong, refused)
-        return Decoded(columns, refused)
 
     def _read(self, value: bytes | None) -> tuple[_Plain, int, int | None]:
         """The event, its time, and its value where it had to be worked out. Raises _RefusedError."""

@@ -342,6 +342,40 @@ def test_any_bytes_are_an_event_or_a_dead_letter(values):
     assert_decoded_as_the_contract_says(values)
 
 
+def plain(number):
+    """A message that the fast reading takes."""
+    return (
+        b'{"type":"purchase","event_id":"e%d","customer_id":"c%d","occurred_at":"2024-01-%02dT10:00:00.5Z",'
+        b'"order_id":"o","lines":[{"item_id":"a","quantity":2,"unit_price":2.5},'
+        b'{"item_id":"b","quantity":1,"unit_price":0.07}],"currency":"GBP"}'
+    ) % (number, number % 7, 1 + number % 28)
+
+
+@given(
+    st.integers(0, 70),
+    st.dictionaries(st.integers(0, 70), st.one_of(st.none(), st.binary(max_size=20), mutated(), nearly_valid)),
+)
+@example(60, {5: plain(1).replace(b'"order_id"', b'"x":' + b"[" * 150 + b"]" * 150 + b',"order_id"')})
+@example(60, {40: plain(1).replace(b'"order_id"', b'"x":' + b"[" * 250 + b"]" * 250 + b',"order_id"')})
+@example(60, {40: plain(1).replace(b'"order_id"', b'"x":' + b'{"y":' * 250 + b"1" + b"}" * 250 + b',"order_id"')})
+@example(60, {40: plain(1).replace(b'"order_id"', b'"x":' + b"7" * 5000 + b',"order_id"')})
+@example(60, {23: plain(1).replace(b"GBP", b"EUR"), 24: plain(2).replace(b"2024", b"2999")})
+@quick
+def test_odd_records_change_nothing_for_those_beside_them(n, odd):
+    values = [odd.get(place, plain(place)) for place in range(n)]
+    assert_decoded_as_the_contract_says(values)
+
+
+def test_records_of_the_future_are_told_apart_from_those_beside_them():
+    messages = [plain(place) for place in range(50)]
+    times = [to_micros(parse_event(message).occurred_at) for message in messages]
+    batch = Batch(3, range(50), messages, [None] * 50, [at - (10 * MINUTE if at % 3 else 0) for at in times])
+    decoded = Decoder(RATES).decode(batch)
+    late = [place for place, at in enumerate(times) if at % 3]
+    assert [(one.place, one.reason) for one in decoded.refused] == [(place, Reason.FUTURE) for place in late]
+    assert sorted([*late, *decoded.events.places]) == list(range(50))
+
+
 def test_the_generators_make_both_kinds_and_every_type():
     """Guards the properties above: they would hold trivially if nothing valid were ever drawn."""
     seen = Counter()
