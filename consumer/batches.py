@@ -1,9 +1,10 @@
 """Batches that were polled and not yet worked on, cut so that each step fits into one checkpoint."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import islice
 
-from consumer.state import MAX_BYTES
+from consumer.state import MAX_BYTES, MAX_ROWS
 from logs.base import Batch
 
 
@@ -17,6 +18,22 @@ def part_of(batch: Batch, start: int, end: int) -> Batch:
         batch.log_times[start:end],
         {place - start: headers for place, headers in batch.headers.items() if start <= place < end},
     )
+
+
+def _within_rows(keys: Sequence[bytes | None], most: int) -> int:
+    """So many of the first `most` records that no more than MAX_ROWS customers are among them, going by their keys."""
+    if most <= MAX_ROWS:
+        return most
+    seen: set[bytes] = set()
+    nameless = 0
+    for place, key in enumerate(islice(keys, most)):
+        if key is None:  # anybody's
+            nameless += 1
+        else:
+            seen.add(key)
+        if len(seen) + nameless > MAX_ROWS:
+            return place
+    return most
 
 
 class Backlog:
@@ -41,13 +58,14 @@ class Backlog:
     def take(self, event_bytes: Mapping[int, float]) -> list[Batch]:
         """One batch of each partition that has any.
 
-        So many records at most that their rows fit into one checkpoint, going by the bytes that a record of each
-        partition made last.
+        So many records at most that their rows fit into one checkpoint, going by their keys and by the bytes that a
+        record of each partition made last.
         """
         taken = []
         for partition, waiting in list(self._waiting.items()):
             batch = waiting.popleft()
             most = min(self._most, max(1, int(MAX_BYTES / max(1.0, event_bytes.get(partition, 0.0)))))
+            most = _within_rows(batch.keys, min(most, len(batch)))
             if most < len(batch):
                 waiting.appendleft(part_of(batch, most, len(batch)))
                 batch = part_of(batch, 0, most)

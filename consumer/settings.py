@@ -23,8 +23,8 @@ class WorkerSettings:
     limits: Limits = field(default_factory=Limits)
     model: ModelSettings = field(default_factory=ModelSettings)
     recommender: RecommenderSettings = field(default_factory=RecommenderSettings)
-    batch_events: int = 2_000
-    """Events of one partition in one step; so a checkpoint never has more rows."""
+    batch_events: int = 5_000
+    """Events of one partition in one step, at most; fewer where their rows would not fit into one checkpoint."""
     session_timeout: float = 45.0
     """Seconds after which the group gives a silent worker's partitions away; views are written only by a worker whose
     last checkpoint is younger than half of it."""

@@ -184,7 +184,7 @@ class Settings(BaseSettings):
 
     # ---- Workers ----
     batch_events: int = Field(_WORKER.batch_events, ge=1, le=20_000)
-    """Events of one partition in one step."""
+    """Events of one partition in one step, at most."""
     session_timeout: Duration = Duration(20 * SECOND)
     """After so long without a sign of life, a worker's partitions go to others."""
     views_share: float = Field(_WORKER.views_share, gt=0, lt=1)
