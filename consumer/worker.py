@@ -47,6 +47,8 @@ _LAGGING_VIEWS: Final = 0.05
 """Share of the time for views while more events wait: each of them is likely to be rewritten soon anyway."""
 _IDLE_VIEWS: Final = 0.05
 """Seconds that an idle worker gives to views in one step."""
+_MOST_OVER: Final = 0.25
+"""Seconds that views may have had too much and are made to wait for; a server that was down is no fault of theirs."""
 _SILENCE: Final = 1.0
 """Seconds without an answer from the log that are worth a word."""
 
@@ -145,6 +147,8 @@ class Worker:
         """Whether the leader has looked at everything as it stands."""
         self._undecided = 0
         """Records since the leader looked last."""
+        self._views_owed = 0.0
+        """Seconds of their share of the time that views have not had yet; below 0 where they had more."""
         self._silent = False
 
     # ---- running ----
@@ -223,8 +227,13 @@ class Worker:
         decided = self._lead(at_rest=not took and not swept)
         lagging = took and self._lag() > self._settings.batch_events
         share = _LAGGING_VIEWS if lagging else self._settings.views_share
-        seconds = (self._monotonic() - started) * share / (1 - share) if took else _IDLE_VIEWS
-        self._write_views(seconds, lagging=lagging)
+        worked = self._monotonic()
+        # What is written together takes longer than a short step's share: that is held against the steps after it.
+        self._views_owed = self._views_owed + (worked - started) * share / (1 - share) if took else _IDLE_VIEWS
+        if self._views_owed > 0:
+            self._write_views(self._views_owed, lagging=lagging)
+            over = self._monotonic() - worked - self._views_owed
+            self._views_owed = -min(max(0.0, over), _MOST_OVER)
         return took or swept or decided
 
     # ---- assignment ----
