@@ -1,14 +1,12 @@
 """The main job on real purchases: Online Retail through a real broker, against a batch computation in pandas."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.cluster import KMeans
 
 from consumer.clock import wall_micros
 from consumer.columns import Columns
 from consumer.worker import Worker
-from contracts.times import to_micros
 from online_model.features import FeatureSet
 from producer.presets import ONLINE_RETAIL_NON_PRODUCTS
 from producer.replay import read_events
@@ -16,35 +14,7 @@ from producer.sending import send
 from recommender.non_products import GENERIC_PATTERNS
 from recommender.settings import RecommenderSettings
 from tests.deployment import DECAYED, Deployment
-
-FILE = "online_retail_2010_2011.parquet"
-
-
-def batch_rows(path) -> pd.DataFrame:
-    """What rows must come to, computed by pandas alone: one row a customer."""
-    lines = pd.read_parquet(path)
-    lines = lines[lines.CustomerID.notna() & (lines.UnitPrice >= 0)].copy()
-    lines["customer"] = lines.CustomerID.astype("int64").astype(str)
-    lines["invoice"] = lines.InvoiceNo.astype(str)
-    lines["back"] = lines.invoice.str.startswith("C") | (lines.Quantity < 0)
-    lines["quantity"] = lines.Quantity.abs()
-    price = (lines.UnitPrice.astype("float64") * 1e6).round().astype("int64")
-    lines["amount"] = price * lines.quantity.astype("int64")
-    orders = lines.groupby(["customer", "invoice", "back"], as_index=False).agg(
-        at=("InvoiceDate", "min"), amount=("amount", "sum"), units=("quantity", "sum")
-    )
-    bought, back = orders[~orders.back], orders[orders.back]
-    return pd.DataFrame(
-        {
-            "orders": bought.groupby("customer").size(),
-            "returns": back.groupby("customer").size(),
-            "spend": bought.groupby("customer").amount.sum(),
-            "refunds": back.groupby("customer").amount.sum(),
-            "units": bought.groupby("customer").units.sum(),
-            "first_at": bought.groupby("customer")["at"].min(),
-            "last_at": bought.groupby("customer")["at"].max(),
-        }
-    )
+from tests.online_retail import FILE, assert_equal_to_batch, batch_rows
 
 
 @pytest.fixture(scope="module")
@@ -68,21 +38,9 @@ def publish(deployment, path):
         send(table, writer, log=deployment.names.events)
 
 
-def micros(moment):
-    return None if pd.isna(moment) else to_micros(moment.tz_localize("UTC").to_pydatetime())
-
-
 def test_rows_equal_a_batch_computation_exactly(retail, data_folder):
     deployment, _ = retail
-    rows = deployment.rows()
-    expected = batch_rows(data_folder / FILE)
-    assert len(rows) == len(expected) == 4372
-    for customer, row in expected.iterrows():
-        got = rows[customer]
-        for name in ("orders", "returns", "spend", "refunds", "units"):
-            assert got[name] == (0 if pd.isna(row[name]) else int(row[name])), (customer, name)
-        assert got["first_at"] == micros(row.first_at)
-        assert got["last_at"] == micros(row.last_at)
+    assert_equal_to_batch(deployment.rows(), batch_rows(data_folder / FILE))
 
 
 def test_customers_with_returns_only_have_no_purchases_yet(retail):
