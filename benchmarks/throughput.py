@@ -40,6 +40,8 @@ from tests.servers import kafka_server, redis_server
 
 PARTITIONS = 12
 CUSTOMERS = 10_000
+EVENTS_A_DAY = 500
+"""Somewhat less than the customers make: so many days of history have at least the events that are asked for."""
 NAIVE_EVENTS = 20_000
 """The naive loop is timed on so many events at most: it is slow, and its speed does not change."""
 
@@ -72,7 +74,8 @@ def load(servers: Servers, events: int) -> int:
             "queue.buffering.max.messages": 1_000_000,
         }
     )
-    shop = Shop(ShopSettings(now=wall_micros(), customers=CUSTOMERS, currency="GBP", history_days=730))
+    days = max(730, events // EVENTS_A_DAY + 1)
+    shop = Shop(ShopSettings(now=wall_micros(), customers=CUSTOMERS, currency="GBP", history_days=days))
     count = 0
     for message in islice(shop.history(), events):
         producer.produce(servers.names.events, message.value, message.key)
