@@ -57,7 +57,8 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annot
 
 lock: .venv/dev.done ## requirements*.lock from pyproject.toml; UPGRADE=1 takes the newest versions
 	@$(COMPILE) --output-file requirements.lock
-	@$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(COMPILE) --extra explore --extra xlsx --group dev --constraint requirements.lock \
+		--output-file requirements-dev.lock
 	@! grep -nE '://|^-' requirements.lock requirements-dev.lock
 
 clean: ## remove what the others made: .venv, .state, caches

@@ -20,7 +20,7 @@ def non_product_entries(path: Path, request: MappingRequest) -> list[CatalogItem
 
     Raises TableError, MappingError.
     """
-    table = open_table(path)
+    table = open_table(path, request.sheet)
     mapping = resolve(table.columns, request)
     column = mapping.columns.get("item_id")
     if not mapping.non_products or column is None:

@@ -59,7 +59,7 @@ def run_replay(
     """Replay a table onto a log, which is created where it is missing.
 
     Args:
-        path: CSV, TSV (also compressed) or Parquet.
+        path: CSV, TSV (also compressed), Parquet or XLSX.
         logs: Stays open.
         now: Microseconds UTC; see read_events, likewise request, zone and since.
         request: What the columns are, where the table is not a known one.

@@ -48,6 +48,8 @@ class MappingRequest:
     """Orders whose id begins so are returns, whatever the signs of their lines; empty for none."""
     time_format: str | None = None
     """As for strptime, or `s`, `ms`, `us` since 1970; guessed from the table otherwise."""
+    sheet: str | None = None
+    """Of a workbook: a name, or a number from 1; the first that has cells otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

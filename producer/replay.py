@@ -53,7 +53,7 @@ def read_events(
     """Read a table whole and make events of it.
 
     Args:
-        path: CSV, TSV (also compressed) or Parquet.
+        path: CSV, TSV (also compressed), Parquet or XLSX.
         request: What the columns are, where the table is not a known one.
         now: Microseconds UTC: events after it are left out; profiles without a time happen at it.
         zone: Of times that name none.
@@ -61,8 +61,9 @@ def read_events(
 
     Raises TableError, MappingError, ColumnError.
     """
-    table = open_table(path)
-    mapping = resolve(table.columns, request or MappingRequest())
+    request = request or MappingRequest()
+    table = open_table(path, request.sheet)
+    mapping = resolve(table.columns, request)
     unread = CATALOGUE if mapping.kind == "orders" else ()
     frame = table.read({column for name, column in mapping.columns.items() if name not in unread})
     read = _read_orders if mapping.kind == "orders" else _read_profiles

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.errors import LivesegmentsError
+from producer.workbook import SUFFIXES, Sheet, WorkbookError, open_sheet
 
 _COMPRESSION: Final = (".gz", ".bz2", ".zip", ".xz", ".zst")
 _TEXT: Final = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": ","}
@@ -40,16 +41,19 @@ class TableFile:
     columns: tuple[str, ...]
     """Names as the file has them, without outer blanks."""
     separator: str | None
-    """None for Parquet."""
+    """None for Parquet and workbooks."""
+    sheet: Sheet | None = None
+    """Of a workbook."""
 
     def read(self, wanted: Collection[str]) -> pd.DataFrame:
         """All rows of these columns, in the file's order of columns, named without outer blanks.
 
-        Columns of a text file are text; those of Parquet keep their own types. Raises TableError.
+        Columns of a text file are text; those of Parquet keep their own types, those of a workbook get the one that
+        their cells have. Raises TableError.
         """
         places = sorted({self.columns.index(column) for column in wanted})
         try:
-            frame = _read_parquet(self.path, places) if self.separator is None else _read_text(self, places)
+            frame = self._read(places)
         except _UNREADABLE as error:
             raise TableError(f"{self.path}: cannot be read: {_first_line(error)}") from error
         if frame.empty:
@@ -57,24 +61,39 @@ class TableFile:
         frame.columns = pd.Index([self.columns[place] for place in places])
         return frame
 
+    def _read(self, places: Sequence[int]) -> pd.DataFrame:
+        if self.sheet is not None:
+            return _as_frame(self.sheet.read(places))
+        return _read_parquet(self.path, places) if self.separator is None else _read_text(self, places)
 
-def open_table(path: Path) -> TableFile:
-    """Look at a file's kind and column names: CSV, TSV (also compressed) or Parquet. Raises TableError."""
+
+def open_table(path: Path, sheet: str | None = None) -> TableFile:
+    """Look at a file's kind and column names: CSV, TSV (also compressed), Parquet, or a workbook, of which `sheet`.
+
+    Raises TableError.
+    """
     if not path.is_file():
         raise TableError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'there is no such file'}")
     if path.stat().st_size == 0:
         raise TableError(f"{path}: is empty")
     kind = next((suffix for suffix in reversed(path.suffixes) if suffix.lower() not in _COMPRESSION), "").lower()
+    if sheet is not None and kind not in SUFFIXES:
+        raise TableError(f"{path}: --sheet is for workbooks ({', '.join(SUFFIXES)})")
     try:
+        if kind in SUFFIXES:
+            found = open_sheet(path, sheet)
+            return TableFile(path, _names(path, found.columns), None, found)
         if kind in _PARQUET:
             return TableFile(path, _names(path, pq.read_schema(path).names), None)
         if kind in _TEXT:
             return _open_text(path, _TEXT[kind])
     except pd.errors.EmptyDataError as error:
         raise TableError(f"{path}: is empty") from error
+    except WorkbookError as error:
+        raise TableError(str(error)) from error
     except _UNREADABLE as error:
         raise TableError(f"{path}: cannot be read: {_first_line(error)}") from error
-    raise TableError(f"{path}: expected .csv, .tsv or .txt (also with {', '.join(_COMPRESSION)}), or .parquet")
+    raise TableError(f"{path}: expected .csv, .tsv or .txt (also with {', '.join(_COMPRESSION)}), .parquet or .xlsx")
 
 
 def _open_text(path: Path, separator: str) -> TableFile:
@@ -104,7 +123,10 @@ def _text(path: Path, separator: str, **choice: Any) -> pd.DataFrame:
 
 def _read_parquet(path: Path, places: Sequence[int]) -> pd.DataFrame:
     names = pq.read_schema(path).names
-    table = pq.read_table(path, columns=[names[place] for place in places])
+    return _as_frame(pq.read_table(path, columns=[names[place] for place in places]))
+
+
+def _as_frame(table: pa.Table) -> pd.DataFrame:
     schema = pa.schema([field.with_type(_plain(field.type)) for field in table.schema])
     # pandas' own types would make floats of integers with gaps.
     frame: pd.DataFrame = table.cast(schema).to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)

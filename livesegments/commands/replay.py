@@ -26,7 +26,7 @@ app = typer.Typer(add_completion=False)
 def replay(
     loaded: Loaded,
     *,
-    file: Annotated[Path, typer.Argument(help="CSV, TSV (also .gz, .bz2, .xz, .zip, .zst) or Parquet.")],
+    file: Annotated[Path, typer.Argument(help="CSV, TSV (also .gz, .bz2, .xz, .zip, .zst), Parquet or XLSX.")],
     columns: Annotated[
         list[str] | None,
         typer.Option(
@@ -51,6 +51,9 @@ def replay(
     time_format: Annotated[
         str | None, typer.Option(metavar="FORMAT", help="As for strptime, or s, ms, us since 1970; guessed otherwise.")
     ] = None,
+    sheet: Annotated[
+        str | None, typer.Option(metavar="SHEET", help="Of a workbook, by name or number; the first otherwise.")
+    ] = None,
 ) -> None:
     """Publish a table as events, sorted by time. Doing it twice changes nothing."""
     settings = loaded.settings
@@ -60,6 +63,7 @@ def replay(
         currency=settings.currency,
         cancelled=cancelled,
         time_format=time_format,
+        sheet=sheet,
     )
     pace = parse_speed(speed)
     logs = open_logs(settings)

@@ -1,0 +1,100 @@
+"""Sheets of a workbook (XLSX, XLSM) as typed columns, as if they had come from Parquet."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from contracts.errors import LivesegmentsError
+
+SUFFIXES: Final = (".xlsx", ".xlsm")
+_ERRORS: Final = frozenset({"#N/A", "#VALUE!", "#REF!", "#DIV/0!", "#NUM!", "#NAME?", "#NULL!"})
+"""What a cell shows whose formula failed: no value."""
+_EXACT: Final = 2.0**53
+"""Up to here every whole number is a float, so a column of whole floats is one of integers."""
+
+
+class WorkbookError(LivesegmentsError):
+    """The workbook can not be read; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One sheet whose first row that is not empty names its columns."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[Any]]
+    """Without the names, as the sheet has them; "" where a cell is empty."""
+
+    def read(self, places: Sequence[int]) -> pa.Table:
+        """These columns, each of one type, without rows in which all of the sheet is empty."""
+        rows = [row for row in self.rows if any(cell != "" for cell in row)]
+        return pa.table([_column([row[place] for row in rows]) for place in places], [self.columns[p] for p in places])
+
+
+def open_sheet(path: Path, wanted: str | None = None) -> Sheet:
+    """The sheet of that name, or number from 1; by default the first one that has cells. Raises WorkbookError."""
+    try:
+        from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError:
+        raise WorkbookError(f"{path}: to read workbooks, pip install 'livesegments[xlsx]'; or save it as CSV") from None
+    try:
+        with CalamineWorkbook.from_path(path) as workbook:
+            sheets = _chosen(path, workbook.sheet_names, wanted)
+            found = next(
+                ((name, rows) for name in sheets if (rows := workbook.get_sheet_by_name(name).to_python())), None
+            )
+    except (CalamineError, OSError) as error:
+        raise WorkbookError(f"{path}: cannot be read as a workbook: {error}") from error
+    if found is None:
+        raise WorkbookError(f"{path}: sheet {sheets[0]!r} is empty" if wanted else f"{path}: all sheets are empty")
+    name, rows = found
+    names = [_text(cell) or f"Unnamed: {place}" for place, cell in enumerate(rows[0])]
+    return Sheet(name, tuple(names), rows[1:])
+
+
+def _chosen(path: Path, names: Sequence[str], wanted: str | None) -> Sequence[str]:
+    if wanted is None:
+        return names
+    if wanted in names:
+        return [wanted]
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(names):
+        return [names[int(wanted) - 1]]
+    raise WorkbookError(f"{path}: there is no sheet {wanted!r}; it has {', '.join(map(repr, names))}")
+
+
+def _column(cells: Sequence[Any]) -> pa.Array:
+    """Cells as times, numbers, truth values, or, where they are of several kinds, text as a CSV file would have it."""
+    values = [None if cell == "" or (isinstance(cell, str) and cell in _ERRORS) else cell for cell in cells]
+    kinds = {type(value) for value in values} - {type(None)}
+    if not kinds:
+        return pa.array(values, pa.string())
+    if kinds <= {datetime, date}:
+        return pa.array([_moment(value) for value in values], pa.timestamp("us"))
+    if kinds == {bool}:
+        return pa.array(values, pa.bool_())
+    if kinds <= {int, float}:
+        whole = all(float(value).is_integer() and abs(value) <= _EXACT for value in values if value is not None)
+        return pa.array(_whole(values), pa.int64()) if whole else pa.array(values, pa.float64())
+    return pa.array([None if value is None else _text(value) for value in values], pa.string())
+
+
+def _moment(value: date | datetime | None) -> datetime | None:
+    return datetime.combine(value, time()) if value is not None and not isinstance(value, datetime) else value
+
+
+def _whole(values: Sequence[Any]) -> Iterator[int | None]:
+    return (None if value is None else int(value) for value in values)
+
+
+def _text(value: Any) -> str:
+    """A cell as CSV has it: 17850.0 is 17850, times are ISO 8601."""
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+        return str(int(value))
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    return str(value) if isinstance(value, timedelta) else str(value).strip()
