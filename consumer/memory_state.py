@@ -39,6 +39,7 @@ class MemoryState:
         self._leader = 0
         self._sums: dict[int, bytes] = {}
         self._popularity: dict[str, bytes] = {}
+        self._workers: dict[str, bytes] = {}
 
     def meta(self, partition: int) -> Meta | None:
         """The partition's meta fields; None where nobody ever claimed it."""
@@ -160,6 +161,18 @@ class MemoryState:
         """The published popularity of all workers."""
         with self._lock:
             return dict(self._popularity)
+
+    def put_worker(self, worker: str, status: bytes | None) -> None:
+        """Replace what a worker says of itself, or take it out."""
+        with self._lock:
+            self._workers.pop(worker, None)
+            if status is not None:
+                self._workers[worker] = status
+
+    def workers(self) -> Mapping[str, bytes]:
+        """What all workers say of themselves."""
+        with self._lock:
+            return dict(self._workers)
 
     def warnings(self) -> Sequence[str]:
         """Memory is memory."""

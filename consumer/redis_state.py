@@ -223,6 +223,19 @@ class RedisState:
         found = _tried(lambda: self._client.hgetall(self._keys.popularity()))
         return {worker.decode(): popularity for worker, popularity in found.items()}
 
+    def put_worker(self, worker: str, status: bytes | None) -> None:
+        """Replace what a worker says of itself, or take it out."""
+        key = self._keys.workers()
+        if status is None:
+            _tried(lambda: self._client.hdel(key, worker))
+        else:
+            _tried(lambda: self._client.hset(key, worker, status))
+
+    def workers(self) -> Mapping[str, bytes]:
+        """What all workers say of themselves."""
+        found = _tried(lambda: self._client.hgetall(self._keys.workers()))
+        return {worker.decode(): status for worker, status in found.items()}
+
     def warnings(self) -> Sequence[str]:
         """What an operator should know about how the server is set up."""
         said = []

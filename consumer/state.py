@@ -161,6 +161,12 @@ class State(Protocol):
     def popularity(self) -> Mapping[str, bytes]:
         """The published popularity of all workers."""
 
+    def put_worker(self, worker: str, status: bytes | None) -> None:
+        """Replace what a worker says of itself, or take it out."""
+
+    def workers(self) -> Mapping[str, bytes]:
+        """What all workers say of themselves."""
+
     def warnings(self) -> Sequence[str]:
         """What an operator should know about how the server is set up, in sentences."""
 

@@ -124,6 +124,29 @@ class SegmentChange(_Document):
     model_version: int
 
 
+class WorkerStatus(_Document):
+    """In the hash `<prefix>:workers`: how one worker is doing. Internal; one that stands still is of a worker gone."""
+
+    worker: str
+    """Host and process."""
+    started_at: Timestamp
+    at: Timestamp
+    """By the worker's wall clock."""
+    interval_s: float
+    """The next one is due after so long."""
+    records: int
+    """Taken from the log since the start."""
+    events_per_s: float
+    lag: int | None
+    """Records that the log still has for this worker; None while that is unknown."""
+    partitions: int
+    customers: int
+    model_version: int | None
+    oldest_dirty_view_s: float
+    moves: dict[str, int]
+    """Customers who changed segment since the start, by cause."""
+
+
 class DeadLetter(_Document):
     """On the log `dead-letters`: a record that could not be used, where it stood, and why."""
 

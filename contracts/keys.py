@@ -103,3 +103,7 @@ class Keys:
     def sums(self) -> str:
         """Hash: partition to the sums over its rows, as the leader adds them up."""
         return f"{self.prefix}:sums"
+
+    def workers(self) -> str:
+        """Hash: worker to what it says of itself, as JSON; `livesegments watch` shows it."""
+        return f"{self.prefix}:workers"

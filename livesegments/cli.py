@@ -20,6 +20,7 @@ COMMANDS: Final = (
     "simulate",
     "show",
     "segments",
+    "watch",
     "erase",
     "check",
     "export",

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
@@ -16,6 +16,10 @@ from livesegments.log_output import configure
 from livesegments.signals import stop_signals
 from livesegments.sources import Loaded, without_password
 from livesegments.status import StatusLine, report
+from livesegments.worker_status import StatusPublisher
+
+if TYPE_CHECKING:
+    from consumer.worker import Worker
 
 app = typer.Typer(add_completion=False)
 _log = structlog.get_logger("livesegments")
@@ -49,9 +53,15 @@ def worker(
             for warning in deployment.state.warnings():
                 _log.warning(warning)
             collector.calm()
-            status = StatusLine(reader, settings.status_interval.seconds)
-            with stop_signals(working.stop):
+            line = StatusLine(reader, settings.status_interval.seconds)
+            published = StatusPublisher(deployment.state, reader, settings.figures_interval.seconds)
+
+            def on_step(stepped: "Worker") -> None:
+                line(stepped)
+                published(stepped)
+
+            with contextlib.closing(published), stop_signals(working.stop):
                 if stopping.is_set():
                     working.stop()
-                working.run(until_idle=until_idle.seconds if until_idle is not None else None, on_step=status)
+                working.run(until_idle=until_idle.seconds if until_idle is not None else None, on_step=on_step)
             report(working, settings)

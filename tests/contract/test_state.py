@@ -242,3 +242,14 @@ def test_a_full_server_takes_no_checkpoint_and_recovers(local_redis):
     assert state.meta(0).seq == 0
     client.config_set("maxmemory", 0)
     assert state.checkpoint(0, "a", step(1, rows=[("ann", b"1")])) == Written.NOW
+
+
+def test_what_workers_say_of_themselves_stands_until_they_take_it_back(state):
+    assert not state.workers()
+    state.put_worker("a:1", b"first")
+    state.put_worker("b:2", b"other")
+    state.put_worker("a:1", b"second")
+    assert state.workers() == {"a:1": b"second", "b:2": b"other"}
+    state.put_worker("a:1", None)
+    state.put_worker("a:1", None)
+    assert state.workers() == {"b:2": b"other"}

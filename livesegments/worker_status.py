@@ -1,0 +1,116 @@
+"""What a worker says of itself in Redis, so that one can watch all of them from anywhere."""
+
+import contextlib
+import os
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from pydantic import ValidationError
+
+from consumer.clock import wall_micros
+from consumer.state import State, StateError
+from contracts.documents import WorkerStatus
+from contracts.times import HOUR, from_micros, to_micros
+from logs.base import LogReader
+
+if TYPE_CHECKING:
+    from consumer.worker import Worker
+
+SPEED_SECONDS: Final = 5.0
+"""Events per second are counted over so long."""
+GONE_INTERVALS: Final = 3
+"""After so many intervals without a word, and ..."""
+GONE_SECONDS: Final = 5.0
+"""... so many seconds, a worker counts as gone: a long step is no death."""
+FORGOTTEN: Final = HOUR
+"""What a worker said that has been gone for so long is taken out by the next one that starts."""
+
+
+class StatusPublisher:
+    """Called after every step of a worker; publishes its status every so many seconds, and takes it back at the end."""
+
+    def __init__(
+        self,
+        state: State,
+        reader: LogReader,
+        interval: float,
+        *,
+        wall: Callable[[], int] = wall_micros,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self._state = state
+        self._reader = reader
+        self._interval = interval
+        self._wall = wall
+        self._monotonic = monotonic
+        self._started_at = wall()
+        self._due = monotonic()
+        self._records: deque[tuple[float, int]] = deque([(self._due, 0)])
+        self._cleaned = False
+
+    def __call__(self, worker: "Worker") -> None:
+        """Publish if it is time. A state that does not answer is for the worker to survive, not for this to stop."""
+        now = self._monotonic()
+        if now < self._due:
+            return
+        self._due = now + self._interval
+        status = self._status(worker, now)
+        with contextlib.suppress(StateError):
+            self._state.put_worker(self.name, status.encode())
+            if not self._cleaned:
+                self._forget()
+                self._cleaned = True
+
+    def close(self) -> None:
+        """Take it back: this worker ends."""
+        with contextlib.suppress(StateError):
+            self._state.put_worker(self.name, None)
+
+    def _status(self, worker: "Worker", now: float) -> WorkerStatus:
+        lag = self._reader.lag()
+        model = worker.memory.learner.model
+        return WorkerStatus(
+            worker=self.name,
+            started_at=from_micros(self._started_at),
+            at=from_micros(self._wall()),
+            interval_s=self._interval,
+            records=worker.figures.records,
+            events_per_s=self._speed(worker.figures.records, now),
+            lag=sum(lag.values()) if lag is not None else None,
+            partitions=len(worker.memory.held),
+            customers=len(worker.memory.store),
+            model_version=model.version if model else None,
+            oldest_dirty_view_s=round(worker.memory.views.figures.oldest_dirty_s, 3),
+            moves=dict(worker.figures.moves),
+        )
+
+    def _speed(self, records: int, now: float) -> float:
+        self._records.append((now, records))
+        while len(self._records) > 2 and self._records[1][0] <= now - SPEED_SECONDS:
+            self._records.popleft()
+        then, before = self._records[0]
+        return round((records - before) / (now - then), 1) if now > then else 0.0
+
+    def _forget(self) -> None:
+        for name, document in self._state.workers().items():
+            status = read_status(document)
+            if status is None or self._wall() - to_micros(status.at) > FORGOTTEN:
+                self._state.put_worker(name, None)
+
+
+def read_status(document: bytes) -> WorkerStatus | None:
+    """A worker's status; None where it can not be read."""
+    try:
+        return WorkerStatus.model_validate_json(document)
+    except ValidationError:
+        return None
+
+
+def is_gone(status: WorkerStatus, now: int) -> bool:
+    """Whether the worker has been silent for longer than one at work is. `now` in microseconds UTC."""
+    silent = (now - to_micros(status.at)) / 1e6
+    return silent > GONE_SECONDS and silent > GONE_INTERVALS * status.interval_s
