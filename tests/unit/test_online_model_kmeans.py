@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from river import checks, cluster
-from river.checks import common
+from river import cluster
 from sklearn.cluster import KMeans
 
 from online_model.arrays import NotFiniteError
@@ -26,36 +25,9 @@ def blobs(n=600, seed=0):
     return np.array([[0.0, 0], [8, 0], [0, 8]])[truth] + rng.normal(0, 1, (n, 2)), truth
 
 
-@pytest.mark.parametrize("check", list(checks.yield_checks(CustomerKMeans())), ids=lambda check: check.__name__)
-def test_river_checks(check):
-    check(CustomerKMeans())
-
-
 def stream(n=120):
     rng = random.Random(1)
     return [({name: rng.gauss(0, 1) for name in "abcde"}, None) for _ in range(n)]
-
-
-# yield_checks has no data for clusterers, so these are run on a stream of ours. Not run: the checks of scores, targets,
-# transforms and supervised mini-batches, which clusterers lack; those of inference, which do not look at clusterers.
-@pytest.mark.parametrize(
-    "check",
-    [
-        common.check_learn_one,
-        common.check_pickling,
-        common.check_shuffle_features_no_impact,
-        common.check_emerging_features,
-        common.check_disappearing_features,
-        common.check_radically_disappearing_features,
-        common.check_no_state_aliasing_with_input,
-        common.check_clone_is_independent,
-        common.check_seeding_is_idempotent,
-        common.check_bounded_memory_growth,
-    ],
-    ids=lambda check: check.__name__,
-)
-def test_river_checks_with_data(check):
-    check(CustomerKMeans(n_clusters=3), dataset=stream())
 
 
 def test_it_is_river_s_kmeans_with_river_s_verbs():
