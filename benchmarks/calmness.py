@@ -41,8 +41,8 @@ def kept(moves: Moves, purchases: Purchases, calendar: Sequence[int]) -> dict[st
 
     A customer counts who is in a learned segment when a stream day (of `calendar`, days since 1970 with events) begins
     and buys nothing on it: kept is who leaves it for no other reason than a new version. In the same way over 14 days
-    of the calendar from each stream day on, as long as there are so many. Without a suffix the shares are over the whole
-    replay: of all customers on all days. None where there is nobody.
+    of the calendar from each stream day on, as long as there are so many. Without a suffix the shares are over the
+    whole replay: of all customers on all days. None where there is nobody.
     """
     days = _by_day(moves, purchases, calendar)
     ends = np.searchsorted(calendar, np.asarray(calendar) + FORTNIGHT).tolist()
