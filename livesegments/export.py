@@ -5,7 +5,8 @@ from pathlib import Path
 
 from consumer.clock import wall_micros
 from consumer.state import State
-from livesegments.export_columns import AttributeTypes, columns_of
+from contracts.keys import BUCKETS
+from livesegments.export_columns import AttributeTypes, Columns, columns_of
 from livesegments.records import count_partitions, newest_time, read_document, read_records
 from livesegments.segment_names import SegmentNames
 from livesegments.settings import Settings
@@ -23,21 +24,27 @@ class Exported:
 
 
 def export_customers(file: Path, state: State, settings: Settings) -> Exported:
-    """Write every customer to a .parquet or .csv file. Raises TableFileError, StateError.
+    """Write every customer to a .parquet or .csv file. Raises TableFileError, StateError."""
+    partitions = range(count_partitions(state) or 0)
+    columns = customer_columns(state, settings)
+    rows = write_table(file, columns.schema, (columns.batch(records) for records in read_records(state, partitions)))
+    return Exported(rows, columns.misfits)
 
-    Rows are read twice: attributes first, since a table has to know its columns before its first row.
+
+def customer_columns(state: State, settings: Settings, buckets: int = BUCKETS) -> Columns:
+    """The columns of a table of the customers in the first so many buckets.
+
+    Reads all of these: a table has to know its columns, and so all attributes, before its first row.
     """
     partitions = range(count_partitions(state) or 0)
     document = read_document(state)
     attributes = AttributeTypes()
-    for records in read_records(state, partitions):
+    for records in read_records(state, partitions, buckets):
         attributes.learn(records.attributes)
-    columns = columns_of(
+    return columns_of(
         attributes,
         SegmentModel.from_document(document) if document else None,
         settings.features,
         wall_micros() if settings.clock == "wall" else newest_time(state, len(partitions)),
         SegmentNames(state, document).name,
     )
-    rows = write_table(file, columns.schema, (columns.batch(records) for records in read_records(state, partitions)))
-    return Exported(rows, columns.misfits)

@@ -59,11 +59,11 @@ def read_record(state: State, customer_id: str, partitions: int) -> Records | No
     return None if row is None else unpack([customer_id], [row])
 
 
-def read_records(state: State, partitions: Sequence[int]) -> Iterator[Records]:
-    """All rows of these partitions, some buckets at a time, partition by partition."""
+def read_records(state: State, partitions: Sequence[int], buckets: int = BUCKETS) -> Iterator[Records]:
+    """The rows of these partitions' first buckets, all by default, some at a time, partition by partition."""
     for partition in partitions:
-        for start in range(0, BUCKETS, BUCKETS_AT_ONCE):
-            for customer_ids, rows in state.rows(partition, range(start, start + BUCKETS_AT_ONCE)):
+        for start in range(0, buckets, BUCKETS_AT_ONCE):
+            for customer_ids, rows in state.rows(partition, range(start, min(buckets, start + BUCKETS_AT_ONCE))):
                 if customer_ids:
                     yield unpack(customer_ids, rows)
 
