@@ -1,6 +1,6 @@
 """The published model document: one version of all segments, everything needed to place a customer in them."""
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -32,6 +32,33 @@ class SegmentDocument(_Document):
     """Customers nearest to it when the version was adopted."""
 
 
+Transform = Literal["none", "log1p", "sqrt"]
+
+
+class FeatureColumn(_Document):
+    """How one column of the feature matrix is made of a customer's row.
+
+    With nothing but a name it is a declared feature. Else it is made of a profile attribute, as a number or as one of
+    its levels, or it is the share of one category.
+    """
+
+    name: str
+    attribute: str | None = None
+    """The profile attribute that it is made of."""
+    level: str | None = None
+    """1 where the attribute has this value, 0 where it has that of another column, missing elsewhere."""
+    category: str | None = None
+    """The share of this category of the catalogue in the kept lines."""
+    transform: Transform = "none"
+    bins: tuple[Finite, ...] = ()
+    """Edges: the value is the number of edges at or below it."""
+    low: Finite | None = None
+    """What lies below counts as this, before the transform."""
+    high: Finite | None = None
+    span: NotNegative | None = None
+    """What distances divide by, in place of the standard deviation."""
+
+
 class ModelDocument(_Document):
     """One version. Distances divide each feature by its deviation; a deviation of 0 leaves the feature out."""
 
@@ -43,6 +70,10 @@ class ModelDocument(_Document):
     gain: Finite
     """The share of the inertia that this version saved."""
     features: tuple[str, ...]
+    columns: tuple[FeatureColumn, ...] = ()
+    """How each of `features` is made; empty where all are declared ones."""
+    requested: tuple[str, ...] = ()
+    """Features and presets as the settings named them; empty where that was `features`."""
     order_value: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     means: tuple[Finite, ...]
     deviations: tuple[NotNegative, ...]
@@ -62,6 +93,8 @@ class ModelDocument(_Document):
         width = len(self.features)
         if any(len(row) != width for row in (self.means, self.deviations, *(one.centroid for one in self.segments))):
             raise ValueError("means, deviations and centroids need one number for each feature")
+        if self.columns and tuple(column.name for column in self.columns) != self.features:
+            raise ValueError("columns describe the features, one each, in their order")
         ids = [segment.id for segment in self.segments]
         if len(set(ids)) < len(ids) or max(ids) >= self.next_segment_id:
             raise ValueError("segment ids must differ and lie below next_segment_id")

@@ -9,6 +9,8 @@ from online_model.arrays import Floats, Labels, ShapeError, feature_matrix, froz
 
 _CONSTANT = 1e-10
 """A variance below this share of the mean square is rounding: the feature is constant."""
+_LEVELS = 2.0
+"""Standard deviations of all levels together that make one unit: a quarter of the variance."""
 
 
 def missing_scale(X: Floats) -> Floats:
@@ -19,8 +21,35 @@ def missing_scale(X: Floats) -> Floats:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Scaling:
+    """What turns standard deviations into the units of distance. Without any, they are the units.
+
+    Indicators of one attribute's levels share a unit that leaves all of them together at most a quarter of the variance
+    of a numeric feature, and any two levels at most one unit apart: as features of their own they would outweigh
+    everything else, and every segment would be one gender.
+    """
+
+    spans: Floats
+    """(features,): the unit of a column; NaN where it is the standard deviation."""
+    groups: Labels
+    """(features,): columns of one number are the levels of one attribute; -1 for a column by itself."""
+
+    def units(self, deviations: Floats) -> Floats:
+        """Units by column, (features,), of these standard deviations; 0 where nothing varies."""
+        units: Floats = np.where(np.isnan(self.spans), deviations, np.where(deviations > 0, self.spans, 0))
+        for group in range(int(self.groups.max(initial=-1)) + 1):
+            levels = self.groups == group
+            variance = float((deviations[levels] ** 2).sum())
+            units[levels] = max(_LEVELS * np.sqrt(variance), np.sqrt(2)) if variance > 0 else 0.0
+        return units
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Metric:
-    """Means and standard deviations of the population, (features,). A deviation of 0 marks a constant feature."""
+    """Means and deviations of the population, (features,). A deviation of 0 marks a constant feature.
+
+    Deviations are what distances divide by: standard deviations, unless a Scaling says otherwise.
+    """
 
     means: Floats
     deviations: Floats
@@ -37,16 +66,16 @@ class Metric:
         return cls(np.zeros(features), np.ones(features))
 
     @classmethod
-    def of_moments(cls, observed: Floats, first: Floats, second: Floats) -> Self:
+    def of_moments(cls, observed: Floats, first: Floats, second: Floats, scaling: Scaling | None = None) -> Self:
         """From counts, sums and sums of squares of the observed values, each (features,)."""
         count = np.maximum(observed, 1)
         means = first / count
         mean_squares = second / count
         variances = mean_squares - means**2
-        return cls(means, np.sqrt(np.where(variances > _CONSTANT * mean_squares, variances, 0)))
+        return cls._of(means, np.where(variances > _CONSTANT * mean_squares, variances, 0), scaling)
 
     @classmethod
-    def of_sample(cls, X: Floats) -> Self:
+    def of_sample(cls, X: Floats, scaling: Scaling | None = None) -> Self:
         """From the observed values of a sample (customers, features)."""
         seen = ~np.isnan(X)
         filled = np.where(seen, X, 0)
@@ -56,7 +85,12 @@ class Metric:
         centred = np.where(seen, X - means, 0)
         variances = (centred**2).sum(axis=0) / np.maximum(observed, 1)
         constant = variances <= _CONSTANT * (variances + means**2)
-        return cls(means, np.sqrt(np.where(constant, 0, variances)))
+        return cls._of(means, np.where(constant, 0, variances), scaling)
+
+    @classmethod
+    def _of(cls, means: Floats, variances: Floats, scaling: Scaling | None) -> Self:
+        deviations = np.sqrt(variances)
+        return cls(means, deviations if scaling is None else scaling.units(deviations))
 
     @property
     def precisions(self) -> Floats:

@@ -12,7 +12,7 @@ import numpy as np
 
 from contracts.errors import LivesegmentsError
 from online_model.arrays import Floats, Integers, Labels, ShapeError, feature_matrix
-from online_model.metric import Metric, missing_scale
+from online_model.metric import Metric, Scaling, missing_scale
 
 _HEADER: Final = struct.Struct("<4sII")
 _MAGIC: Final = b"sum1"
@@ -75,12 +75,13 @@ class Sums:
         """Customers with a vote."""
         return int(self.counts.sum())
 
-    def metric(self) -> Metric:
+    def metric(self, scaling: Scaling | None = None) -> Metric:
         """Means and deviations of the observed values over all clusters."""
         return Metric.of_moments(
             self._channel(_OBSERVED).sum(axis=0),
             self._channel(_PLAIN_FIRST).sum(axis=0),
             self._channel(_PLAIN_SECOND).sum(axis=0),
+            scaling,
         )
 
     def means(self, empty: Floats) -> Floats:

@@ -30,6 +30,10 @@ def rows(**columns):
         "orders_decayed": np.ones(n),
         "net_decayed": np.zeros(n),
         "recent_net": np.zeros(n),
+        "spend": np.zeros(n),
+        "refunds": np.zeros(n),
+        "units": np.zeros(n, np.int64),
+        "purchase_days": np.full(n, 2, np.uint32),
     }
     return SimpleNamespace(**{**default, **{name: np.asarray(column) for name, column in columns.items()}})
 

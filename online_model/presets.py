@@ -1,0 +1,138 @@
+"""Which features a model is to have: what settings name, presets among it, and what the customers make of that."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from contracts.model import FeatureColumn
+from online_model.encoding import (
+    PREFIX,
+    AttributeOptions,
+    TooManyLevelsError,
+    level_columns,
+    number_column,
+)
+from online_model.features import FEATURES, RowColumns, UnknownFeatureError
+
+PRESETS: Final = {
+    "rfm": ("recency", "frequency", "monetary"),
+    "rfm+basket": ("recency", "frequency", "monetary", "mean_order", "basket_units"),
+    "lifecycle": ("tenure", "relative_recency", "purchase_days", "recent_share"),
+}
+"""Presets that are declared features whoever the customers are."""
+PROFILE: Final = "profile"
+PREFERENCES: Final = "preferences"
+SHARE: Final = "share."
+"""What the names of features begin with that are shares of categories."""
+MOST_ATTRIBUTES: Final = 4
+MOST_CATEGORIES: Final = 8
+_NOT_MEASURED: Final = frozenset({"customer_since", "marketing_consent"})
+"""Attributes of the contract that say nothing of what a customer is like."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureRequest:
+    """What settings ask for. Raises UnknownFeatureError."""
+
+    names: tuple[str, ...]
+    """Features, `attributes.<name>`, `share.<category>`, presets."""
+    attributes: tuple[str, ...] = ()
+    """What the preset `profile` is to be made of; empty: whatever most customers have."""
+    options: dict[str, AttributeOptions] = field(default_factory=dict)
+    """By attribute."""
+
+    def __post_init__(self) -> None:
+        self.terms()
+
+    def terms(self) -> tuple[str, ...]:
+        """The names with fixed presets written out, each once."""
+        terms: list[str] = []
+        for name in self.names:
+            open_ended = any(name.startswith(prefix) and name != prefix for prefix in (PREFIX, SHARE))
+            if name in PRESETS:
+                terms += PRESETS[name]
+            elif open_ended or name in {PROFILE, PREFERENCES, *FEATURES}:
+                terms.append(name)
+            else:
+                raise UnknownFeatureError(
+                    f"there is no feature {name!r}; choose a preset ({', '.join((*PRESETS, PROFILE, PREFERENCES))}) or"
+                    f" among {', '.join(FEATURES)} and {PREFIX}<name>"
+                )
+        if not terms or len(set(terms)) < len(terms):
+            raise UnknownFeatureError("features: name each once, and at least one")
+        return tuple(terms)
+
+    @property
+    def needs_purchases(self) -> bool:
+        """Whether only customers who bought can be placed."""
+        return any(term != PROFILE and not term.startswith(PREFIX) for term in self.terms())
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The columns of a model, and in words what was left out of them."""
+
+    columns: tuple[FeatureColumn, ...]
+    """Empty where there is nothing to compare customers by yet."""
+    left_out: tuple[str, ...] = ()
+
+
+def choose_columns(request: FeatureRequest, rows: RowColumns) -> Choice:
+    """The columns that a request comes to among these customers, a sample: a decision, kept in the model document."""
+    columns: dict[str, FeatureColumn] = {}
+    left_out: list[str] = []
+    for term in request.terms():
+        for column in _columns(term, request, rows, left_out):
+            columns.setdefault(column.name, column)
+    return Choice(tuple(columns.values()), tuple(left_out))
+
+
+def _columns(term: str, request: FeatureRequest, rows: RowColumns, left_out: list[str]) -> Sequence[FeatureColumn]:
+    if term == PROFILE:
+        chosen = request.attributes or _usual_attributes(request, rows)
+        if not chosen:
+            left_out.append("no customer has a number yet for the preset `profile`; publish `profile` events")
+        return [one for name in chosen for one in _of_attribute(name, request, rows, left_out)]
+    if term.startswith(PREFIX):
+        return _of_attribute(term.removeprefix(PREFIX), request, rows, left_out)
+    if term == PREFERENCES:
+        counts = rows.category_counts()
+        best = sorted((-count, category) for category, count in counts.items())[:MOST_CATEGORIES]
+        if not best:
+            left_out.append("no kept line has a category for the preset `preferences`; put categories on the catalogue")
+        return [_share(category) for _, category in best]
+    if term.startswith(SHARE):
+        return [_share(term.removeprefix(SHARE))]
+    return [FeatureColumn(name=term)]
+
+
+def _share(category: str) -> FeatureColumn:
+    return FeatureColumn(name=SHARE + category, category=category)
+
+
+def _of_attribute(name: str, request: FeatureRequest, rows: RowColumns, left_out: list[str]) -> Sequence[FeatureColumn]:
+    options = request.options.get(name, AttributeOptions())
+    count = rows.attribute_counts().get(name)
+    if count is None:
+        left_out.append(f"no customer has the attribute {name!r} yet")
+        return []
+    if options.categorical or count.texts > count.numbers:
+        labels = rows.labels(name)
+        try:
+            return level_columns(name, labels.codes, labels.values)
+        except TooManyLevelsError as error:
+            left_out.append(str(error))
+            return []
+    return [number_column(name, rows.numbers(name), options)]
+
+
+def _usual_attributes(request: FeatureRequest, rows: RowColumns) -> list[str]:
+    """The numeric attributes that most customers have, and the categorical ones that settings call so."""
+    counts = rows.attribute_counts()
+    asked = [name for name, options in sorted(request.options.items()) if options.categorical and name in counts]
+    numeric = sorted(
+        (-count.numbers, name)
+        for name, count in counts.items()
+        if count.numbers > count.texts and name not in _NOT_MEASURED and name not in asked
+    )
+    return [*(name for _, name in numeric[:MOST_ATTRIBUTES]), *asked]
