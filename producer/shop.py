@@ -1,7 +1,7 @@
 """A synthetic shop whose truth is known: customers of hidden types buy and return; some events come late or twice."""
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,7 @@ from contracts.errors import LivesegmentsError
 from contracts.times import DAY, HOUR, SECOND
 from producer.assortment import Assortment, assortment
 from producer.baskets import Baskets, Ints, ShopEvents, no_baskets
-from producer.customers import NEVER, TYPES, Customers, arrivals, customer_number, founders
+from producer.customers import NEVER, NEWCOMER, TYPES, Customers, CustomerType, arrivals, customer_number, founders
 from producer.message import Message
 from producer.season import following
 
@@ -20,9 +20,6 @@ MAX_DELAY: Final = 5 * DAY
 _ARRIVALS_PER_DAY: Final = 0.0015
 """New customers a day while the shop is live, as a share of its founders."""
 _MAX_LINES: Final = 30
-_LINES: Final = np.array([kind.lines for kind in TYPES])
-_LEAST: Final = np.array([kind.quantity[0] for kind in TYPES])
-_MOST: Final = np.array([kind.quantity[1] for kind in TYPES])
 _ONCE: Final = np.array([kind.once for kind in TYPES])
 
 
@@ -45,6 +42,10 @@ class ShopSettings:
     late_share: float = 0.02
     repeat_share: float = 0.01
     return_share: float = 0.06
+    change_at: int | None = None
+    """From the first midnight, by the shop's own time, not before this moment on, ..."""
+    changed: tuple[CustomerType, ...] = ()
+    """... these types' customers buy as said here: gap_days, lines and quantity. Types are known by their names."""
 
     def __post_init__(self) -> None:
         if self.customers < 1 or self.items < 1 or self.history_days < 0 or self.seed < 0:
@@ -52,6 +53,13 @@ class ShopSettings:
         for share in (self.late_share, self.repeat_share, self.return_share):
             if not 0 <= share <= 1:
                 raise ShopError(f"a share lies between 0 and 1, not at {share}")
+        for kind in self.changed:
+            if kind.name not in {known.name for known in TYPES}:
+                raise ShopError(f"there is no type {kind.name!r} that could change")
+            if kind.gap_days <= 0 or kind.lines < 1 or not 1 <= kind.quantity[0] <= kind.quantity[1]:
+                raise ShopError(f"type {kind.name!r}: gap_days is above 0, lines and quantity are 1 at least")
+        if bool(self.changed) != (self.change_at is not None):
+            raise ShopError("change_at and changed go together: when types change, and what they change into")
 
 
 class Shop:
@@ -66,6 +74,9 @@ class Shop:
         self._prefix = f"sim{settings.seed}-{self._time // SECOND:x}"
         self._assortment: Assortment = assortment(settings.items, len(TYPES), self._rng)
         self._customers: Customers = founders(settings.customers, self._time, self._now, self._rng)
+        self._changed = False
+        self._pace = np.ones(len(TYPES))
+        self._behave(TYPES)
         self._orders = 0
         self._returns = no_baskets()
         # A heap: when to publish, a number that settles ties, and what.
@@ -100,7 +111,9 @@ class Shop:
         while True:
             until = (self._time // DAY + 1) * DAY
             mean = _ARRIVALS_PER_DAY * self.settings.customers * (until - self._time) / DAY
-            self._customers.extend(arrivals(int(self._rng.poisson(mean)), self._time, until, self._rng))
+            newcomers = arrivals(int(self._rng.poisson(mean)), self._time, until, self._rng)
+            newcomers.gap *= self._pace[NEWCOMER]
+            self._customers.extend(newcomers)
             events = self._events(until)
             for place, at, delay, repeat in events.by_time():
                 yield from self._due(at)
@@ -119,6 +132,7 @@ class Shop:
 
     def _events(self, until: int) -> ShopEvents:
         """Let customers buy, and send back, until then."""
+        self._change_types()
         purchases = self._purchases(until)
         due = self._returns.at < until
         returns = self._returns.select(due)
@@ -139,10 +153,28 @@ class Shop:
             repeat=np.where(twice, delays[1], 0),
         )
 
+    def _change_types(self) -> None:
+        """Once, when it is time: gaps grow or shrink in proportion, and the next order is due when it was."""
+        at = self.settings.change_at
+        if self._changed or at is None or self._time < at:
+            return
+        self._changed = True
+        changed = {kind.name: kind for kind in self.settings.changed}
+        types = [changed.get(kind.name, kind) for kind in TYPES]
+        self._pace = np.array([new.gap_days / old.gap_days for new, old in zip(types, TYPES, strict=True)])
+        self._customers.gap *= self._pace[self._customers.type]
+        self._behave(types)
+
+    def _behave(self, types: Sequence[CustomerType]) -> None:
+        """How many lines and pieces the customers of each type take."""
+        self._lines = np.array([kind.lines for kind in types])
+        self._least = np.array([kind.quantity[0] for kind in types])
+        self._most = np.array([kind.quantity[1] for kind in types])
+
     def _purchases(self, until: int) -> Baskets:
         customer, at = self._buyers(until)
         kind = self._customers.type[customer].astype(np.int64)
-        counts = np.minimum(1 + self._rng.poisson(_LINES[kind] - 1), _MAX_LINES)
+        counts = np.minimum(1 + self._rng.poisson(self._lines[kind] - 1), _MAX_LINES)
         line_kind = np.repeat(kind, counts)
         numbers = self._orders + np.arange(len(customer))
         self._orders += len(customer)
@@ -152,7 +184,7 @@ class Shop:
             number=numbers,
             counts=counts,
             item=self._assortment.draw(kind, customer, counts, self._rng),
-            quantity=self._rng.integers(_LEAST[line_kind], _MOST[line_kind] + 1),
+            quantity=self._rng.integers(self._least[line_kind], self._most[line_kind] + 1),
         )
 
     def _buyers(self, until: int) -> tuple[Ints, Ints]:
