@@ -59,6 +59,23 @@ class FeatureColumn(_Document):
     """What distances divide by, in place of the standard deviation."""
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class DescentDocument(BaseModel):
+    """Where one segment comes from, or, of one that ended, where its members went."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
+
+    segment_id: Annotated[int, Field(ge=1)]
+    name: str
+    kind: Literal["continued", "split", "born", "restored", "merged", "gone"]
+    origins: Annotated[tuple[tuple[int, Share], ...], Field(alias="from")] = ()
+    """Old segment ids and the shares of its members that come from them."""
+    heirs: Annotated[tuple[tuple[int, Share], ...], Field(alias="to")] = ()
+    """Of a segment that ended: new segment ids and the shares of its members that are there now."""
+
+
 class ModelDocument(_Document):
     """One version. Distances divide each feature by its deviation; a deviation of 0 leaves the feature out."""
 
@@ -87,6 +104,14 @@ class ModelDocument(_Document):
     """Customers who had bought at the last refit."""
     next_segment_id: Annotated[int, Field(ge=2)]
     inertia: NotNegative
+    why: str = ""
+    """The reason in a sentence."""
+    lineage: tuple[DescentDocument, ...] = ()
+    """What became of the segments of the version before; empty where all of them continue."""
+    k_instead_of: str = ""
+    """The setting `k` that somebody overruled by adopting another number; what the setting says later wins again."""
+    rolled_back_to: Count | None = None
+    """The version that this one brings back."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

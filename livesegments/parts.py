@@ -93,6 +93,7 @@ def model_settings(settings: Settings) -> ModelSettings:
     """What is chosen about segments."""
     return ModelSettings(
         k=settings.k,
+        k_default=settings.k_default,
         features=settings.features,
         seed=settings.model_seed,
         first_model_buyers=settings.first_model_buyers,
@@ -103,6 +104,8 @@ def model_settings(settings: Settings) -> ModelSettings:
         review_interval=int(
             settings.review_interval_wall if settings.clock == "wall" else settings.review_interval_event
         ),
+        k_interval=int(settings.k_interval_wall if settings.clock == "wall" else settings.k_interval_event),
+        model_versions_kept=settings.model_versions_kept,
         margin=settings.margin,
         dwell=int(settings.dwell),
         lapse_days=settings.lapse_days,

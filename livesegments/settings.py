@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from consumer.clock import ClockKind
@@ -64,6 +64,17 @@ def _table(value: object) -> object:
         raise ValueError('expected a JSON object such as {"EUR": {"2024-01-01": "0.86"}}') from None
 
 
+def _number_of_segments(value: object) -> int | Literal["auto"]:
+    """What the setting `k` may be."""
+    if value == "auto":
+        return "auto"
+    number = value if isinstance(value, int) else int(value) if isinstance(value, str) and value.isdecimal() else 0
+    if not 2 <= number <= MAX_K:
+        raise ValueError(f'expected "auto" or a whole number from 2 to {MAX_K}')
+    return number
+
+
+NumberOfSegments = Annotated[int | Literal["auto"], PlainValidator(_number_of_segments)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_list)]
 Rate = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
 
@@ -133,8 +144,10 @@ class Settings(BaseSettings):
     """A purchase or return up to so much older than the customer's newest one still counts; at most 62d."""
 
     # ---- Segments ----
-    k: int = Field(_MODEL.k, ge=2, le=MAX_K)
-    """How many segments."""
+    k: NumberOfSegments = _MODEL.k
+    """How many segments; "auto": as many as there are natural groups, k_default where there are none."""
+    k_default: int = Field(_MODEL.k_default, ge=2, le=MAX_K)
+    """How many segments with `k = "auto"` where customers pass from one kind into another without a gap."""
     features: Texts = _MODEL.features
     """What customers are compared by: recency, frequency, monetary, recent, tenure."""
     margin: Share = _MODEL.margin
@@ -159,6 +172,12 @@ class Settings(BaseSettings):
     """How often the leader refits on a sample with `clock = "wall"`, as long as purchases come."""
     review_interval_event: Duration = Duration(_MODEL.review_interval)
     """How much event time passes between two refits with `clock = "event"`."""
+    k_interval_wall: Duration = Duration(5 * MINUTE)
+    """How often a review looks at the number of segments, too, with `clock = "wall"`."""
+    k_interval_event: Duration = Duration(_MODEL.k_interval)
+    """How much event time passes between two such looks with `clock = "event"`."""
+    model_versions_kept: int = Field(_MODEL.model_versions_kept, ge=1)
+    """So many model documents stay in Redis; what is older can not be rolled back to."""
     clusterer: Literal["means", "river"] = _MODEL.clusterer
     """What learns: our CustomerKMeans, or stock river.cluster.KMeans for comparison."""
     model_seed: int = Field(_MODEL.seed, ge=0)

@@ -6,10 +6,13 @@ from typing import Final, Self
 
 import numpy as np
 
+from contracts.model import FeatureColumn
+from online_model.agreement import shared_members
 from online_model.arrays import Floats, Integers, Labels
 from online_model.features import FeatureSet
 from online_model.fit import Fit, TooFewPointsError, fit
 from online_model.identity import match_clusters
+from online_model.lineage import Descent, lineage, named
 from online_model.metric import Metric
 from online_model.model import FIRST_SEGMENT_ID, ModelMismatchError, Segment, SegmentModel
 from online_model.names import Members, name_segments
@@ -38,10 +41,11 @@ class Reviewed:
     def due(self, purchases: int, buyers: int, now: int, settings: ModelSettings) -> bool:
         """Whether there are many more buyers or purchases, or the review interval has passed and some purchases came.
 
-        Time alone is no reason: it never changes a model.
+        Time alone is no reason: it never changes a model. Where attributes alone are compared, no purchase is needed.
         """
-        many = buyers >= 2 * self.buyers or purchases >= _MORE_PURCHASES * self.purchases
-        return purchases > self.purchases and (many or now - self.at >= settings.review_interval)
+        many = buyers >= 2 * self.buyers or purchases >= _MORE_PURCHASES * self.purchases > 0
+        arrived = purchases > self.purchases or not settings.request.needs_purchases
+        return arrived and (many or now - self.at >= settings.review_interval)
 
 
 def first_model(
@@ -53,21 +57,28 @@ def first_model(
     *,
     settings: ModelSettings,
     members: Members | None = None,
+    why: str = "",
+    columns: tuple[FeatureColumn, ...] = (),
 ) -> SegmentModel:
     """Version 1 from the customers there are, X (customers, features); `members` describe the same customers for names.
 
+    `columns` are how X was made; without any its features are the declared ones that settings name.
     Raises TooFewPointsError while fewer than k customers differ.
     """
-    metric = Metric.of_sample(X)
-    found = _by_size(fit(X, k, metric, settings.seed, restarts=settings.restarts), k)
     segments = tuple(Segment(FIRST_SEGMENT_ID + cluster, "") for cluster in range(k))
+    chosen = FeatureSet(columns) if columns else FeatureSet.of(settings.request.terms())
+    metric = Metric.of_sample(X, chosen.scaling)
+    found = _by_size(fit(X, k, metric, settings.seed, restarts=settings.restarts), k)
+    segments = _named(segments, members, found.labels, settings)
     return SegmentModel(
         version=1,
-        features=FeatureSet.of(settings.features).names,
+        features=chosen.names,
+        columns=columns,
+        requested=settings.request.signature if columns else (),
         order_value=order_value,
         metric=metric,
         centroids=found.centroids,
-        segments=_named(segments, members, found.labels, settings),
+        segments=segments,
         seed=settings.seed,
         margin=settings.margin,
         dwell=settings.dwell,
@@ -79,6 +90,8 @@ def first_model(
         next_segment_id=FIRST_SEGMENT_ID + k,
         sizes=_sizes(found.labels, k),
         inertia=found.inertia,
+        why=why or f"the first {_voters(found.labels)} customers, in {k} segments",
+        lineage=tuple(Descent(one.id, one.name, "born") for one in segments),
     )
 
 
@@ -94,10 +107,11 @@ def adopt_means(
     """The next version with the learnt means as centroids, where that gains enough; else None.
 
     `sums` are those of all partitions under this version. Nothing is adopted unless purchases arrived since: time alone
-    never changes a model. An empty cluster is reseeded inside that of largest inertia, under a new id. `learnt`
+    never changes a model. (What attributes alone are compared by, time does not move.) An empty cluster is reseeded inside that of largest inertia, under a new id. `learnt`
     (k, features) are another clusterer's centroids, adopted in place of the means once they are as far away.
     """
-    if purchases <= model.purchases or sums.total == 0:
+    waiting = model.feature_set.needs_purchases and purchases <= model.purchases
+    if waiting or sums.total == 0:
         return None
     target = sums.means(empty=model.centroids) if learnt is None else learnt
     moved = sums.moved(model.centroids, target, model.metric)
@@ -105,12 +119,14 @@ def adopt_means(
         return None
     before = sums.inertia(model.centroids, model.metric)
     gain = 1 - sums.inertia(target, model.metric) / before if before > 0 else 0.0
-    metric = sums.metric()
+    metric = sums.metric(model.scaling)
     centroids = sums.reseeded(target, metric)
     segments, next_id = list(model.segments), model.next_segment_id
     for cluster in np.flatnonzero(sums.counts == 0):
         segments[cluster] = Segment(next_id, f"Segment {next_id}")
         next_id += 1
+    reseeded = next_id - model.next_segment_id
+    why = f"the means of their members fit customers {max(gain, 0):.1%} better than the centroids in force"
     return replace(
         model,
         version=model.version + 1,
@@ -118,7 +134,14 @@ def adopt_means(
         centroids=centroids,
         segments=tuple(segments),
         adopted_at=now,
-        reason="means moved" if next_id == model.next_segment_id else "empty segment reseeded",
+        reason="empty segment reseeded" if reseeded else "means moved",
+        why=f"nobody was left in {reseeded} of {model.k} segments: begun anew where customers differ most"
+        if reseeded
+        else why,
+        lineage=lineage(_ids(model.segments), _ids(segments), np.diag(sums.counts), model.next_segment_id)
+        if reseeded
+        else (),
+        rolled_back_to=None,
         gain=gain,
         purchases=purchases,
         next_segment_id=next_id,
@@ -134,10 +157,12 @@ def polished(model: SegmentModel, X: Floats, *, settings: ModelSettings, members
     milliseconds, where each would otherwise be a version, and need purchases to come about. Raises TooFewPointsError.
     """
     found = fit(X, model.k, model.metric, model.seed, start=model.centroids)
+    segments = _named(model.segments, members, found.labels, settings)
     return replace(
         model,
         centroids=found.centroids,
-        segments=_named(model.segments, members, found.labels, settings),
+        segments=segments,
+        lineage=named(model.lineage, _ids(segments)),
         sizes=_sizes(found.labels, model.k),
         inertia=found.inertia,
     )
@@ -153,6 +178,8 @@ def refit(
     settings: ModelSettings,
     members: Members | None = None,
     clusters: Labels | None = None,
+    k: int | None = None,
+    k_why: str = "",
 ) -> SegmentModel | None:
     """The next version from a sample X (customers, features), where one is clearly better; else None.
 
@@ -161,57 +188,95 @@ def refit(
     A restart is adopted when it beats the polished present centroids by `restart_gain`; these when they gain
     `adoption_gain`; new names when the old ones have ceased to be true. Ids survive by shared members. `clusters` are
     the customers' present clusters; to be given where `order_value` is not the model's: X then lies in another space.
+    `k` is the number of segments it is to have, `settled_k` where none is given; `k_why` the sentence for a change.
     """
-    if FeatureSet.of(settings.features).names != model.features:
+    if settings.request.signature != (model.requested or model.features):
         raise ModelMismatchError("the settings name other features than the model has; start a first model instead")
+    k = settled_k(model, settings) if k is None else k
     same_space = order_value == model.order_value
     present = model.assign(X) if clusters is None else clusters
-    metric = Metric.of_sample(X)
+    metric = Metric.of_sample(X, model.scaling)
     sums = _sums(X, present, model.k)
     start = sums.means(empty=model.centroids)
     inertia = sums.inertia(model.centroids if same_space else start, metric)
     polished = fit(X, model.k, metric, model.seed, start=start)
     try:
-        found, reason = _better(model, polished, X, metric, settings)
+        found, reason, why = _better(model, polished, X, metric, settings, k)
     except TooFewPointsError:
         return None  # most customers are gone; the model stays as it is
-    found, continued = _in_old_order(found, match_clusters(present, found.labels, model.k, settings.k))
-    segments, next_id = _segments(model, continued)
-    segments = _named(segments, members, found.labels, settings)
+    following = _following(model, found, present, members, settings)
     gain = 1 - found.inertia / inertia if inertia > 0 else 0.0
     if reason == "means moved" and not (same_space and _worth(gain, sums.total, model, now, settings)):
-        if same_space and segments == model.segments:
+        renamed = [
+            f"{old.name} is now {new.name}"
+            for old, new in zip(model.segments, following.segments, strict=True)
+            if old.name != new.name
+        ]
+        if same_space and following.segments == model.segments:
             return None
         # The polished centroids go along: adopting them later would be one version more.
         reason = "renamed" if same_space else "order value revised"
+        why = "; ".join(renamed) if renamed else "what is to be done about a segment changed"
+        why = why if same_space else f"the median order is now {order_value:.2f}, not {model.order_value:.2f}"
     return replace(
-        model,
-        version=model.version + 1,
+        following,
         order_value=order_value,
         metric=metric,
-        centroids=found.centroids,
-        segments=segments,
         margin=settings.margin,
         dwell=settings.dwell,
         adopted_at=now,
         reason=reason,
+        why=k_why if k_why and k != model.k else why,
         gain=gain,
         purchases=purchases,
-        buyers=_voters(found.labels),
-        next_segment_id=next_id,
-        sizes=_sizes(found.labels, settings.k),
-        inertia=found.inertia,
+        rolled_back_to=None,
     )
 
 
-def _better(model: SegmentModel, polished: Fit, X: Floats, metric: Metric, settings: ModelSettings) -> tuple[Fit, str]:
-    """The clustering to go on with, and the reason in words."""
-    fresh = fit(X, settings.k, metric, model.seed + model.version, restarts=settings.restarts)
-    if settings.k != model.k:
-        return fresh, f"number of segments changed from {model.k} to {settings.k}"
+def settled_k(model: SegmentModel, settings: ModelSettings) -> int:
+    """How many segments the next version is to have, unless a review finds that their natural number has changed."""
+    if settings.k == "auto" or model.k_instead_of == str(settings.k):
+        return model.k
+    return settings.k
+
+
+def _better(  # noqa: PLR0917
+    model: SegmentModel, polished: Fit, X: Floats, metric: Metric, settings: ModelSettings, k: int
+) -> tuple[Fit, str, str]:
+    """The clustering to go on with, the reason, and the reason in a sentence."""
+    fresh = fit(X, k, metric, model.seed + model.version, restarts=settings.restarts)
+    if k != model.k:
+        return fresh, f"number of segments changed from {model.k} to {k}", f"{k} segments, as set"
     if fresh.inertia < (1 - settings.restart_gain) * polished.inertia:
-        return fresh, "better restart"
-    return polished, "means moved"
+        saved = 1 - fresh.inertia / polished.inertia
+        return fresh, "better restart", f"a fresh start fits customers {saved:.1%} better than the present segments can"
+    return polished, "means moved", "centroids carried on to rest on a sample fit customers better"
+
+
+def _following(
+    model: SegmentModel, found: Fit, present: Labels, members: Members | None, settings: ModelSettings
+) -> SegmentModel:
+    """The next version with these clusters: their ids, names and descent from the present ones."""
+    k = len(found.centroids)
+    found, continued = _in_old_order(found, match_clusters(present, found.labels, model.k, k))
+    segments, next_id = _segments(model, continued)
+    segments = _named(segments, members, found.labels, settings)
+    shared = shared_members(present, found.labels, model.k, k)
+    return replace(
+        model,
+        version=model.version + 1,
+        centroids=found.centroids,
+        segments=segments,
+        buyers=_voters(found.labels),
+        next_segment_id=next_id,
+        sizes=_sizes(found.labels, k),
+        inertia=found.inertia,
+        lineage=lineage(_ids(model.segments), _ids(segments), shared, model.next_segment_id),
+    )
+
+
+def _ids(segments: Sequence[Segment]) -> list[tuple[int, str]]:
+    return [(one.id, one.name) for one in segments]
 
 
 def _worth(gain: float, customers: int, model: SegmentModel, now: int, settings: ModelSettings) -> bool:

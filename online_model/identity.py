@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from online_model.agreement import shared_members
 from online_model.arrays import Integers, Labels
 
 _MIN_OVERLAP: Final = 0.25
@@ -17,9 +18,7 @@ def match_clusters(before: Labels, after: Labels, k_before: int, k_after: int) -
     `before` and `after` label the same customers, (customers,), -1 for no vote. No old cluster is continued twice. The
     matching has the largest sum of Jaccard indices (Kuhn, the Hungarian method, 1955).
     """
-    both = (before >= 0) & (after >= 0)
-    pairs = before[both].astype(np.int64) * k_after + after[both]
-    shared = np.bincount(pairs, minlength=k_before * k_after).reshape(k_before, k_after)
+    shared = shared_members(before, after, k_before, k_after)
     members = shared.sum(axis=1, keepdims=True) + shared.sum(axis=0, keepdims=True) - shared
     overlap = shared / np.maximum(members, 1)
     old, new = linear_sum_assignment(overlap, maximize=True)

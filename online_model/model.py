@@ -6,10 +6,12 @@ from typing import Final
 import numpy as np
 
 from contracts.errors import LivesegmentsError
-from contracts.model import ModelDocument, SegmentDocument
+from contracts.model import DescentDocument, FeatureColumn, ModelDocument, SegmentDocument
 from contracts.times import from_micros, to_micros
 from online_model.arrays import Booleans, Floats, Integers, Labels, ShapeError, frozen
-from online_model.metric import Metric
+from online_model.features import FeatureSet, RowColumns
+from online_model.lineage import Descent
+from online_model.metric import Metric, Scaling
 
 NOT_ENOUGH_DATA: Final = -1
 NO_PURCHASES: Final = 0
@@ -36,6 +38,10 @@ class SegmentModel:
 
     version: int
     features: tuple[str, ...]
+    columns: tuple[FeatureColumn, ...] = ()
+    """How each of the features is made; empty where all are declared ones."""
+    requested: tuple[str, ...] = ()
+    """What settings asked for when the features were chosen; empty where that was just these."""
     order_value: float
     """The median order value, in currency units, of the monetary features."""
     metric: Metric
@@ -60,12 +66,34 @@ class SegmentModel:
     """Customers nearest to each centroid at adoption, among those looked at."""
     inertia: float
     """Of those customers, under this metric."""
+    why: str = ""
+    """The reason in a sentence."""
+    lineage: tuple[Descent, ...] = ()
+    """What became of the segments of the version before; empty where all of them continue."""
+    k_instead_of: str = ""
+    """The setting `k` that was overruled on request; empty where it was not."""
+    rolled_back_to: int | None = None
+    """The version that this one brings back."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "centroids", frozen(self.centroids))
         shape = (len(self.segments), len(self.features))
         if self.centroids.shape != shape or len(self.sizes) != shape[0] or len(self.metric.means) != shape[1]:
             raise ShapeError(f"a model of {shape[0]} segments and {shape[1]} features needs centroids of shape {shape}")
+
+    @property
+    def feature_set(self) -> FeatureSet:
+        """The features that customers are compared by."""
+        return FeatureSet(self.columns) if self.columns else FeatureSet.of(self.features)
+
+    def features_of(self, rows: RowColumns, now: int) -> Floats:
+        """X of customers under this version, (customers, features); NaN where not observed."""
+        return self.feature_set.features(rows, now, self.order_value)
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """How the metric weighs the features; None where standard deviations do."""
+        return self.feature_set.scaling if self.columns else None
 
     @property
     def k(self) -> int:
@@ -117,6 +145,8 @@ class SegmentModel:
             reason=self.reason,
             gain=self.gain,
             features=self.features,
+            columns=self.columns,
+            requested=self.requested,
             order_value=self.order_value,
             means=tuple(self.metric.means.tolist()),
             deviations=tuple(self.metric.deviations.tolist()),
@@ -131,6 +161,15 @@ class SegmentModel:
             buyers=self.buyers,
             next_segment_id=self.next_segment_id,
             inertia=self.inertia,
+            why=self.why,
+            lineage=tuple(
+                DescentDocument(
+                    segment_id=one.segment_id, name=one.name, kind=one.kind, origins=one.origins, heirs=one.heirs
+                )
+                for one in self.lineage
+            ),
+            k_instead_of=self.k_instead_of,
+            rolled_back_to=self.rolled_back_to,
         )
 
     @classmethod
@@ -139,6 +178,8 @@ class SegmentModel:
         return cls(
             version=document.version,
             features=document.features,
+            columns=document.columns,
+            requested=document.requested,
             order_value=document.order_value,
             metric=Metric(np.array(document.means), np.array(document.deviations)),
             centroids=np.array([segment.centroid for segment in document.segments]),
@@ -154,9 +195,15 @@ class SegmentModel:
             next_segment_id=document.next_segment_id,
             sizes=tuple(segment.size for segment in document.segments),
             inertia=document.inertia,
+            why=document.why,
+            lineage=tuple(
+                Descent(one.segment_id, one.name, one.kind, one.origins, one.heirs) for one in document.lineage
+            ),
+            k_instead_of=document.k_instead_of,
+            rolled_back_to=document.rolled_back_to,
         )
 
 
-def unlearned_ids(has_bought: Booleans) -> Labels:
-    """The segment ids before there is a model, (customers,) int32."""
-    return np.where(has_bought, np.int32(NOT_ENOUGH_DATA), np.int32(NO_PURCHASES))
+def unlearned_ids(placeable: Booleans) -> Labels:
+    """The segment ids before there is a model, (customers,) int32; `placeable` as by `FeatureSet.placeable`."""
+    return np.where(placeable, np.int32(NOT_ENOUGH_DATA), np.int32(NO_PURCHASES))

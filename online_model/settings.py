@@ -1,11 +1,14 @@
 """What a deployment chooses about its segments, validated when it is made."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from contracts.errors import LivesegmentsError
 from contracts.times import DAY, HOUR
-from online_model.features import DEFAULT_FEATURES, FeatureSet
+from online_model.encoding import AttributeOptions
+from online_model.features import DEFAULT_FEATURES
+from online_model.presets import FeatureRequest
 
 MAX_K: Final = 64
 
@@ -18,8 +21,15 @@ class ModelSettingsError(LivesegmentsError):
 class ModelSettings:
     """Durations are microseconds. Raises ModelSettingsError or UnknownFeatureError for a wrong value."""
 
-    k: int = 5
+    k: int | Literal["auto"] = "auto"
+    """How many segments; "auto": as many as there are natural groups, `k_default` where there are none."""
+    k_default: int = 5
     features: tuple[str, ...] = DEFAULT_FEATURES
+    """Features, `attributes.<name>`, presets."""
+    attributes: tuple[str, ...] = ()
+    """What the preset `profile` is made of; empty: the numbers that most customers have."""
+    attribute_options: Mapping[str, AttributeOptions] = field(default_factory=dict)
+    """How attributes become features, by attribute."""
     seed: int = 1
     first_model_buyers: int = 50
     """So many customers who bought make the first model worth learning."""
@@ -31,6 +41,10 @@ class ModelSettings:
     """The share by which a restart must beat the polished present centroids."""
     restarts: int = 10
     review_interval: int = DAY
+    k_interval: int = 7 * DAY
+    """How long after one look at the number of segments the next is due: a second's work on 2,000 customers."""
+    model_versions_kept: int = 200
+    """Older model documents are deleted."""
     margin: float = 0.10
     """How much nearer another segment must be, as a share of its distance, before a customer moves."""
     dwell: int = HOUR
@@ -43,16 +57,19 @@ class ModelSettings:
     """What learns: CustomerKMeans, or stock river.cluster.KMeans for comparison."""
 
     def __post_init__(self) -> None:
-        FeatureSet.of(self.features)
+        _ = self.request  # refuses features that there are not
         rules = (
-            (2 <= self.k <= MAX_K, f"k must lie between 2 and {MAX_K}, not {self.k}"),
+            (self.k == "auto" or 2 <= self.k <= MAX_K, f'k must be "auto" or lie between 2 and {MAX_K}, not {self.k}'),
+            (2 <= self.k_default <= MAX_K, f"k_default must lie between 2 and {MAX_K}, not {self.k_default}"),
             (self.seed >= 0, f"seed must not be negative: {self.seed}"),
-            (self.first_model_buyers >= self.k, f"first_model_buyers must be at least k = {self.k}"),
+            (self.first_model_buyers >= self.first_k, f"first_model_buyers must be at least k = {self.first_k}"),
             (0 < self.adoption_gain < 1, f"adoption_gain must lie between 0 and 1, not {self.adoption_gain}"),
             (0 < self.restart_gain < 1, f"restart_gain must lie between 0 and 1, not {self.restart_gain}"),
             (self.restarts >= 1, f"restarts must be at least 1, not {self.restarts}"),
             (self.adoption_interval > 0, "adoption_interval must be above 0"),
             (self.review_interval > 0, "review_interval must be above 0"),
+            (self.k_interval > 0, "k_interval must be above 0"),
+            (self.model_versions_kept >= 1, "model_versions_kept must be at least 1"),
             (0 <= self.margin <= 1, f"margin must lie between 0 and 1, not {self.margin}"),
             (self.dwell >= 0, "dwell must not be negative"),
             (self.lapse_days > 0, f"lapse_days must be above 0, not {self.lapse_days}"),
@@ -62,3 +79,13 @@ class ModelSettings:
         for holds, message in rules:
             if not holds:
                 raise ModelSettingsError(message)
+
+    @property
+    def first_k(self) -> int:
+        """How many segments where nothing is known of the customers yet."""
+        return self.k_default if self.k == "auto" else self.k
+
+    @property
+    def request(self) -> FeatureRequest:
+        """Which features the model is to have."""
+        return FeatureRequest(names=self.features, attributes=self.attributes, options=self.attribute_options)

@@ -98,8 +98,8 @@ def test_a_misspelt_variable_is_noticed_and_others_are_left_alone(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("k", "five", "valid integer"),
-        ("k", "1", "greater than or equal to 2"),
+        ("k", "five", "whole number"),
+        ("k", "1", "whole number from 2"),
         ("clock", "sundial", "'wall' or 'event'"),
         ("dwell", "90", "a duration such as 30d"),
         ("allowed_lateness", "90d", "between 0 and 62 days"),
