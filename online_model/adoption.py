@@ -107,8 +107,9 @@ def adopt_means(
     """The next version with the learnt means as centroids, where that gains enough; else None.
 
     `sums` are those of all partitions under this version. Nothing is adopted unless purchases arrived since: time alone
-    never changes a model. (What attributes alone are compared by, time does not move.) An empty cluster is reseeded inside that of largest inertia, under a new id. `learnt`
-    (k, features) are another clusterer's centroids, adopted in place of the means once they are as far away.
+    never changes a model. (What attributes alone are compared by, time does not move.) An empty cluster is reseeded
+    inside that of largest inertia, under a new id. `learnt` (k, features) are another clusterer's centroids, adopted in
+    place of the means once they are as far away.
     """
     waiting = model.feature_set.needs_purchases and purchases <= model.purchases
     if waiting or sums.total == 0:

@@ -1,6 +1,6 @@
 """Which features a model is to have: what settings name, presets among it, and what the customers make of that."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,7 +38,7 @@ class FeatureRequest:
     """Features, `attributes.<name>`, `share.<category>`, presets."""
     attributes: tuple[str, ...] = ()
     """What the preset `profile` is to be made of; empty: whatever most customers have."""
-    options: dict[str, AttributeOptions] = field(default_factory=dict)
+    options: Mapping[str, AttributeOptions] = field(default_factory=dict)
     """By attribute."""
 
     def __post_init__(self) -> None:
@@ -61,6 +61,19 @@ class FeatureRequest:
         if not terms or len(set(terms)) < len(terms):
             raise UnknownFeatureError("features: name each once, and at least one")
         return tuple(terms)
+
+    @property
+    def signature(self) -> tuple[str, ...]:
+        """What tells one request from another: a model made for another one is to be made anew."""
+        terms = self.terms()
+        profile = PROFILE in terms
+        chosen = (f"attributes={','.join(self.attributes)}",) if profile and self.attributes else ()
+        options = tuple(
+            f"{PREFIX}{name}: {self.options[name]}"
+            for name in sorted(self.options)
+            if (profile or PREFIX + name in terms) and self.options[name] != AttributeOptions()
+        )
+        return (*terms, *chosen, *options)
 
     @property
     def needs_purchases(self) -> bool:
