@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -228,5 +229,44 @@ def test_hidden_types_can_be_found_within_20_000_events(seed):
 
 @pytest.mark.parametrize("changes", [{"customers": 0}, {"items": 0}, {"history_days": -1}, {"late_share": 1.5}])
 def test_a_shop_that_cannot_be(changes):
+    with pytest.raises(ShopError):
+        settings(**changes)
+
+
+def test_types_change_when_told_to_and_not_before():
+    regular = next(kind for kind in TYPES if kind.name == "regular")
+    at = NOW - 100 * DAY
+    grown = replace(regular, quantity=(60, 120), lines=6.0, gap_days=3.0)
+    changed = Shop(settings(change_at=at, changed=(grown,), late_share=0.0, repeat_share=0.0))
+    same = Shop(settings(late_share=0.0, repeat_share=0.0))
+    midnight = -(-at // DAY) * DAY
+    before, after = [], defaultdict(list)
+    for message in changed.history():
+        if message.occurred_at < midnight:
+            before.append(message)
+        else:
+            after[changed.type_of(message.key.decode())].append(parse_event(message.value))
+    assert before == [message for message in same.history() if message.occurred_at < midnight]
+    quantities = {
+        name: np.mean([line.quantity for event in events if event.type == "purchase" for line in event.lines])
+        for name, events in after.items()
+    }
+    assert quantities["regular"] > 60
+    assert quantities["newcomer"] <= 2
+    customers = len({event.customer_id for event in after["regular"]})
+    orders = sum(event.type == "purchase" for event in after["regular"])
+    assert 100 / 4 < orders / customers < 100 / 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"change_at": NOW},
+        {"changed": (TYPES[0],)},
+        {"change_at": NOW, "changed": (replace(TYPES[0], name="nobody"),)},
+        {"change_at": NOW, "changed": (replace(TYPES[0], quantity=(3, 1)),)},
+    ],
+)
+def test_a_change_that_cannot_be(changes):
     with pytest.raises(ShopError):
         settings(**changes)
