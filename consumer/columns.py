@@ -1,12 +1,17 @@
 """Rows as the columns that features and names are made from."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from consumer.ragged_columns import DecodedColumns, RaggedColumns
+from consumer.row_columns import CachedColumns
+from consumer.row_store import Rows, RowStore
 from contracts.money import MILLIONTHS
+from online_model.features import AttributeCount, TextColumn
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -17,6 +22,15 @@ class Columns:
     """A `online_model.features.RowColumns` over packed row headers, of shape (rows,)."""
 
     header: npt.NDArray[Any]
+    ragged: RaggedColumns | None = None
+    """Attributes and kept lines of the same rows; None: nothing is known of them."""
+
+    @classmethod
+    def of_store(cls, store: RowStore, rows: Rows) -> Self:
+        """Rows in memory. What is asked for twice is decoded once."""
+        partitions = store.partition[rows]
+        items = {number: part.items.names for number, part in store.partitions.items()}
+        return cls(store.header[rows], CachedColumns(store.cache, rows, partitions, items))
 
     @property
     def first_at(self) -> Integers:
@@ -58,6 +72,46 @@ class Columns:
         """Everything ever bought, in currency units."""
         spend: Floats = self._column("spend") / MILLIONTHS
         return spend
+
+    @property
+    def refunds(self) -> Floats:
+        """Everything ever given back, in currency units."""
+        refunds: Floats = self._column("refunds") / MILLIONTHS
+        return refunds
+
+    @property
+    def units(self) -> Integers:
+        """Units ever bought."""
+        return self._column("units")
+
+    @property
+    def purchase_days(self) -> npt.NDArray[np.uint32]:
+        """UTC days with a purchase."""
+        return self._column("purchase_days")
+
+    def numbers(self, attribute: str) -> Floats:
+        """A profile attribute as numbers; NaN where it is missing, or no number."""
+        return self._parts.numbers(attribute)
+
+    def labels(self, attribute: str) -> TextColumn:
+        """A profile attribute as text."""
+        return self._parts.labels(attribute)
+
+    def attribute_counts(self) -> Mapping[str, AttributeCount]:
+        """Which profile attributes there are."""
+        return self._parts.attribute_counts()
+
+    def category_shares(self, categories: Sequence[str]) -> Floats:
+        """Shares of categories in the kept lines, (rows, categories); NaN where there is none."""
+        return self._parts.category_shares(categories)
+
+    def category_counts(self) -> Mapping[str, int]:
+        """Kept purchase lines by category."""
+        return self._parts.category_counts()
+
+    @property
+    def _parts(self) -> RaggedColumns:
+        return self.ragged if self.ragged is not None else DecodedColumns.nothing(len(self.header))
 
     def _column(self, name: str) -> npt.NDArray[Any]:
         return np.ascontiguousarray(self.header[name])

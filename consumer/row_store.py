@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from consumer.layout import HEADER, Marker, empty_header
+from consumer.ragged_columns import Categories
+from consumer.row_columns import RowCache
 
 Rows = npt.NDArray[np.int64]
 """Row numbers."""
@@ -78,6 +80,10 @@ class RowStore:
         self.known: list[bytes] = []
         self.attributes: list[bytes] = []
         self.moves: list[bytes] = []
+        self.categories = Categories()
+        """Of items, as the catalogue has them."""
+        self.cache = RowCache(self.attributes, self.heads, self.lines, self.categories)
+        """The ragged parts as columns."""
         self._free: list[int] = []
         self.used = 0
         """Rows from here on have never been used."""

@@ -1,0 +1,214 @@
+"""Profile attributes and kept lines of rows as columns."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from consumer.decoding import Attributes
+from consumer.layout import HEAD, LINE, ORDERS_HALF_LIFE
+from contracts.times import DAY
+from online_model.features import AttributeCount, TextColumn
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int32]
+_NONE: Final = -1
+"""The code of an item without a category."""
+_AS_OF: Final = 20_000 * DAY
+"""What lines are halved as of: it cancels out of shares, and one for all rows makes each independent of its batch."""
+
+
+def number_of(value: object) -> float:
+    """An attribute as a number; NaN where it is none, or a truth value."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else np.nan
+
+
+def text_of(value: bool | float | str) -> str:  # noqa: FBT001 - a value, not a switch
+    """An attribute as text.
+
+    >>> text_of(True), text_of(3), text_of("Garden")
+    ('true', '3', 'Garden')
+    """
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class Texts:
+    """A growing list of different texts, each with its place."""
+
+    def __init__(self) -> None:
+        self.values: list[str] = []
+        self._places: dict[str, int] = {}
+
+    def place(self, text: str) -> int:
+        """Its place, the next one for a new text."""
+        place = self._places.setdefault(text, len(self.values))
+        if place == len(self.values):
+            self.values.append(text)
+        return place
+
+
+def count_attributes(rows: Sequence[Attributes]) -> dict[str, AttributeCount]:
+    """How many rows have each attribute."""
+    numbers: Counter[str] = Counter()
+    texts: Counter[str] = Counter()
+    for attributes in rows:
+        for name, value in attributes.items():
+            (texts if isinstance(value, bool | str) else numbers)[name] += 1
+    return {name: AttributeCount(numbers[name], texts[name]) for name in sorted({*numbers, *texts})}
+
+
+class Categories:
+    """The category of each item, as the catalogue has it."""
+
+    def __init__(self, categories: Mapping[str, str] | None = None) -> None:
+        self._of: dict[str, str] = dict(categories or {})
+        self.version = 0
+        """Raised by every change."""
+
+    def set(self, item_id: str, category: str | None) -> None:
+        """An item is in this category from now on; None: in none."""
+        if self._of.get(item_id) == category:
+            return
+        self.version += 1
+        if category is None:
+            del self._of[item_id]
+        else:
+            self._of[item_id] = category
+
+    @property
+    def names(self) -> list[str]:
+        """Every category there is, sorted."""
+        return sorted(set(self._of.values()))
+
+    def codes(self, items: Sequence[str], chosen: Sequence[str]) -> Codes:
+        """Places among the chosen categories, (items,); their number for another category, -1 for none."""
+        places = {category: place for place, category in enumerate(chosen)}
+        of = self._of
+        return np.array(
+            [_NONE if (one := of.get(item)) is None else places.get(one, len(places)) for item in items], np.int32
+        )
+
+
+def category_shares(heads: Sequence[bytes], lines: Sequence[bytes], codes: Sequence[Codes], categories: int) -> Floats:
+    """Shares of categories in rows' kept purchase lines, (rows, categories), halved every 365 days.
+
+    `codes` are by row those of its partition's items, as by `Categories.codes`. NaN where no line has a category.
+    """
+    weights: Floats = np.zeros((len(lines), categories + 1))
+    packed = np.frombuffer(b"".join(lines), LINE)
+    if len(packed):
+        table = np.frombuffer(b"".join(heads), HEAD)
+        owners = np.repeat(np.arange(len(lines)), [len(part) // LINE.itemsize for part in lines])
+        weight = np.exp2((np.repeat(table["at"], table["lines"]) - _AS_OF) / ORDERS_HALF_LIFE)
+        places = _item_codes(packed["item"], owners, codes)
+        counted = (packed["quantity"] > 0) & (places != _NONE)
+        cells = owners[counted] * (categories + 1) + places[counted]
+        weights += np.bincount(cells, weight[counted], weights.size).reshape(weights.shape)
+    whole = weights.sum(axis=1, keepdims=True)
+    shares = np.divide(weights, whole, out=np.full(weights.shape, np.nan), where=whole > 0)
+    return np.ascontiguousarray(shares[:, :categories])
+
+
+def _item_codes(items: npt.NDArray[Any], owners: npt.NDArray[np.int64], codes: Sequence[Codes]) -> Codes:
+    """The code of each line's item: rows of one partition share one array of codes."""
+    arrays = {id(one): one for one in codes}
+    starts: dict[int, int] = {}
+    start = 0
+    for key, one in arrays.items():
+        starts[key] = start
+        start += len(one)
+    offsets = np.array([starts[id(one)] for one in codes], np.int64)
+    flat = np.concatenate(list(arrays.values()))
+    return np.asarray(flat[offsets[owners] + items])
+
+
+class RaggedColumns(Protocol):
+    """What `Columns` needs beyond row headers, for the same rows: the methods of RowColumns."""
+
+    def numbers(self, attribute: str) -> Floats:
+        """A profile attribute as numbers."""
+
+    def labels(self, attribute: str) -> TextColumn:
+        """A profile attribute as text."""
+
+    def attribute_counts(self) -> Mapping[str, AttributeCount]:
+        """Which profile attributes there are."""
+
+    def category_shares(self, categories: Sequence[str]) -> Floats:
+        """Shares of categories in the kept lines."""
+
+    def category_counts(self) -> Mapping[str, int]:
+        """Kept purchase lines by category."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Kept lines of rows, and what their item numbers mean."""
+
+    heads: Sequence[bytes]
+    lines: Sequence[bytes]
+    partitions: Sequence[int]
+    """By row."""
+    items: Mapping[int, Sequence[str]]
+    """Item names by partition."""
+    categories: Categories
+
+    def codes(self, chosen: Sequence[str]) -> list[Codes]:
+        """By row, the codes of its partition's items."""
+        by_partition = {one: self.categories.codes(self.items[one], chosen) for one in set(self.partitions)}
+        return [by_partition[one] for one in self.partitions]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedColumns:
+    """Of rows read once, for samples and tables: everything is worked out when it is asked for."""
+
+    attributes: Sequence[Attributes]
+    kept: Lines | None = None
+    """None: nothing is known of what was bought."""
+
+    @classmethod
+    def nothing(cls, rows: int) -> Self:
+        """So many rows of which only the headers are known."""
+        return cls([{}] * rows)
+
+    def numbers(self, attribute: str) -> Floats:
+        """A profile attribute as numbers."""
+        return np.array([number_of(one.get(attribute)) for one in self.attributes], np.float64)
+
+    def labels(self, attribute: str) -> TextColumn:
+        """A profile attribute as text."""
+        texts = Texts()
+        codes = [texts.place(text_of(one[attribute])) if attribute in one else -1 for one in self.attributes]
+        return TextColumn(np.array(codes, np.int32), texts.values)
+
+    def attribute_counts(self) -> Mapping[str, AttributeCount]:
+        """Which profile attributes there are."""
+        return count_attributes(self.attributes)
+
+    def category_shares(self, categories: Sequence[str]) -> Floats:
+        """Shares of categories in the kept lines."""
+        if self.kept is None:
+            return np.full((len(self.attributes), len(categories)), np.nan)
+        return category_shares(self.kept.heads, self.kept.lines, self.kept.codes(categories), len(categories))
+
+    def category_counts(self) -> Mapping[str, int]:
+        """Kept purchase lines by category."""
+        if self.kept is None:
+            return {}
+        return count_categories(self.kept)
+
+
+def count_categories(kept: Lines) -> dict[str, int]:
+    """Kept purchase lines by category."""
+    chosen = kept.categories.names
+    packed = np.frombuffer(b"".join(kept.lines), LINE)
+    if not len(packed) or not chosen:
+        return {}
+    owners = np.repeat(np.arange(len(kept.lines)), [len(part) // LINE.itemsize for part in kept.lines])
+    places = _item_codes(packed["item"], owners, kept.codes(chosen))
+    counts = np.bincount(places[(packed["quantity"] > 0) & (places != _NONE)], minlength=len(chosen))
+    return {category: count for category, count in zip(chosen, counts.tolist(), strict=True) if count}
