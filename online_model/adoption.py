@@ -1,8 +1,8 @@
 """The leader's decisions: the first model, adopting the learnt means, adopting a refit. Each a new version or None."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -179,6 +179,7 @@ def refit(
     settings: ModelSettings,
     members: Members | None = None,
     clusters: Labels | None = None,
+    columns: tuple[FeatureColumn, ...] | None = None,
     k: int | None = None,
     k_why: str = "",
 ) -> SegmentModel | None:
@@ -188,24 +189,34 @@ def refit(
 
     A restart is adopted when it beats the polished present centroids by `restart_gain`; these when they gain
     `adoption_gain`; new names when the old ones have ceased to be true. Ids survive by shared members. `clusters` are
-    the customers' present clusters; to be given where `order_value` is not the model's: X then lies in another space.
-    `k` is the number of segments it is to have, `settled_k` where none is given; `k_why` the sentence for a change.
+    the customers' present clusters; to be given where `order_value` or `columns`, by which X was made, are not the
+    model's: X then lies in another space. `k` is the number of segments it is to have, `settled_k` where none is given;
+    `k_why` the sentence for a change. Raises ModelMismatchError where the settings ask for other features and none are
+    given.
     """
-    if settings.request.signature != (model.requested or model.features):
-        raise ModelMismatchError("the settings name other features than the model has; start a first model instead")
+    if columns is None and settings.request.signature != (model.requested or model.features):
+        raise ModelMismatchError("the settings name other features than the model has: say how X was made of rows")
+    feature_set = model.feature_set if columns is None else FeatureSet(columns)
     k = settled_k(model, settings) if k is None else k
-    same_space = order_value == model.order_value
+    remade = feature_set.columns != model.feature_set.columns
+    same_space = order_value == model.order_value and not remade
     present = model.assign(X) if clusters is None else clusters
-    metric = Metric.of_sample(X, model.scaling)
+    metric = Metric.of_sample(X, feature_set.scaling)
     sums = _sums(X, present, model.k)
-    start = sums.means(empty=model.centroids)
+    start = sums.means(empty=model.centroids if not remade else np.tile(metric.means, (model.k, 1)))
     inertia = sums.inertia(model.centroids if same_space else start, metric)
     polished = fit(X, model.k, metric, model.seed, start=start)
     try:
         found, reason, why = _better(model, polished, X, metric, settings, k)
     except TooFewPointsError:
         return None  # most customers are gone; the model stays as it is
-    following = _following(model, found, present, members, settings)
+    space = {
+        "features": feature_set.names,
+        "columns": model.columns if columns is None else columns,
+        "requested": model.requested if columns is None else settings.request.signature,
+        "metric": metric,
+    }
+    following = _following(model, found, present, members, settings, space)
     gain = 1 - found.inertia / inertia if inertia > 0 else 0.0
     if reason == "means moved" and not (same_space and _worth(gain, sums.total, model, now, settings)):
         renamed = [
@@ -216,13 +227,15 @@ def refit(
         if same_space and following.segments == model.segments:
             return None
         # The polished centroids go along: adopting them later would be one version more.
-        reason = "renamed" if same_space else "order value revised"
-        why = "; ".join(renamed) if renamed else "what is to be done about a segment changed"
-        why = why if same_space else f"the median order is now {order_value:.2f}, not {model.order_value:.2f}"
+        reason, why = "renamed", "; ".join(renamed) or "what is to be done about a segment changed"
+        if not same_space:
+            reason = "order value revised"
+            why = f"the median order is now {order_value:.2f}, not {model.order_value:.2f}"
+    if remade:
+        reason, why = "other features", f"customers are now compared by {', '.join(feature_set.names)}"
     return replace(
         following,
         order_value=order_value,
-        metric=metric,
         margin=settings.margin,
         dwell=settings.dwell,
         adopted_at=now,
@@ -254,10 +267,15 @@ def _better(  # noqa: PLR0917
     return polished, "means moved", "centroids carried on to rest on a sample fit customers better"
 
 
-def _following(
-    model: SegmentModel, found: Fit, present: Labels, members: Members | None, settings: ModelSettings
+def _following(  # noqa: PLR0917
+    model: SegmentModel,
+    found: Fit,
+    present: Labels,
+    members: Members | None,
+    settings: ModelSettings,
+    space: Mapping[str, Any],
 ) -> SegmentModel:
-    """The next version with these clusters: their ids, names and descent from the present ones."""
+    """The next version with these clusters: ids, names and descent from the present ones; `space` are its features."""
     k = len(found.centroids)
     found, continued = _in_old_order(found, match_clusters(present, found.labels, model.k, k))
     segments, next_id = _segments(model, continued)
@@ -265,6 +283,7 @@ def _following(
     shared = shared_members(present, found.labels, model.k, k)
     return replace(
         model,
+        **space,
         version=model.version + 1,
         centroids=found.centroids,
         segments=segments,

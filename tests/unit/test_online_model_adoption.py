@@ -1,11 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from contracts.times import DAY
-from online_model.adoption import Reviewed, adopt_means, first_model, refit
+from online_model.adoption import Reviewed, adopt_means, first_model, refit, settled_k
 from online_model.features import FeatureSet
 from online_model.fit import TooFewPointsError
-from online_model.model import ModelMismatchError
+from online_model.model import ModelMismatchError, SegmentModel
 from online_model.names import Members
 from online_model.settings import ModelSettings
 from online_model.sums import ClusterSums, Votes
@@ -171,10 +173,58 @@ def test_an_order_value_revised_is_a_new_version():
     np.testing.assert_array_equal(revised.assign(Y), model.assign(X))
 
 
-def test_other_features_ask_for_another_model():
+def test_other_features_have_to_be_given():
     X, _ = shop()
-    with pytest.raises(ModelMismatchError, match="first model"):
+    with pytest.raises(ModelMismatchError, match="how X was made"):
         refit(first(X), X[:, :2], 20.0, 2000, LATER, settings=ModelSettings(features=("recency", "tenure")))
+
+
+def test_other_features_keep_the_ids_of_segments_that_stay_the_same_people():
+    X, _ = shop()
+    model = first(X)
+    settings = ModelSettings(k=3, features=("recency", "tenure"))
+    columns = FeatureSet.of(settings.features).columns
+    after = refit(model, X[:, 1:], 20.0, 2000, LATER, settings=settings, clusters=model.assign(X), columns=columns)
+    assert (after.reason, after.features, after.version) == ("other features", ("recency", "tenure"), 2)
+    assert [one.id for one in after.segments] == [1, 2, 3]
+    assert {one.kind for one in after.lineage} == {"continued"}
+    assert refit(after, X[:, 1:], 20.0, 2000, LATER, settings=settings) is None, "and that was that"
+
+
+def test_a_version_says_why_and_where_its_segments_come_from():
+    X, _ = shop()
+    model = first(X)
+    assert [(one.segment_id, one.kind) for one in model.lineage] == [(1, "born"), (2, "born"), (3, "born")]
+    four = refit(model, X, 20.0, 2000, LATER, settings=ModelSettings(k=4), k_why="because")
+    assert four.why == "because"
+    (new,) = [one for one in four.lineage if one.kind != "continued"]
+    assert (new.segment_id, new.kind) == (4, "split")
+    assert new.origins[0][1] == 1.0
+    three = refit(four, X, 20.0, 3000, LATER, settings=SETTINGS)
+    (ended,) = [one for one in three.lineage if one.kind != "continued"]
+    assert ended.kind == "merged"
+    assert ended.heirs[0][0] in {one.id for one in three.segments}
+    assert SegmentModel.from_document(three.to_document()).lineage == three.lineage
+
+
+def test_an_empty_segment_ends_and_another_is_born():
+    X, _ = shop()
+    model = first(X)
+    gone = X[model.assign(X) != 2]
+    adopted = adopt_means(model, sums_of(model, gone), 2000, LATER, SETTINGS)
+    assert adopted.reason == "empty segment reseeded"
+    assert {(one.segment_id, one.kind) for one in adopted.lineage if one.kind != "continued"} == {
+        (3, "gone"),
+        (4, "born"),
+    }
+
+
+def test_a_k_adopted_on_request_stays_until_the_setting_says_something_else():
+    X, _ = shop()
+    model = replace(first(X), k_instead_of="auto")
+    assert settled_k(model, ModelSettings(k="auto")) == 3
+    assert settled_k(replace(model, k_instead_of="5"), ModelSettings(k=5)) == 3
+    assert settled_k(model, ModelSettings(k=5)) == 5
 
 
 def test_a_review_of_too_few_customers_changes_nothing():

@@ -229,17 +229,23 @@ def test_every_setting_says_what_it_is():
 
 def test_the_defaults_are_those_of_the_parts():
     ours = worker_settings(Settings())
-    model = dataclasses.replace(ModelSettings(), review_interval=MINUTE)
+    model = dataclasses.replace(ModelSettings(), review_interval=MINUTE, k_interval=5 * MINUTE)
     assert ours == dataclasses.replace(WorkerSettings(), session_timeout=ours.session_timeout, model=model)
 
 
 def test_reviews_go_by_the_clock_in_use():
     assert worker_settings(Settings(clock="wall")).model.review_interval == MINUTE
     assert worker_settings(Settings(clock="event")).model.review_interval == DAY
+    assert worker_settings(Settings(clock="wall")).model.k_interval == 5 * MINUTE
+    assert worker_settings(Settings(clock="event")).model.k_interval == 7 * DAY
 
 
 OTHER = {
     "k": "6",
+    "k_default": "7",
+    "k_interval_wall": "9d",
+    "k_interval_event": "9d",
+    "model_versions_kept": "9",
     "features": "recency,tenure",
     "model_seed": "7",
     "first_model_buyers": "60",
