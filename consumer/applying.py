@@ -62,6 +62,16 @@ class Before:
     """How many lines were appended since; None where some were put between, so that anything may have moved."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """Purchases and returns, as columns of one length."""
+
+    rows: Rows
+    net: npt.NDArray[np.int64]
+    """Millionths; below 0 for a return."""
+    is_purchase: npt.NDArray[np.bool_]
+
+
 @dataclass(slots=True)
 class Applied:
     """What one step did to the rows."""
@@ -80,6 +90,8 @@ class Applied:
     """The newest time of an event that counted, by partition."""
     purchases: Counter[int] = field(default_factory=Counter)
     """Purchases that counted, by partition."""
+    sold: "Sold | None" = None
+    """The purchases and returns that counted, but for those of customers erased in this step."""
 
 
 _MAP_BITS: Final = 2**64 - 1
@@ -187,7 +199,7 @@ class Applier:
         """Add up what the events since the last `settle` come to, and write it into the rows."""
         applied, opened = self.applied, self._opened
         self.applied, self._opened = Applied(), []
-        _write_back(self.store, opened)
+        applied.sold = _write_back(self.store, opened)
         return applied
 
 
@@ -435,11 +447,11 @@ def marker_key(customer_id: str) -> bytes:
     return blake2b(customer_id.encode(), digest_size=16).digest()
 
 
-def _write_back(store: RowStore, opened: list[tuple[Events, dict[str, _Open]]]) -> None:
-    """Write what the opened rows have become into the columns."""
+def _write_back(store: RowStore, opened: list[tuple[Events, dict[str, _Open]]]) -> Sold | None:
+    """Write what the opened rows have become into the columns. Returns what was bought and given back."""
     rows = [row for _, by_id in opened for row in by_id.values()]
     if not rows:
-        return
+        return None
     header = store.header
     numbers = np.array([row.row for row in rows], np.int64)
     old_newest = header["newest_at"][numbers]
@@ -453,8 +465,11 @@ def _write_back(store: RowStore, opened: list[tuple[Events, dict[str, _Open]]]) 
     header["erase_floor"][numbers] = [row.erase_floor for row in rows]
     header["closed_floor"][numbers] = [row.closed_floor for row in rows]
     orders = _accepted_orders(opened)
-    if len(orders.place):
-        _add_orders(header, numbers, old_newest, newest, orders)
+    if not len(orders.place):
+        return None
+    _add_orders(header, numbers, old_newest, newest, orders)
+    net = np.where(orders.is_purchase, orders.amount, -orders.amount)
+    return Sold(numbers[orders.place], net, orders.is_purchase)
 
 
 @dataclass(frozen=True, slots=True)

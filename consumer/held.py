@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from consumer.day_book import ERASED, DayBook
 from consumer.layout import LAYOUT, MISSING_TIME
 from consumer.ragged import marker_of, packed_marker
 from consumer.row_store import ItemTable, PartitionRows, Rows, RowStore
 from consumer.state import MAX_BYTES, MAX_ROWS, Checkpoint, Meta, State
+from contracts.documents import CAUSES, NO_SEGMENT
 from contracts.errors import LivesegmentsError
 from logs.base import LogInfo, PositionGoneError
 
@@ -40,6 +42,8 @@ class Held:
     position: int | None
     clock: int
     purchases: int
+    heard: int
+    """Log time of the newest record that was read, microseconds; 0: none."""
     log: LogInfo
     rows: PartitionRows
     outbox: dict[str, bytes] = field(default_factory=dict)
@@ -54,6 +58,12 @@ class Held:
     """Rows that a sweep changed: they may wait for a later checkpoint, oldest first."""
     changes: dict[int, list[Change]] = field(default_factory=dict)
     """Moves to be written with their rows."""
+    book: DayBook = field(default_factory=DayBook)
+    """What happened on each stream day, as of the rows that are written."""
+    sales: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Net amount and purchases by segment that the next checkpoint notes in the book."""
+    left: list[int] = field(default_factory=list)
+    """Segments that erased customers were in, as written last."""
     dirty: dict[int, tuple[int, float]] = field(default_factory=dict)
     """Rows whose view is to be rewritten: since which checkpoint, and since when (monotonic seconds)."""
     views_seq: int = 0
@@ -95,6 +105,7 @@ def claim(state: State, partition: int, log: LogInfo, now: float) -> tuple[Held,
         position=meta.position,
         clock=meta.clock if meta.seq else MISSING_TIME,
         purchases=meta.purchases,
+        heard=meta.heard,
         log=log,
         rows=PartitionRows(partition),
         views_seq=meta.views_seq,
@@ -128,6 +139,8 @@ def load(state: State, store: RowStore, held: Held) -> Rows:
     store.partitions[held.number] = held.rows
     parts = [store.load(held.rows, ids, blobs) for ids, blobs in state.rows(held.number) if ids]
     rows = np.concatenate(parts) if parts else np.empty(0, np.int64)
+    segments, sizes = np.unique(store.header["segment"][rows], return_counts=True)
+    held.book = DayBook.load(kept.days, dict(zip(segments.tolist(), sizes.tolist(), strict=True)))
     late = rows[store.header["changed_seq"][rows] > held.views_seq]
     order = np.argsort(store.header["changed_seq"][late], kind="stable")
     held.dirty = {
@@ -151,10 +164,22 @@ def next_rows(store: RowStore, held: Held, must: Iterable[int]) -> list[int]:
     return list(chosen)
 
 
+def note_day(held: Held, rows: Iterable[int], day: int) -> None:
+    """Note in the day book what the next checkpoint, of these rows, writes for the first time."""
+    moves = [
+        (change.before, change.after, CAUSES[change.cause]) for row in rows for change in held.changes.get(row, ())
+    ]
+    moves += [(segment, NO_SEGMENT, ERASED) for segment in held.left]
+    held.book.note(day, moves, held.sales)
+    held.sales.clear()
+    held.left.clear()
+
+
 def checkpoint_of(store: RowStore, held: Held, rows: list[int], position: int, outbox: dict[str, bytes]) -> Checkpoint:
     """The next checkpoint of a partition, from what is in memory."""
     seq = held.seq + 1
     items = held.rows.items
+    days, old_days = held.book.news()
     oldest = next(iter(held.dirty.values()), None)
     # Rows of this checkpoint are dirty from now on, so the mark passes it only where it has none.
     mark = oldest[0] - 1 if oldest else held.seq if rows else seq
@@ -165,6 +190,7 @@ def checkpoint_of(store: RowStore, held: Held, rows: list[int], position: int, o
         log_partitions=held.log.partitions,
         clock=held.clock,
         purchases=held.purchases,
+        heard=held.heard,
         views_seq=mark,
         layout=LAYOUT,
         rows=list(zip([store.ids[row] for row in rows], store.pack(np.array(rows, np.int64), seq), strict=True)),
@@ -175,6 +201,8 @@ def checkpoint_of(store: RowStore, held: Held, rows: list[int], position: int, o
         published=list(held.published),
         unviewed=sorted(held.rows.erased),
         viewed=list(held.viewed),
+        days=days,
+        old_days=old_days,
     )
 
 
@@ -184,6 +212,7 @@ def noted(held: Held, step: Checkpoint, rows: list[int], now: float) -> None:
     held.position = step.position
     held.views_seq = step.views_seq
     held.checkpointed_at = now
+    held.book.noted()
     held.rows.items.stored += len(step.items)
     held.rows.new_markers.clear()
     held.rows.erased.clear()

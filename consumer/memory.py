@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from consumer.applying import Applied, Applier
+from consumer.applying import Applied, Applier, Sold
 from consumer.clock import Clock
 from consumer.decoding import Kind
 from consumer.held import Change, Held
@@ -14,7 +14,7 @@ from consumer.learning import Learner, Moves
 from consumer.row_store import Rows, RowStore
 from consumer.settings import WorkerSettings
 from consumer.view_writer import ViewWriter
-from contracts.documents import CAUSES
+from contracts.documents import CAUSES, NO_SEGMENT
 from online_model.model import SegmentModel
 from recommender.store import ViewStore
 
@@ -93,6 +93,8 @@ class Memory:
         self._remove([row for row, _ in applied.removed], applied)
         moves = self.learner.update({row: _CAUSES[Kind(kind)] for row, kind in applied.causes.items()}, self.clock.now)
         self._note_moves(moves)
+        if applied.sold is not None:
+            self._note_sales(applied.sold)
         self.item_sums.revise(np.fromiter(applied.causes, np.int64, len(applied.causes)), applied.before)
         return applied, moves
 
@@ -113,9 +115,24 @@ class Memory:
         self.item_sums.remove(rows, applied.before)
         for row in rows.tolist():
             held = self.held[int(self.store.partition[row])]
+            waiting_moves = held.changes.get(row)
+            written = waiting_moves[0].before if waiting_moves else int(self.store.header["segment"][row])
+            if written != NO_SEGMENT:
+                held.left.append(written)
             for waiting in (held.dirty, held.changes, held.changed):
                 waiting.pop(row, None)
         self.store.release(rows.tolist())
+
+    def _note_sales(self, sold: Sold) -> None:
+        """For the day book: by partition and segment. In Python's integers, since a day's sum may pass 64 bits."""
+        partitions = self.store.partition[sold.rows].tolist()
+        segments = self.store.header["segment"][sold.rows].tolist()
+        for partition, segment, net, order in zip(
+            partitions, segments, sold.net.tolist(), sold.is_purchase.tolist(), strict=True
+        ):
+            sales = self.held[partition].sales
+            before = sales.get(segment, (0, 0))
+            sales[segment] = (before[0] + net, before[1] + order)
 
     def _note_moves(self, moves: Moves) -> None:
         now = self.clock.now

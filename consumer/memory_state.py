@@ -27,6 +27,7 @@ class _Partition:
     markers: dict[bytes, bytes] = field(default_factory=dict)
     outbox: dict[str, bytes] = field(default_factory=dict)
     unviewed: set[str] = field(default_factory=set)
+    days: dict[int, bytes] = field(default_factory=dict)
 
 
 class MemoryState:
@@ -63,7 +64,7 @@ class MemoryState:
         with self._lock:
             part = self._partitions.setdefault(partition, _Partition())
             items = [part.items[number] for number in range(len(part.items))]
-            return Kept(items, dict(part.markers), dict(part.outbox), frozenset(part.unviewed))
+            return Kept(items, dict(part.markers), dict(part.outbox), frozenset(part.unviewed), dict(part.days))
 
     def rows(self, partition: int, buckets: Sequence[int] | None = None) -> Iterator[tuple[list[str], list[bytes]]]:
         """Customer ids and packed rows."""
@@ -78,6 +79,15 @@ class MemoryState:
         with self._lock:
             part = self._partitions.get(partition)
             return part.rows.get(customer_id) if part else None
+
+    def pages(self, partitions: int, days: Sequence[int] | None = None) -> Sequence[Mapping[int, bytes]]:
+        """By partition, the pages of the day book of these stream days, or all there are."""
+        with self._lock:
+            parts = [self._partitions.get(number) for number in range(partitions)]
+            books = [part.days if part else {} for part in parts]
+            if days is None:
+                return [dict(book) for book in books]
+            return [{day: book[day] for day in days if day in book} for book in books]
 
     def checkpoint(self, partition: int, token: str, step: Checkpoint) -> Written:
         """Write the step if the token owns the partition and its last checkpoint was seq - 1."""
@@ -102,6 +112,9 @@ class MemoryState:
                 part.outbox.pop(change_id, None)
             part.unviewed.update(step.unviewed)
             part.unviewed.difference_update(step.viewed)
+            part.days.update(step.days)
+            for day in step.old_days:
+                part.days.pop(day, None)
             part.content = content
             part.meta = Meta(
                 claims=part.meta.claims,
@@ -111,6 +124,7 @@ class MemoryState:
                 log_partitions=step.log_partitions,
                 clock=step.clock,
                 purchases=step.purchases,
+                heard=step.heard,
                 views_seq=step.views_seq,
                 layout=step.layout,
             )

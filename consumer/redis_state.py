@@ -91,15 +91,17 @@ class RedisState:
             pipe.hgetall(keys.erased(partition))
             pipe.hgetall(keys.outbox(partition))
             pipe.smembers(keys.unviewed(partition))
+            pipe.hgetall(keys.days(partition))
             return pipe.execute()
 
-        items, markers, outbox, unviewed = _tried(read)
+        items, markers, outbox, unviewed, days = _tried(read)
         names = {int(number): name.decode() for number, name in items.items()}
         return Kept(
             items=[names[number] for number in range(len(names))],
             markers=markers,
             outbox={change_id.decode(): change for change_id, change in sorted(outbox.items())},
             unviewed=frozenset(customer_id.decode() for customer_id in unviewed),
+            days={int(day): page for day, page in days.items()},
         )
 
     def rows(self, partition: int, buckets: Sequence[int] | None = None) -> Iterator[tuple[list[str], list[bytes]]]:
@@ -126,6 +128,23 @@ class RedisState:
         key = self._keys.rows(partition, bucket_of(customer_id))
         found: bytes | None = _tried(lambda: self._client.hget(key, customer_id))
         return found
+
+    def pages(self, partitions: int, days: Sequence[int] | None = None) -> Sequence[Mapping[int, bytes]]:
+        """By partition, the pages of the day book of these stream days, or all there are."""
+        if days is not None and not days:
+            return [{} for _ in range(partitions)]
+
+        def read() -> list[Any]:
+            pipe = self._client.pipeline(transaction=False)
+            for partition in range(partitions):
+                key = self._keys.days(partition)
+                pipe.hgetall(key) if days is None else pipe.hmget(key, [str(day) for day in days])
+            return pipe.execute()
+
+        found = _tried(read)
+        if days is None:
+            return [{int(day): page for day, page in book.items()} for book in found]
+        return [{day: page for day, page in zip(days, book, strict=True) if page is not None} for book in found]
 
     def checkpoint(self, partition: int, token: str, step: Checkpoint) -> Written:
         """Write the step if the token owns the partition and its last checkpoint was seq - 1."""
@@ -169,12 +188,15 @@ class RedisState:
         command("HDEL", names.outbox(partition), list(step.published))
         command("SADD", names.unviewed(partition), list(step.unviewed))
         command("SREM", names.unviewed(partition), list(step.viewed))
+        command("HSET", names.days(partition), _flat(step.days), 2)
+        command("HDEL", names.days(partition), list(step.old_days))
         meta = {
             "position": step.position,
             "log_identity": step.log_identity,
             "log_partitions": step.log_partitions,
             "clock": step.clock,
             "purchases": step.purchases,
+            "heard": step.heard,
             "views_seq": step.views_seq,
             "layout": step.layout,
             "content": content,
@@ -278,6 +300,7 @@ def _meta(fields: Mapping[bytes, bytes]) -> Meta:
         log_partitions=number(b"log_partitions"),
         clock=number(b"clock"),
         purchases=number(b"purchases"),
+        heard=number(b"heard"),
         views_seq=number(b"views_seq"),
         layout=number(b"layout"),
     )

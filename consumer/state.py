@@ -63,13 +63,24 @@ class Meta:
     """Newest time of an event that counted."""
     purchases: int
     """Purchases that counted, ever."""
+    heard: int
+    """Log time of the newest record that was read, microseconds; 0: none."""
     views_seq: int
     """Views of all rows that were changed by this checkpoint or an earlier one are written."""
     layout: int
 
 
 NEW: Final = Meta(
-    claims=0, seq=0, position=None, log_identity="", log_partitions=0, clock=0, purchases=0, views_seq=0, layout=0
+    claims=0,
+    seq=0,
+    position=None,
+    log_identity="",
+    log_partitions=0,
+    clock=0,
+    purchases=0,
+    heard=0,
+    views_seq=0,
+    layout=0,
 )
 """A partition that nobody has claimed."""
 
@@ -84,6 +95,7 @@ class Checkpoint:
     log_partitions: int
     clock: int
     purchases: int
+    heard: int
     views_seq: int
     layout: int
     rows: Sequence[tuple[str, bytes]] = ()
@@ -100,6 +112,10 @@ class Checkpoint:
     """Erased customers whose view is to be deleted."""
     viewed: Sequence[str] = ()
     """Those whose view is deleted."""
+    days: Mapping[int, bytes] = field(default_factory=dict)
+    """Pages of the day book, by stream day."""
+    old_days: Sequence[int] = ()
+    """Stream days whose pages go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +126,8 @@ class Kept:
     markers: Mapping[bytes, bytes]
     outbox: Mapping[str, bytes]
     unviewed: frozenset[str]
+    days: Mapping[int, bytes]
+    """Pages of the day book."""
 
 
 class State(Protocol):
@@ -133,6 +151,9 @@ class State(Protocol):
 
     def row(self, partition: int, customer_id: str) -> bytes | None:
         """One packed row."""
+
+    def pages(self, partitions: int, days: Sequence[int] | None = None) -> Sequence[Mapping[int, bytes]]:
+        """By partition, the pages of the day book of these stream days, or all there are."""
 
     def checkpoint(self, partition: int, token: str, step: Checkpoint) -> Written:
         """Write the step if the token owns the partition and its last checkpoint was seq - 1.
@@ -191,4 +212,7 @@ def fingerprint(step: Checkpoint) -> str:
     for change_id, change in step.outbox.items():
         digest.update(change_id.encode())
         digest.update(change)
+    for day, page in step.days.items():
+        digest.update(str(day).encode())
+        digest.update(page)
     return digest.hexdigest()

@@ -20,7 +20,8 @@ from consumer.clock import Clock
 from consumer.dead_letters import Refused
 from consumer.decoding import Decoded, Decoder, Kind
 from consumer.figures import figures_of, merged
-from consumer.held import Held, checkpoint_of, claim, load, next_rows, noted
+from consumer.held import Held, checkpoint_of, claim, load, next_rows, note_day, noted
+from consumer.history import HistoryWriter
 from consumer.leader import Leader, read_model
 from consumer.learning import Moves
 from consumer.memory import Memory
@@ -32,6 +33,7 @@ from consumer.shop_window import ShopWindow
 from consumer.state import Checkpoint, State, StateConflictError, StateUnavailableError
 from contracts.documents import CAUSES
 from contracts.errors import LivesegmentsError
+from contracts.times import DAY
 from logs.base import Batch, LogInfo, LogReader, LogUnavailableError, LogWriter, Polled
 from recommender.store import ViewStore, ViewsUnavailableError
 
@@ -131,6 +133,7 @@ class Worker:
         self._reviews = InlineReviews() if settings.review_inline else ProcessReviews(monotonic)
         self._leader = Leader(parts.state, self.memory.store, settings.model, self._reviews)
         self._window = ShopWindow(parts.views, settings.keys, settings.recommender)
+        self._history = HistoryWriter(parts.state, parts.views, settings.keys)
         self._changes = ChangePublisher(parts.writer, settings.names)
         self._backlog = Backlog(settings.batch_events)
         self._ahead: list[tuple[Batch, Decoded]] = []
@@ -351,6 +354,8 @@ class Worker:
             return False
         aside: list[Aside] = []
         for batch, decoded in work:
+            held = self.memory.held[batch.partition]
+            held.heard = max(held.heard, *batch.log_times)
             outcome = self.memory.applier.apply(decoded.events, came_rerouted(batch))
             aside += self._set_aside(batch, [*decoded.refused, *outcome.refused], outcome)
         applied, moves = self.memory.settle()
@@ -407,6 +412,7 @@ class Worker:
         """The next atomic step of a partition, from what is in memory."""
         rows = next_rows(self.memory.store, held, must)
         changes = new_changes(self.memory.store, held, rows)
+        note_day(held, rows, self.clock.now // DAY)
         return _Prepared(held, rows, checkpoint_of(self.memory.store, held, rows, position, changes))
 
     def _write(self, work: Sequence[_Prepared]) -> None:
@@ -538,6 +544,8 @@ class Worker:
             if decided is not None:
                 memory.adopt(decided)
                 adopted = True
+            if due or at_rest:
+                self._history.show(self._parts.log.partitions, self.clock.now // DAY, memory.views.names)
             if (due or at_rest) and not adopted:
                 popular = memory.views.popular(self.clock.now)
                 self._window.show(memory.learner.model, shop, popular, memory.item_sums, self.clock.now)

@@ -3,6 +3,7 @@
 The hot path writes and reads these documents with faster code; tests hold that code equal to these models.
 """
 
+from datetime import date
 from typing import Annotated, Final, Literal
 
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
@@ -145,6 +146,40 @@ class WorkerStatus(_Document):
     oldest_dirty_view_s: float
     moves: dict[str, int]
     """Customers who changed segment since the start, by cause."""
+
+
+class SegmentDay(BaseModel):
+    """One segment on one stream day."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: int
+    name: str
+    size: int
+    """Customers at the end of the day."""
+    orders: Annotated[int, Field(ge=0)]
+    net_revenue: float
+    """Spend less refunds of the day, by the segment that each customer was in after it."""
+
+
+class DayMoves(BaseModel):
+    """So many customers who went one way for one cause. `from` null: new; `to` null: erased."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
+
+    from_segment: Annotated[int | None, Field(alias="from")] = None
+    to_segment: Annotated[int | None, Field(alias="to")] = None
+    cause: str
+    """A `Cause`, or `erased`."""
+    customers: Annotated[int, Field(ge=1)]
+
+
+class HistoryDay(_Document):
+    """`<prefix>:history:<day>`: what happened on one stream day; kept 400 days."""
+
+    day: date
+    segments: tuple[SegmentDay, ...]
+    moves: tuple[DayMoves, ...]
 
 
 class DeadLetter(_Document):

@@ -67,6 +67,10 @@ class Keys:
         """JSON: an older model document."""
         return f"{self.prefix}:model:{version}"
 
+    def history(self, day: str) -> str:
+        """JSON: one stream day, YYYY-MM-DD: sizes and revenue by segment, the matrix of moves."""
+        return f"{self.prefix}:history:{day}"
+
     # ---- internal: documented, not public; may change with any version ----
     def meta(self, partition: int) -> str:
         """Hash: owner token, sequence number, position, log identity, clock of one partition."""
@@ -91,6 +95,10 @@ class Keys:
     def unviewed(self, partition: int) -> str:
         """Set: ids of erased customers whose view is still to be deleted."""
         return f"{self.prefix}:{{p{partition}}}:unviewed"
+
+    def days(self, partition: int) -> str:
+        """Hash: stream day to what happened in the partition: moves, sales, sizes."""
+        return f"{self.prefix}:{{p{partition}}}:days"
 
     def model_fence(self) -> str:
         """Hash: the number of the leader that published last, and the current version."""

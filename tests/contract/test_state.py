@@ -37,6 +37,7 @@ def step(seq, **more):
             "log_partitions": 4,
             "clock": 5,
             "purchases": 7,
+            "heard": 9,
             "views_seq": 0,
             "layout": LAYOUT,
             **more,
@@ -253,3 +254,14 @@ def test_what_workers_say_of_themselves_stands_until_they_take_it_back(state):
     state.put_worker("a:1", None)
     state.put_worker("a:1", None)
     assert state.workers() == {"b:2": b"other"}
+
+
+def test_pages_of_the_day_book_are_kept_by_day_and_read_by_day(state):
+    state.claim(1, "a", 0)
+    state.checkpoint(1, "a", step(1, days={7: b"seven", 8: b"eight"}))
+    state.checkpoint(1, "a", step(2, days={8: b"more"}, old_days=[7]))
+    assert state.keep(1).days == {8: b"more"}
+    state.checkpoint(1, "a", step(3, days={9: b"nine"}))
+    assert list(state.pages(3)) == [{}, {8: b"more", 9: b"nine"}, {}]
+    assert list(state.pages(3, [7, 9])) == [{}, {9: b"nine"}, {}]
+    assert list(state.pages(2, [])) == [{}, {}]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from itertools import islice
@@ -15,6 +16,7 @@ from typing import Self
 import pytest
 
 from consumer.clock import wall_micros
+from contracts.documents import HistoryDay
 from contracts.events import parse_event
 from producer.message import Message
 from producer.replay import read_events
@@ -164,6 +166,17 @@ def kill_and_check(deployment: Deployment, messages: Sequence[Message], kills: i
     assert changes
     assert all(len(set(contents)) == 1 for contents in changes.values())
     assert_changes_lead_to_where_everybody_is(deployment, changes)
+    assert_history_adds_up_to(deployment, changes)
+
+
+def assert_history_adds_up_to(deployment: Deployment, changes) -> None:
+    """Every change stands in the matrix of one day, once."""
+    told = Counter()
+    for key in deployment.redis.scan_iter(deployment.keys.history("*")):
+        for move in HistoryDay.model_validate_json(deployment.redis.get(key)).moves:
+            told[move.from_segment, move.to_segment, move.cause] += move.customers
+    published = map(json.loads, (contents[0] for contents in changes.values()))
+    assert told == Counter((change["from"], change["to"], change["cause"]) for change in published)
 
 
 def in_log_order(deployment: Deployment):

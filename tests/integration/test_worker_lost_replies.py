@@ -30,6 +30,7 @@ def step(seq, **more):
         log_partitions=1,
         clock=0,
         purchases=0,
+        heard=0,
         views_seq=0,
         layout=1,
         **more,
