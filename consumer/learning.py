@@ -13,7 +13,7 @@ from consumer.row_store import Rows, RowStore
 from contracts.documents import CAUSES
 from online_model.arrays import Floats, Labels
 from online_model.clusterer import OnlineClusterer, clusterer_for
-from online_model.features import FeatureSet, bought
+from online_model.features import bought
 from online_model.model import NOT_ENOUGH_DATA, SegmentModel, unlearned_ids
 from online_model.settings import ModelSettings
 from online_model.sums import ClusterSums, Sums, Votes
@@ -38,12 +38,14 @@ class Moves:
         return len(self.rows)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Generation:
     """What all rows' votes come to under one model version."""
 
     model: SegmentModel
     clusterer: OnlineClusterer
+    X: Floats
+    """(rows, features): what each row voted last."""
 
     @property
     def sums(self) -> ClusterSums:
@@ -63,13 +65,12 @@ class Learner:
     def __init__(self, store: RowStore, settings: ModelSettings, partitions: int) -> None:
         self._store = store
         self._settings = settings
-        self._features = FeatureSet.of(settings.features)
+        self._needs_purchases = settings.request.needs_purchases
         self._partitions = partitions
         self._current: _Generation | None = None
         self._building: _Generation | None = None
         self._cursor = 0
         self._newest_model: SegmentModel | None = None
-        self._X: Floats = np.empty((0, len(self._features.names)))
         self._clusters: Labels = np.empty(0, np.int32)
         self.swept_at: int | None = None
         """The `now` of the last full sweep's beginning."""
@@ -125,7 +126,7 @@ class Learner:
         """Take back the votes of rows that are erased."""
         self._fit_in()
         for generation, some in self._by_generation(rows):
-            generation.clusterer.learn(self._votes(some), None)
+            generation.clusterer.learn(self._votes(generation, some), None)
         self._clusters[rows] = -1
 
     def drop_partition(self, partition: int, rows: Rows) -> None:
@@ -174,18 +175,29 @@ class Learner:
 
     def _abandon(self) -> None:
         assert self._building is not None
-        self._building = None
+        abandoned, self._building = self._building, None
         if self._current is None:
             self._clusters[:] = -1
             return
         # Put the old set right again: everybody's vote as it stands, under the old version.
-        self._current = self._generation(self._current.model)
+        model, X = self._current.model, self._current.X
+        self._current = _Generation(model, clusterer_for(model, self._settings, self._partitions), X)
         rows = np.flatnonzero(self._store.partition[: self._store.used] >= 0)
-        self._clusters[rows] = self._current.model.assign(self._X[rows])
-        self._current.clusterer.learn(None, self._votes(rows))
+        if abandoned.X is not X:
+            behind = rows[rows < self._cursor]
+            X[behind] = model.features_of(Columns.of_store(self._store, behind), self._sweeping_at)
+        self._clusters[rows] = model.assign(X[rows])
+        self._current.clusterer.learn(None, self._votes(self._current, rows))
 
     def _generation(self, model: SegmentModel) -> _Generation:
-        return _Generation(model, clusterer_for(model, self._settings, self._partitions))
+        self._fit_in()
+        current = self._current
+        alike = current is not None and (current.model.features, current.model.columns) == (
+            model.features,
+            model.columns,
+        )
+        X = current.X if current is not None and alike else np.zeros((len(self._clusters), len(model.features)))
+        return _Generation(model, clusterer_for(model, self._settings, self._partitions), X)
 
     # ---- votes and segments ----
 
@@ -193,12 +205,16 @@ class Learner:
         """Grow with the rows."""
         capacity = len(self._store.header)
         if capacity > len(self._clusters):
-            # Zeros: a row that has no vote yet is looked at, and left-over memory may hold infinities.
-            X = np.zeros((capacity, self._X.shape[1]))
-            X[: len(self._X)] = self._X
             clusters = np.full(capacity, -1, np.int32)
             clusters[: len(self._clusters)] = self._clusters
-            self._X, self._clusters = X, clusters
+            self._clusters = clusters
+        generations = [one for one in (self._current, self._building) if one is not None]
+        for old in {id(one.X): one.X for one in generations if len(one.X) < capacity}.values():
+            # Zeros: a row that has no vote yet is looked at, and left-over memory may hold infinities.
+            X = np.zeros((capacity, old.shape[1]))
+            X[: len(old)] = old
+            for one in generations:
+                one.X = X if one.X is old else one.X
 
     def _by_generation(self, rows: Rows) -> list[tuple[_Generation, Rows]]:
         """The rows behind the sweep's cursor and those ahead, each with the sums they vote in."""
@@ -208,17 +224,17 @@ class Learner:
         parts = [(self._building, rows[behind]), (self._current, rows[~behind])]
         return [(generation, some) for generation, some in parts if generation is not None and len(some)]
 
-    def _votes(self, rows: Rows) -> Votes:
-        return Votes(self._store.partition[rows], self._clusters[rows], self._X[rows])
+    def _votes(self, generation: _Generation, rows: Rows) -> Votes:
+        return Votes(self._store.partition[rows], self._clusters[rows], generation.X[rows])
 
     def _vote(self, generation: _Generation, rows: Rows, now: int) -> tuple[Floats, Labels]:
         """Replace the rows' votes; returns their features and clusters."""
         model = generation.model
-        X = self._features.features(Columns(self._store.header[rows]), now, model.order_value)
+        X = model.features_of(Columns.of_store(self._store, rows), now)
         clusters = generation.clusterer.assign(X)
-        before = self._votes(rows)
+        before = self._votes(generation, rows)
         generation.clusterer.learn(before, Votes(before.partitions, clusters, X))
-        self._X[rows] = X
+        generation.X[rows] = X
         self._clusters[rows] = clusters
         return X, clusters
 
@@ -226,7 +242,8 @@ class Learner:
         """Vote again and publish segments; a customer who moves gets the cause of that row."""
         self._fit_in()
         header = self._store.header
-        ids = unlearned_ids(bought(Columns(header[rows])))
+        buyers = bought(Columns(header[rows]))
+        ids = unlearned_ids(buyers | (not self._needs_purchases))
         versions = np.zeros(len(rows), np.uint32)
         place = {row: i for i, row in enumerate(rows.tolist())} if self._building is not None else None
         for generation, some in self._by_generation(rows):
@@ -236,7 +253,7 @@ class Learner:
             # The dwell keeps customers from going to and fro. Segments that were learnt anew are no reason to wait.
             since = np.where(causes[at] == MODEL, MISSING_TIME, chosen["since"])
             published = generation.model.publish(X, clusters, chosen["segment"], since, now)
-            unseen = (clusters < 0) & bought(Columns(chosen))
+            unseen = (clusters < 0) & (buyers[at] | (not generation.model.feature_set.needs_purchases))
             ids[at] = np.where(unseen, NOT_ENOUGH_DATA, published)
             versions[at] = generation.model.version
         before = header["segment"][rows]
