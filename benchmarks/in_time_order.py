@@ -24,7 +24,6 @@ from contracts.times import to_micros
 from logs.base import LogSpec
 from logs.memory import MemoryLogs
 from online_model.arrays import Floats, Integers, Labels
-from online_model.features import FeatureSet
 from online_model.model import SegmentModel
 from producer.message import Message
 from recommender.store import MemoryViews
@@ -167,8 +166,7 @@ class TimeOrdered:
         )
 
     def _features(self, rows: Integers, model: SegmentModel) -> Floats:
-        columns = Columns(self.worker.memory.store.header[rows])
-        return FeatureSet.of(model.features).features(columns, self.worker.clock.now, model.order_value)
+        return model.features_of(Columns.of_store(self.worker.memory.store, rows), self.worker.clock.now)
 
     def _remember(self, messages: Sequence[Message]) -> None:
         model, store = self.worker.memory.learner.model, self.worker.memory.store

@@ -144,6 +144,11 @@ def _read(arguments: argparse.Namespace) -> Replay:
 
 def _settings(arguments: argparse.Namespace, table: Replay) -> Settings:
     chosen: dict[str, Any] = dict(parse_assignments(arguments.setting, "--setting"))
+    for name in chosen:
+        if name not in Settings.model_fields:
+            raise ReplayError(
+                f"--setting {name}: there is no such setting; `livesegments settings` lists all there are"
+            )
     currency = table.mapping.constants.get("currency")
     if currency is not None:
         chosen.setdefault("currency", currency)
