@@ -1,22 +1,20 @@
 """The leader's decisions: the first model, adopting the learnt means, adopting a refit. Each a new version or None."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import numpy as np
 
 from contracts.model import FeatureColumn
-from online_model.agreement import shared_members
-from online_model.arrays import Floats, Integers, Labels
+from online_model.arrays import Floats, Labels
 from online_model.features import FeatureSet
 from online_model.fit import Fit, TooFewPointsError, fit
-from online_model.identity import match_clusters
 from online_model.lineage import Descent, lineage, named
 from online_model.metric import Metric
 from online_model.model import FIRST_SEGMENT_ID, ModelMismatchError, Segment, SegmentModel
-from online_model.names import Members, name_segments
+from online_model.names import Members
 from online_model.settings import ModelSettings
+from online_model.succession import following, ids_and_names, named_segments, sizes, voters
 from online_model.sums import ClusterSums, Sums, Votes
 
 _LARGE: Final = 4
@@ -69,7 +67,7 @@ def first_model(
     chosen = FeatureSet(columns) if columns else FeatureSet.of(settings.request.terms())
     metric = Metric.of_sample(X, chosen.scaling)
     found = _by_size(fit(X, k, metric, settings.seed, restarts=settings.restarts), k)
-    segments = _named(segments, members, found.labels, settings)
+    segments = named_segments(segments, members, found.labels, settings)
     return SegmentModel(
         version=1,
         features=chosen.names,
@@ -86,11 +84,11 @@ def first_model(
         reason="first model",
         gain=0.0,
         purchases=purchases,
-        buyers=_voters(found.labels),
+        buyers=voters(found.labels),
         next_segment_id=FIRST_SEGMENT_ID + k,
-        sizes=_sizes(found.labels, k),
+        sizes=sizes(found.labels, k),
         inertia=found.inertia,
-        why=why or f"the first {_voters(found.labels)} customers, in {k} segments",
+        why=why or f"the first {voters(found.labels)} customers, in {k} segments",
         lineage=tuple(Descent(one.id, one.name, "born") for one in segments),
     )
 
@@ -139,7 +137,9 @@ def adopt_means(
         why=f"nobody was left in {reseeded} of {model.k} segments: begun anew where customers differ most"
         if reseeded
         else why,
-        lineage=lineage(_ids(model.segments), _ids(segments), np.diag(sums.counts), model.next_segment_id)
+        lineage=lineage(
+            ids_and_names(model.segments), ids_and_names(segments), np.diag(sums.counts), model.next_segment_id
+        )
         if reseeded
         else (),
         rolled_back_to=None,
@@ -158,13 +158,13 @@ def polished(model: SegmentModel, X: Floats, *, settings: ModelSettings, members
     milliseconds, where each would otherwise be a version, and need purchases to come about. Raises TooFewPointsError.
     """
     found = fit(X, model.k, model.metric, model.seed, start=model.centroids)
-    segments = _named(model.segments, members, found.labels, settings)
+    segments = named_segments(model.segments, members, found.labels, settings)
     return replace(
         model,
         centroids=found.centroids,
         segments=segments,
-        lineage=named(model.lineage, _ids(segments)),
-        sizes=_sizes(found.labels, model.k),
+        lineage=named(model.lineage, ids_and_names(segments)),
+        sizes=sizes(found.labels, model.k),
         inertia=found.inertia,
     )
 
@@ -216,15 +216,15 @@ def refit(
         "requested": model.requested if columns is None else settings.request.signature,
         "metric": metric,
     }
-    following = _following(model, found, present, members, settings, space)
+    successor = following(model, found, present, members, settings, space)
     gain = 1 - found.inertia / inertia if inertia > 0 else 0.0
     if reason == "means moved" and not (same_space and _worth(gain, sums.total, model, now, settings)):
         renamed = [
             f"{old.name} is now {new.name}"
-            for old, new in zip(model.segments, following.segments, strict=True)
+            for old, new in zip(model.segments, successor.segments, strict=True)
             if old.name != new.name
         ]
-        if same_space and following.segments == model.segments:
+        if same_space and successor.segments == model.segments:
             return None
         # The polished centroids go along: adopting them later would be one version more.
         reason, why = "renamed", "; ".join(renamed) or "what is to be done about a segment changed"
@@ -234,7 +234,7 @@ def refit(
     if remade:
         reason, why = "other features", f"customers are now compared by {', '.join(feature_set.names)}"
     return replace(
-        following,
+        successor,
         order_value=order_value,
         margin=settings.margin,
         dwell=settings.dwell,
@@ -267,38 +267,6 @@ def _better(  # noqa: PLR0917
     return polished, "means moved", "centroids carried on to rest on a sample fit customers better"
 
 
-def _following(  # noqa: PLR0917
-    model: SegmentModel,
-    found: Fit,
-    present: Labels,
-    members: Members | None,
-    settings: ModelSettings,
-    space: Mapping[str, Any],
-) -> SegmentModel:
-    """The next version with these clusters: ids, names and descent from the present ones; `space` are its features."""
-    k = len(found.centroids)
-    found, continued = _in_old_order(found, match_clusters(present, found.labels, model.k, k))
-    segments, next_id = _segments(model, continued)
-    segments = _named(segments, members, found.labels, settings)
-    shared = shared_members(present, found.labels, model.k, k)
-    return replace(
-        model,
-        **space,
-        version=model.version + 1,
-        centroids=found.centroids,
-        segments=segments,
-        buyers=_voters(found.labels),
-        next_segment_id=next_id,
-        sizes=_sizes(found.labels, k),
-        inertia=found.inertia,
-        lineage=lineage(_ids(model.segments), _ids(segments), shared, model.next_segment_id),
-    )
-
-
-def _ids(segments: Sequence[Segment]) -> list[tuple[int, str]]:
-    return [(one.id, one.name) for one in segments]
-
-
 def _worth(gain: float, customers: int, model: SegmentModel, now: int, settings: ModelSettings) -> bool:
     """Whether a gain justifies a version.
 
@@ -317,52 +285,9 @@ def _sums(X: Floats, clusters: Labels, k: int) -> Sums:
     return sums.merged()
 
 
-def _in_old_order(found: Fit, matched: Integers) -> tuple[Fit, Integers]:
-    """Continued clusters in their old places, so that rows not yet swept still count near the right means."""
-    k = len(matched)
-    order = np.full(k, -1)
-    for cluster, old in enumerate(matched):
-        if 0 <= old < k:
-            order[old] = cluster
-    left_over = [cluster for cluster in range(k) if cluster not in order]
-    order[order < 0] = left_over
-    place = np.argsort(order).astype(np.int32)
-    labels = np.where(found.labels >= 0, place[found.labels], np.int32(-1))
-    return Fit(found.centroids[order], found.inertia, labels), matched[order]
-
-
-def _segments(model: SegmentModel, continued: Integers) -> tuple[tuple[Segment, ...], int]:
-    """The segments of the new clusters, and the next id: continued ones keep theirs, no id is used twice."""
-    next_id, segments = model.next_segment_id, []
-    for old in continued:
-        if old >= 0:
-            segments.append(model.segments[old])
-        else:
-            segments.append(Segment(next_id, ""))
-            next_id += 1
-    return tuple(segments), next_id
-
-
-def _named(
-    segments: Sequence[Segment], members: Members | None, labels: Labels, settings: ModelSettings
-) -> tuple[Segment, ...]:
-    if members is None:
-        return tuple(one if one.name else replace(one, name=f"Segment {one.id}") for one in segments)
-    names = name_segments(members, labels, len(segments), settings, [one.name for one in segments])
-    return tuple(Segment(one.id, *named) for one, named in zip(segments, names, strict=True))
-
-
 def _by_size(found: Fit, k: int) -> Fit:
     """The largest cluster first."""
     order = np.argsort(-np.bincount(found.labels[found.labels >= 0], minlength=k), kind="stable")
     place = np.argsort(order).astype(np.int32)
     labels = np.where(found.labels >= 0, place[found.labels], np.int32(-1))
     return Fit(found.centroids[order], found.inertia, labels)
-
-
-def _sizes(labels: Labels, k: int) -> tuple[int, ...]:
-    return tuple(np.bincount(labels[labels >= 0], minlength=k).tolist())
-
-
-def _voters(labels: Labels) -> int:
-    return int(np.count_nonzero(labels >= 0))
