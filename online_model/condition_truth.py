@@ -1,7 +1,7 @@
 """What is true of customers: conditions over columns, in Kleene's three-valued logic."""
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -170,18 +170,26 @@ def _number(name: str, value: Number | Duration | Relative, customers: Customers
 
 
 def _compare_text(name: str, sign: Operator, value: Text | Flag, customers: Customers) -> Truth:
-    """Texts as they are written, truth values and names of segments in any case; decided once for each value."""
-    codes, values = customers.labels(name)
-    if name == SEGMENT:
-        same = [_is_segment(one, str(value.value)) for one in values]
-        decided = [not one for one in same] if sign == "!=" else same
-    elif isinstance(value, Flag):
-        decided = [_COMPARE[sign](one.lower(), str(value)) for one in values]
+    """Texts as they are written, truth values and names of segments in any case; decided once for each text."""
+    codes, texts = customers.labels(name)
+    if len(texts) > len(codes):
+        # Texts are those of all rows there are; of ids and the like each customer has another one.
+        own, codes = np.unique(codes, return_inverse=True)
+        known = (own >= 0)[codes]
+        texts = [texts[place] for place in own.tolist()]
     else:
-        decided = [_COMPARE[sign](one, value.value) for one in values]
-    known = codes >= 0
-    yes = np.array([*decided, False], np.bool_)[codes]  # the last one for code -1
+        known = codes >= 0
+    decided = _decide(name, sign, value, texts)
+    yes = known & np.array([*decided, False], np.bool_)[codes]  # the last one for code -1
     return Truth(yes, known & ~yes)
+
+
+def _decide(name: str, sign: Operator, value: Text | Flag, texts: Sequence[str]) -> list[bool]:
+    if name == SEGMENT:
+        return [_is_segment(one, str(value.value)) == (sign == "=") for one in texts]
+    if isinstance(value, Flag):
+        return [_COMPARE[sign](one.lower(), str(value)) for one in texts]
+    return [_COMPARE[sign](one, value.value) for one in texts]
 
 
 def _is_segment(name: str, asked: str) -> bool:

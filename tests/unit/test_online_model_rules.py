@@ -24,6 +24,7 @@ from online_model.condition import (
 from online_model.condition_fields import FIGURES
 from online_model.condition_parser import MAX_CHARACTERS, MAX_DEPTH
 from online_model.features import FEATURES, MISSING_TIME, TextColumn
+from online_model.rhythm import Rhythm
 from online_model.rules import BULK_BUYERS, Audience, Rule, RuleError, audiences, measure, parse
 
 NOW = 20_000 * DAY
@@ -43,9 +44,10 @@ class Columns(SimpleNamespace):
         values = sorted({text for text in texts if text is not None})
         return TextColumn(np.array([-1 if one is None else values.index(one) for one in texts], np.int32), values)
 
-    def kept_purchases(self):
+    @property
+    def rhythm(self):
         owners = np.repeat(np.arange(len(self.times)), [len(one) for one in self.times])
-        return owners, np.array([at for one in self.times for at in one], np.int64)
+        return Rhythm.of(owners, np.array([at for one in self.times for at in one], np.int64), len(self.times))
 
 
 def written(value):
@@ -175,6 +177,13 @@ def test_numbers_and_texts_of_one_attribute():
     assert holds('attributes.size = "42"', *rows) == [True, True, False, False]
     assert holds("attributes.size = true", *rows) == [False, False, False, True]
     assert holds('attributes.size in (42, "large")', *rows) == [True, False, True, False]
+
+
+def test_of_more_texts_than_customers_those_that_they_have_are_looked_at():
+    columns = customers({}, {}, {})
+    columns.labels = lambda _: TextColumn(np.array([7, -1, 3], np.int32), list("abcdefgh"))
+    for sign, expected in {"=": [True, False, False], "!=": [False, False, True]}.items():
+        assert parse(f'attributes.size {sign} "h"').holds(columns, NOW, NAMES).tolist() == expected
 
 
 def test_dates_compare_as_texts():
