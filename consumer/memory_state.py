@@ -38,6 +38,9 @@ class MemoryState:
         self._partitions: dict[int, _Partition] = {}
         self._models: dict[int, bytes] = {}
         self._leader = 0
+        self._review: bytes | None = None
+        self._notes: dict[str, bytes] = {}
+        self._requests: dict[str, bytes] = {}
         self._sums: dict[int, bytes] = {}
         self._popularity: dict[str, bytes] = {}
         self._workers: dict[str, bytes] = {}
@@ -154,6 +157,42 @@ class MemoryState:
             self._models[version] = document
             return True
 
+    def drop_models(self, versions: Sequence[int]) -> None:
+        """Delete these older model documents."""
+        with self._lock:
+            for version in versions:
+                self._models.pop(version, None)
+
+    def put_review(self, document: bytes) -> None:
+        """Replace the review document."""
+        with self._lock:
+            self._review = document
+
+    def review(self) -> bytes | None:
+        """The review document."""
+        with self._lock:
+            return self._review
+
+    def put_note(self, name: str, note: bytes | None) -> None:
+        """Replace what the leader keeps in mind under a name, or forget it."""
+        with self._lock:
+            _put(self._notes, name, note)
+
+    def notes(self) -> Mapping[str, bytes]:
+        """What the leader keeps in mind beside the model."""
+        with self._lock:
+            return dict(self._notes)
+
+    def put_request(self, request_id: str, request: bytes | None) -> None:
+        """Replace a request to the leader, or its answer; None takes it out."""
+        with self._lock:
+            _put(self._requests, request_id, request)
+
+    def requests(self) -> Mapping[str, bytes]:
+        """Requests to the leader, and answers that nobody has taken out."""
+        with self._lock:
+            return dict(self._requests)
+
     def put_sums(self, sums: Mapping[int, bytes]) -> None:
         """Replace the published sums of these partitions."""
         with self._lock:
@@ -194,3 +233,9 @@ class MemoryState:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _put(kept: dict[str, bytes], name: str, value: bytes | None) -> None:
+    kept.pop(name, None)
+    if value is not None:
+        kept[name] = value

@@ -222,6 +222,45 @@ class RedisState:
         keys = [names.model_fence(), names.model(), names.model_version(version)]
         return bool(_tried(lambda: self._publish_model(keys=keys, args=[leader, version, document])))
 
+    def drop_models(self, versions: Sequence[int]) -> None:
+        """Delete these older model documents."""
+        for version in versions:  # one by one: in a cluster they lie in different slots
+            _tried(lambda version=version: self._client.delete(self._keys.model_version(version)))  # type: ignore[misc]
+
+    def put_review(self, document: bytes) -> None:
+        """Replace the review document."""
+        _tried(lambda: self._client.set(self._keys.review(), document))
+
+    def review(self) -> bytes | None:
+        """The review document."""
+        found: bytes | None = _tried(lambda: self._client.get(self._keys.review()))
+        return found
+
+    def put_note(self, name: str, note: bytes | None) -> None:
+        """Replace what the leader keeps in mind under a name, or forget it."""
+        self._put_field(self._keys.leader_notes(), name, note)
+
+    def notes(self) -> Mapping[str, bytes]:
+        """What the leader keeps in mind beside the model."""
+        return self._fields(self._keys.leader_notes())
+
+    def put_request(self, request_id: str, request: bytes | None) -> None:
+        """Replace a request to the leader, or its answer; None takes it out."""
+        self._put_field(self._keys.model_requests(), request_id, request)
+
+    def requests(self) -> Mapping[str, bytes]:
+        """Requests to the leader, and answers that nobody has taken out."""
+        return self._fields(self._keys.model_requests())
+
+    def _put_field(self, key: str, name: str, value: bytes | None) -> None:
+        if value is None:
+            _tried(lambda: self._client.hdel(key, name))
+        else:
+            _tried(lambda: self._client.hset(key, name, value))
+
+    def _fields(self, key: str) -> dict[str, bytes]:
+        return {name.decode(): value for name, value in _tried(lambda: self._client.hgetall(key)).items()}
+
     def put_sums(self, sums: Mapping[int, bytes]) -> None:
         """Replace the published sums of these partitions."""
         if sums:

@@ -170,6 +170,27 @@ class State(Protocol):
     def publish_model(self, leader: int, version: int, document: bytes) -> bool:
         """Make it the current one if no later leader has published and version is the next one. False: it was not."""
 
+    def drop_models(self, versions: Sequence[int]) -> None:
+        """Delete these older model documents."""
+
+    def put_review(self, document: bytes) -> None:
+        """Replace the review document."""
+
+    def review(self) -> bytes | None:
+        """The review document."""
+
+    def put_note(self, name: str, note: bytes | None) -> None:
+        """Replace what the leader keeps in mind under a name, or forget it."""
+
+    def notes(self) -> Mapping[str, bytes]:
+        """What the leader keeps in mind beside the model."""
+
+    def put_request(self, request_id: str, request: bytes | None) -> None:
+        """Replace a request to the leader, or its answer; None takes it out."""
+
+    def requests(self) -> Mapping[str, bytes]:
+        """Requests to the leader, and answers that nobody has taken out."""
+
     def put_sums(self, sums: Mapping[int, bytes]) -> None:
         """Replace the published sums of these partitions."""
 

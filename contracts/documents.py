@@ -182,6 +182,96 @@ class HistoryDay(_Document):
     moves: tuple[DayMoves, ...]
 
 
+class SegmentEvent(_Document):
+    """On the log `segment-changes`: what became of a segment with a model version. At least once, with the same id."""
+
+    change_id: str
+    """Of the version and what happened: a repeat has the same one."""
+    kind: Literal["born", "split", "restored", "merged", "gone"]
+    segment_id: int
+    name: str
+    from_segments: Annotated[tuple[tuple[int, float], ...], Field(alias="from")] = ()
+    """Where the members of a new segment come from: segment ids and shares of its members."""
+    to_segments: Annotated[tuple[tuple[int, float], ...], Field(alias="to")] = ()
+    """Where the members of one that ended are now."""
+    at: Timestamp
+    model_version: int
+
+
+Band = tuple[float, float, float]
+"""A figure, and between what it lies in 80 % of the resamples."""
+
+
+class KFigures(BaseModel):
+    """What k segments would be like."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    k: int
+    inertia: Band
+    """Mean squared distance to the nearest centroid, in units of the metric."""
+    silhouette: Band
+    smallest_share: float
+    stability: float
+    """Mean adjusted Rand index against clusterings of resampled customers."""
+
+
+class KLook(BaseModel):
+    """The last look at the number of segments."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    at: Timestamp
+    customers: int
+    """In the sample; curves are of at most 2,000 of them."""
+    curves: tuple[KFigures, ...]
+    chosen: int
+    """What the curves speak for."""
+    natural: bool
+    """Whether customers fall into that many groups by themselves."""
+    reason: str
+    agreeing_reviews: int
+    """How many looks in a row have chosen that."""
+    needed_reviews: int
+    verdict: str
+    """What was made of it, in words."""
+
+
+class ShadowLook(BaseModel):
+    """How the version does that learns beside the live one."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    k: int
+    features: tuple[str, ...]
+    segments: tuple[SegmentSize, ...]
+    """In the sample."""
+    inertia: float
+    live_inertia: float
+    comparable: bool
+    """Whether the two inertias are of the same features."""
+    silhouette: float
+    live_silhouette: float
+    would_move: float
+    """Share of the sample's customers."""
+
+
+class ReviewDocument(_Document):
+    """`<prefix>:review`: what the leader's last review found."""
+
+    at: Timestamp
+    model_version: int
+    """That it looked at."""
+    customers: int
+    outcome: str
+    """What came of it, in words."""
+    k: int
+    """Segments in force when it began."""
+    look: KLook | None = None
+    """None before the first look at the number of segments."""
+    shadow: ShadowLook | None = None
+
+
 class DeadLetter(_Document):
     """On the log `dead-letters`: a record that could not be used, where it stood, and why."""
 

@@ -67,6 +67,10 @@ class Keys:
         """JSON: an older model document."""
         return f"{self.prefix}:model:{version}"
 
+    def review(self) -> str:
+        """JSON: what the leader's last review found: curves over the number of segments, the choice, the shadow."""
+        return f"{self.prefix}:review"
+
     def history(self, day: str) -> str:
         """JSON: one stream day, YYYY-MM-DD: sizes and revenue by segment, the matrix of moves."""
         return f"{self.prefix}:history:{day}"
@@ -103,6 +107,14 @@ class Keys:
     def model_fence(self) -> str:
         """Hash: the number of the leader that published last, and the current version."""
         return f"{self.prefix}:model:fence"
+
+    def leader_notes(self) -> str:
+        """Hash: what the leader keeps in mind beside the model: the pin, the shadow, what was announced."""
+        return f"{self.prefix}:model:notes"
+
+    def model_requests(self) -> str:
+        """Hash: id to what somebody asks of the leader (JSON), then to its answer."""
+        return f"{self.prefix}:model:requests"
 
     def popularity(self) -> str:
         """Hash: worker to its items' popularity, as the others add them up."""

@@ -187,8 +187,8 @@ def decided(
         return k, f"{k} segments stay for now; in {streak.reviews} of {AGREEING_REVIEWS} reviews: {choice.reason}"
     if not is_stable(points, choice.k):
         return k, (
-            f"{k} segments stay: {choice.k} would be found anew with a Rand index of {stability_of(points, choice.k):.2f}"
-            f" only, {LEAST_STABILITY:g} are needed; {choice.reason}"
+            f"{k} segments stay: on resampled customers {choice.k} come out differently (adjusted Rand index"
+            f" {stability_of(points, choice.k):.2f}, {LEAST_STABILITY:g} is needed); {choice.reason}"
         )
     return choice.k, f"{streak.reviews} reviews in a row: {choice.reason}"
 

@@ -62,7 +62,7 @@ def attempt(
 
 
 def rolled_back(
-    model: SegmentModel, old: SegmentModel, purchases: int, now: int, settings: ModelSettings, shared: Integers
+    model: SegmentModel, old: SegmentModel, purchases: int, now: int, *, settings: ModelSettings, shared: Integers
 ) -> SegmentModel:
     """The next version with what an old one had: centroids, metric, names, ids.
 

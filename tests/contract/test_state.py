@@ -265,3 +265,26 @@ def test_pages_of_the_day_book_are_kept_by_day_and_read_by_day(state):
     assert list(state.pages(3)) == [{}, {8: b"more", 9: b"nine"}, {}]
     assert list(state.pages(3, [7, 9])) == [{}, {9: b"nine"}, {}]
     assert list(state.pages(2, [])) == [{}, {}]
+
+
+def test_old_models_are_dropped_and_the_current_one_stays(state):
+    for version in range(1, 5):
+        assert state.publish_model(1, version, b"v%d" % version)
+    state.drop_models(range(1, 3))
+    assert [state.old_model(version) for version in range(1, 5)] == [None, None, b"v3", b"v4"]
+    assert state.model() == b"v4"
+    assert state.publish_model(1, 5, b"v5")
+
+
+def test_review_notes_and_requests_are_replaced_and_taken_out(state):
+    assert (state.review(), state.notes(), state.requests()) == (None, {}, {})
+    state.put_review(b"r")
+    state.put_note("pin", b"1")
+    state.put_request("a", b"x")
+    state.put_request("b", b"y")
+    state.put_request("a", b"z")
+    assert (state.review(), state.notes(), state.requests()) == (b"r", {"pin": b"1"}, {"a": b"z", "b": b"y"})
+    state.put_note("pin", None)
+    state.put_note("pin", None)
+    state.put_request("a", None)
+    assert (state.notes(), state.requests()) == ({}, {"b": b"y"})
