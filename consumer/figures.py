@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from consumer.learning import Learner
-from consumer.row_store import RowStore
+from consumer.row_store import Rows, RowStore
 from contracts.documents import NO_SEGMENT
 from online_model.sums import Sums
 
@@ -21,6 +21,7 @@ class PartitionFigures(msgspec.Struct, frozen=True):
     clock: int
     purchases: int
     buyers: int
+    """Customers who bought; where attributes alone are compared, those who have any."""
     sizes: dict[int, int]
     """Customers by segment id."""
     net_spend: dict[int, int]
@@ -64,12 +65,18 @@ def figures_of(store: RowStore, learner: Learner, partition: int, *, token: str,
             token=token,
             clock=clock,
             purchases=purchases,
-            buyers=int(np.count_nonzero(header["orders"])),
+            buyers=_candidates(store, rows, needs_purchases=learner.needs_purchases),
             sizes={int(one): int(size) for one, size in zip(ids, sizes, strict=True) if one != NO_SEGMENT},
             net_spend={int(one): int(amount) for one, amount in zip(ids, net, strict=True) if one != NO_SEGMENT},
             sums=found[1].to_bytes() if found else b"",
         )
     )
+
+
+def _candidates(store: RowStore, rows: Rows, *, needs_purchases: bool) -> int:
+    if needs_purchases:
+        return int(np.count_nonzero(store.header["orders"][rows]))
+    return sum(1 for row in rows.tolist() if store.attributes[row])
 
 
 _decode = msgspec.msgpack.Decoder(PartitionFigures).decode

@@ -7,24 +7,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 import structlog
 
 from consumer.columns import Columns
 from consumer.figures import ShopFigures
-from consumer.layout import HEADER
 from consumer.reviews import Reviews
 from consumer.row_store import RowStore
-from consumer.state import State, bucket_of
-from contracts.keys import BUCKETS
-from contracts.model import ModelDocument
+from consumer.sample import sample_columns
+from consumer.state import State
+from contracts.model import FeatureColumn, ModelDocument
 from online_model.adoption import Reviewed, adopt_means, first_model, polished, refit
 from online_model.arrays import Floats
 from online_model.features import FeatureSet, median_order_value
 from online_model.fit import TooFewPointsError
 from online_model.model import SegmentModel
 from online_model.names import Members
+from online_model.presets import Choice, choose_columns, renewed_columns
 from online_model.settings import ModelSettings
 
 SAMPLE_CUSTOMERS: Final = 20_000
@@ -46,7 +44,7 @@ class Leader:
         self._state = state
         self._store = store
         self._settings = settings
-        self._features = FeatureSet.of(settings.features)
+        self._complained: tuple[str, ...] = ()
         self._reviews = reviews
         self._reviewed: Reviewed | None = None
         self._last_tried_buyers = 0
@@ -91,7 +89,10 @@ class Leader:
             return None
         self._last_tried_buyers = shop.buyers
         sample = self._sample(shop)
-        X = self._features.features(sample.columns, now, sample.order_value)
+        columns = self._chosen(choose_columns(self._settings.request, sample.columns))
+        if not columns:
+            return None
+        X = FeatureSet(columns).features(sample.columns, now, sample.order_value)
         try:
             return first_model(
                 X,
@@ -101,9 +102,18 @@ class Leader:
                 now,
                 settings=self._settings,
                 members=Members.of(sample.columns, now),
+                columns=columns,
             )
         except TooFewPointsError:
             return None
+
+    def _chosen(self, choice: Choice) -> tuple[FeatureColumn, ...]:
+        """The columns of a choice; what was left out of it is said once."""
+        if choice.left_out != self._complained:
+            self._complained = choice.left_out
+            for advice in choice.left_out:
+                _log.warning("left out of the features", advice=advice)
+        return choice.columns
 
     def _next(self, model: SegmentModel, shop: ShopFigures, now: int, learnt: Floats | None) -> SegmentModel | None:
         proposed = self._reviews.take()
@@ -128,7 +138,7 @@ class Leader:
 
     def _polished(self, model: SegmentModel, shop: ShopFigures, now: int) -> SegmentModel:
         sample = self._sample(shop)
-        X = self._features.features(sample.columns, now, model.order_value)
+        X = model.features_of(sample.columns, now)
         try:
             return polished(model, X, settings=self._settings, members=Members.of(sample.columns, now))
         except TooFewPointsError:
@@ -136,7 +146,14 @@ class Leader:
 
     def _review(self, model: SegmentModel, shop: ShopFigures, now: int) -> None:
         sample = self._sample(shop)
-        X = self._features.features(sample.columns, now, model.order_value)
+        asked = model.requested or model.features
+        renewed = renewed_columns(self._settings.request, asked, model.feature_set.columns, sample.columns)
+        columns = self._chosen(renewed) if renewed is not None else ()
+        X = present = model.features_of(sample.columns, now)
+        if columns:
+            X = FeatureSet(columns).features(sample.columns, now, model.order_value)
+        elif self._settings.request.signature != asked:
+            return  # there is nothing yet to make the features of that the settings now name
         self._reviews.ask(
             partial(
                 refit,
@@ -147,27 +164,15 @@ class Leader:
                 now,
                 settings=self._settings,
                 members=Members.of(sample.columns, now),
+                clusters=model.assign(present) if columns else None,
+                columns=columns or None,
             )
         )
 
     def _sample(self, shop: ShopFigures) -> _Sample:
-        """The customers in the first buckets of every partition: those held from memory, the others' from the state."""
-        customers = max(1, sum(shop.sizes.values()))
-        buckets = min(BUCKETS, max(1, BUCKETS * SAMPLE_CUSTOMERS // customers))
-        parts = []
-        for partition in range(max(shop.partitions, 1 + max(self._store.partitions, default=0))):
-            held = self._store.partitions.get(partition)
-            if held is not None:
-                rows = [row for who, row in held.index.items() if buckets == BUCKETS or bucket_of(who) < buckets]
-                parts.append(self._store.header[np.array(rows, np.int64)])
-            else:
-                parts += [_headers(blobs) for _, blobs in self._state.rows(partition, range(buckets))]
-        columns = Columns(np.concatenate(parts) if parts else np.zeros(0, HEADER))
+        customers = sum(shop.sizes.values())
+        columns = sample_columns(self._store, self._state, customers, SAMPLE_CUSTOMERS, shop.partitions)
         return _Sample(columns, median_order_value(columns.spend, columns.orders))
-
-
-def _headers(blobs: list[bytes]) -> npt.NDArray[np.void]:
-    return np.frombuffer(b"".join([blob[: HEADER.itemsize] for blob in blobs]), HEADER)
 
 
 def read_model(document: bytes) -> SegmentModel:

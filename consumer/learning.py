@@ -65,7 +65,8 @@ class Learner:
     def __init__(self, store: RowStore, settings: ModelSettings, partitions: int) -> None:
         self._store = store
         self._settings = settings
-        self._needs_purchases = settings.request.needs_purchases
+        self.needs_purchases = settings.request.needs_purchases
+        """Whether the settings name features that only customers who bought have."""
         self._partitions = partitions
         self._current: _Generation | None = None
         self._building: _Generation | None = None
@@ -243,7 +244,7 @@ class Learner:
         self._fit_in()
         header = self._store.header
         buyers = bought(Columns(header[rows]))
-        ids = unlearned_ids(buyers | (not self._needs_purchases))
+        ids = unlearned_ids(buyers | (not self.needs_purchases))
         versions = np.zeros(len(rows), np.uint32)
         place = {row: i for i, row in enumerate(rows.tolist())} if self._building is not None else None
         for generation, some in self._by_generation(rows):

@@ -1,8 +1,9 @@
 """Profile attributes and kept lines of rows as columns."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Protocol, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from contracts.times import DAY
 from online_model.features import AttributeCount, TextColumn
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 _NONE: Final = -1
 """The code of an item without a category."""
@@ -112,6 +114,16 @@ def category_shares(heads: Sequence[bytes], lines: Sequence[bytes], codes: Seque
     return np.ascontiguousarray(shares[:, :categories])
 
 
+def kept_purchases(heads: Sequence[bytes], lines: Sequence[bytes]) -> tuple[Integers, Integers]:
+    """Of each kept purchase of rows, in the order of rows and times: the row's place, and when it was."""
+    table = np.frombuffer(b"".join(heads), HEAD)
+    quantities = np.frombuffer(b"".join(lines), LINE)["quantity"]
+    owners = np.repeat(np.arange(len(heads)), [len(part) // HEAD.itemsize for part in heads])
+    counts = table["lines"].astype(np.int64)
+    bought = quantities[np.cumsum(counts) - counts] > 0 if len(table) else np.empty(0, np.bool_)
+    return owners[bought], table["at"][bought]
+
+
 def _item_codes(items: npt.NDArray[Any], owners: npt.NDArray[np.int64], codes: Sequence[Codes]) -> Codes:
     """The code of each line's item: rows of one partition share one array of codes."""
     arrays = {id(one): one for one in codes}
@@ -143,6 +155,9 @@ class RaggedColumns(Protocol):
     def category_counts(self) -> Mapping[str, int]:
         """Kept purchase lines by category."""
 
+    def kept_purchases(self) -> tuple[Integers, Integers]:
+        """Kept purchases: the row's place, and when."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lines:
@@ -152,28 +167,34 @@ class Lines:
     lines: Sequence[bytes]
     partitions: Sequence[int]
     """By row."""
-    items: Mapping[int, Sequence[str]]
-    """Item names by partition."""
+    items: Callable[[int], Sequence[str]]
+    """The item names of a partition."""
     categories: Categories
 
     def codes(self, chosen: Sequence[str]) -> list[Codes]:
         """By row, the codes of its partition's items."""
-        by_partition = {one: self.categories.codes(self.items[one], chosen) for one in set(self.partitions)}
+        by_partition = {one: self.categories.codes(self.items(one), chosen) for one in set(self.partitions)}
         return [by_partition[one] for one in self.partitions]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class DecodedColumns:
     """Of rows read once, for samples and tables: everything is worked out when it is asked for."""
 
-    attributes: Sequence[Attributes]
+    decode: Callable[[], Sequence[Attributes]]
+    """The attributes of all rows; called once, if at all."""
     kept: Lines | None = None
     """None: nothing is known of what was bought."""
 
     @classmethod
     def nothing(cls, rows: int) -> Self:
         """So many rows of which only the headers are known."""
-        return cls([{}] * rows)
+        return cls(lambda: [{}] * rows)
+
+    @cached_property
+    def attributes(self) -> Sequence[Attributes]:
+        """By row."""
+        return self.decode()
 
     def numbers(self, attribute: str) -> Floats:
         """A profile attribute as numbers."""
@@ -200,6 +221,11 @@ class DecodedColumns:
         if self.kept is None:
             return {}
         return count_categories(self.kept)
+
+    def kept_purchases(self) -> tuple[Integers, Integers]:
+        """Kept purchases: the row's place, and when."""
+        heads, lines = ((), ()) if self.kept is None else (self.kept.heads, self.kept.lines)
+        return kept_purchases(heads, lines)
 
 
 def count_categories(kept: Lines) -> dict[str, int]:

@@ -13,11 +13,13 @@ from consumer.ragged_columns import (
     Categories,
     Codes,
     Floats,
+    Integers,
     Lines,
     Texts,
     category_shares,
     count_attributes,
     count_categories,
+    kept_purchases,
     number_of,
     text_of,
 )
@@ -179,4 +181,9 @@ class CachedColumns:
         """Kept purchase lines by category."""
         cache, rows = self.cache, self.rows.tolist()
         heads, lines = [cache.heads[row] for row in rows], [cache.lines[row] for row in rows]
-        return count_categories(Lines(heads, lines, self.partitions.tolist(), self.items, cache.categories))
+        return count_categories(Lines(heads, lines, self.partitions.tolist(), self.items.__getitem__, cache.categories))
+
+    def kept_purchases(self) -> tuple[Integers, Integers]:
+        """Kept purchases: the row's place, and when."""
+        rows = self.rows.tolist()
+        return kept_purchases([self.cache.heads[row] for row in rows], [self.cache.lines[row] for row in rows])

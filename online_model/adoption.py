@@ -71,8 +71,8 @@ def first_model(
     return SegmentModel(
         version=1,
         features=chosen.names,
-        columns=columns,
-        requested=settings.request.signature if columns else (),
+        columns=chosen.described,
+        requested=_requested(settings, chosen),
         order_value=order_value,
         metric=metric,
         centroids=found.centroids,
@@ -212,8 +212,8 @@ def refit(
         return None  # most customers are gone; the model stays as it is
     space = {
         "features": feature_set.names,
-        "columns": model.columns if columns is None else columns,
-        "requested": model.requested if columns is None else settings.request.signature,
+        "columns": feature_set.described,
+        "requested": model.requested if columns is None else _requested(settings, feature_set),
         "metric": metric,
     }
     successor = following(model, found, present, members, settings, space)
@@ -245,6 +245,12 @@ def refit(
         purchases=purchases,
         rolled_back_to=None,
     )
+
+
+def _requested(settings: ModelSettings, chosen: FeatureSet) -> tuple[str, ...]:
+    """What the settings ask for, where that is not just these features."""
+    signature = settings.request.signature
+    return () if signature == chosen.names else signature
 
 
 def settled_k(model: SegmentModel, settings: ModelSettings) -> int:

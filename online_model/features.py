@@ -241,6 +241,11 @@ class FeatureSet:
         return tuple(column.name for column in self.columns)
 
     @property
+    def described(self) -> tuple[FeatureColumn, ...]:
+        """What a model document says of them; nothing where all are declared, since their names say it."""
+        return () if all(_is_declared(column) for column in self.columns) else self.columns
+
+    @property
     def needs_purchases(self) -> bool:
         """Whether only customers who bought can be placed: something is made of purchases."""
         return any(column.attribute is None for column in self.columns)

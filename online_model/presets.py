@@ -1,8 +1,10 @@
 """Which features a model is to have: what settings name, presets among it, and what the customers make of that."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+
+import numpy as np
 
 from contracts.model import FeatureColumn
 from online_model.encoding import (
@@ -26,6 +28,10 @@ SHARE: Final = "share."
 """What the names of features begin with that are shares of categories."""
 MOST_ATTRIBUTES: Final = 4
 MOST_CATEGORIES: Final = 8
+_OUTGROWN: Final = 0.01
+"""Columns are decided anew when more of the customers than this lie beyond their caps, or outside their levels ..."""
+_WIDER: Final = 0.1
+"""... or the range has changed by more than this share."""
 _NOT_MEASURED: Final = frozenset({"customer_since", "marketing_consent"})
 """Attributes of the contract that say nothing of what a customer is like."""
 
@@ -98,6 +104,55 @@ def choose_columns(request: FeatureRequest, rows: RowColumns) -> Choice:
         for column in _columns(term, request, rows, left_out):
             columns.setdefault(column.name, column)
     return Choice(tuple(columns.values()), tuple(left_out))
+
+
+def renewed_columns(
+    request: FeatureRequest, asked: tuple[str, ...], columns: tuple[FeatureColumn, ...], rows: RowColumns
+) -> Choice | None:
+    """What a model's columns are to become among these customers, a sample; None: they stay as they are.
+
+    Chosen anew where the request is no longer what was `asked` then. Attributes and categories stay as they were
+    chosen; what was read off the first customers, caps, ranges and levels, follows where the sample has outgrown it.
+    """
+    if request.signature != asked:
+        return choose_columns(request, rows)
+    outgrown = False
+    renewed: dict[str, FeatureColumn] = {}
+    left_out: list[str] = []
+    for column in columns:
+        fresh: Sequence[FeatureColumn] = [column]
+        if column.attribute is not None:
+            fresh = _of_attribute(column.attribute, request, rows, left_out) or fresh
+        outgrown |= _outgrown(columns, column, fresh, rows)
+        renewed.update((one.name, one) for one in fresh)
+    return Choice(tuple(renewed.values()), tuple(dict.fromkeys(left_out))) if outgrown else None
+
+
+def _outgrown(
+    columns: Sequence[FeatureColumn], column: FeatureColumn, fresh: Sequence[FeatureColumn], rows: RowColumns
+) -> bool:
+    """Whether what is found now differs enough from a column to be worth another version."""
+    if column.attribute is None:
+        return False
+    if column.level is not None or fresh[0].level is not None:
+        known = {one.level for one in columns if one.attribute == column.attribute}
+        return _share_outside(rows, column.attribute, known) > _OUTGROWN
+    values = rows.numbers(column.attribute)
+    values = values[~np.isnan(values)]
+    now = fresh[0]
+    if not len(values) or (now.low is None) != (column.low is None) or (now.span is None) != (column.span is None):
+        return bool(len(values))
+    wider = now.span is not None and column.span is not None and abs(now.span - column.span) > _WIDER * column.span
+    if column.low is None or column.high is None:
+        return wider
+    return wider or float(np.mean((values < column.low) | (values > column.high))) > _OUTGROWN
+
+
+def _share_outside(rows: RowColumns, attribute: str, known: Collection[str | None]) -> float:
+    labels = rows.labels(attribute)
+    there = labels.codes[labels.codes >= 0]
+    strange = [place for place, value in enumerate(labels.values) if value not in known]
+    return float(np.mean(np.isin(there, strange))) if len(there) else 0.0
 
 
 def _columns(term: str, request: FeatureRequest, rows: RowColumns, left_out: list[str]) -> Sequence[FeatureColumn]:
