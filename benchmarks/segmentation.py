@@ -184,6 +184,8 @@ def _show(figures: dict[str, Any]) -> None:
     for name, value in figures.items():
         if name != "comparisons":
             print(f"{name:28} {value}")
+    if not figures["comparisons"]:
+        return
     print(f"\n{'beside batch k-means':32} {'clusters':>8} {'inertia':>8} {'ARI':>8} {'silh.':>8} {'seconds':>8}")
     for row in figures["comparisons"]:
         cells = (row[name] for name in ("clusters", "inertia_ratio", "ari", "silhouette", "seconds"))
