@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from contracts.documents import NO_SEGMENT
 from online_model.arrays import Booleans, Floats
@@ -171,17 +172,16 @@ def _number(name: str, value: Number | Duration | Relative, customers: Customers
 
 def _compare_text(name: str, sign: Operator, value: Text | Flag, customers: Customers) -> Truth:
     """Texts as they are written, truth values and names of segments in any case; decided once for each text."""
-    codes, texts = customers.labels(name)
+    labels = customers.labels(name)
+    codes: npt.NDArray[np.integer] = labels.codes
+    texts = labels.values
     if len(texts) > len(codes):
         # Texts are those of all rows there are; of ids and the like each customer has another one.
-        own, codes = np.unique(codes, return_inverse=True)
-        known = (own >= 0)[codes]
+        own = np.unique(codes[codes >= 0])
+        codes = np.where(codes >= 0, np.searchsorted(own, codes), -1)
         texts = [texts[place] for place in own.tolist()]
-    else:
-        known = codes >= 0
-    decided = _decide(name, sign, value, texts)
-    yes = known & np.array([*decided, False], np.bool_)[codes]  # the last one for code -1
-    return Truth(yes, known & ~yes)
+    yes = np.array([*_decide(name, sign, value, texts), False], np.bool_)[codes]  # the last one for code -1
+    return Truth(yes, (codes >= 0) & ~yes)
 
 
 def _decide(name: str, sign: Operator, value: Text | Flag, texts: Sequence[str]) -> list[bool]:

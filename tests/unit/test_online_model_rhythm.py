@@ -126,3 +126,10 @@ def test_silence_means_nothing_until_the_next_season():
 def test_owners_and_times_must_pair():
     with pytest.raises(ShapeError):
         Rhythm.of(np.array([0, 1]), np.array([NOW]), 2)
+
+
+@pytest.mark.parametrize("n", [3, 4, 6])
+def test_of_those_who_buy_at_random_one_in_twenty_is_called_seasonal_at_most(n):
+    times = np.random.default_rng(n).integers(0, 3 * YEAR, (5000, n))
+    got = Rhythm.of(np.repeat(np.arange(5000), n), times.ravel(), 5000)
+    assert 0 < got.seasonal.mean() < 0.055 / (n - 2)

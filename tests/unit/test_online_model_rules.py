@@ -1,6 +1,8 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -231,7 +233,30 @@ def test_an_unknown_percentile_is_neither_reached_nor_missed():
     assert holds("not units_per_order > 5 * median", row) == [False]
 
 
+def test_bulk_buyers_of_online_retail(data_folder):
+    lines = pd.read_parquet(
+        data_folder / "online_retail_2010_2011.parquet", columns=["InvoiceNo", "Quantity", "UnitPrice", "CustomerID"]
+    )
+    lines = lines[lines.CustomerID.notna() & (lines.UnitPrice >= 0) & (lines.Quantity > 0)]
+    lines["spend"] = lines.Quantity * lines.UnitPrice
+    by_customer = lines.groupby("CustomerID").agg(
+        orders=("InvoiceNo", "nunique"), units=("Quantity", "sum"), spend=("spend", "sum")
+    )
+    shop = customers(*(row | {"bought": [1]} for row in by_customer.to_dict("records")))
+    found = BULK_BUYERS.rule.holds(shop, NOW, NAMES, measure([BULK_BUYERS.rule], shop, NOW))
+    assert found.sum() == 71
+    assert round(shop.spend[found].sum() / shop.spend.sum(), 2) == 0.25
+
+
 # ---- how they are written ----
+
+
+def test_the_manual_names_every_figure_and_its_examples_are_rules():
+    manual = (Path(__file__).parents[2] / "docs" / "conditions.md").read_text()
+    assert not [name for name in FIGURES if f"`{name}`" not in manual]
+    examples = manual.split("```")[1].strip().splitlines()
+    assert len(examples) > 3
+    assert all(parse(example).fields for example in examples)
 
 
 @pytest.mark.parametrize(
