@@ -8,7 +8,7 @@ from typing import Final, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from online_model.arrays import Floats, Labels
+from online_model.arrays import Floats, Integers, Labels
 from online_model.condition import ATTRIBUTES
 from online_model.features import (
     FEATURES,
@@ -39,9 +39,11 @@ class ConditionColumns(RowColumns, Protocol):
     def segment(self) -> Labels:
         """The published segment's id; NO_SEGMENT where there is none."""
 
-    @property
-    def rhythm(self) -> Rhythm:
-        """When they buy, of the kept purchases. Asked for by `overdue` alone."""
+    def kept_purchases(self) -> tuple[Integers, Integers]:
+        """Of each kept purchase, by customer and time: the customer's place among these rows, and when it was.
+
+        Asked for by `overdue` alone.
+        """
 
 
 Figure = Callable[[ConditionColumns, int], Floats]
@@ -65,6 +67,10 @@ def _per_order(values: npt.NDArray[np.number], rows: ConditionColumns) -> Floats
 
 def _floats(values: npt.NDArray[np.number]) -> Floats:
     return values.astype(np.float64)
+
+
+def _overdue(rows: ConditionColumns, now: int) -> Floats:
+    return Rhythm.of(*rows.kept_purchases(), len(rows.last_at)).overdue(now)
 
 
 _DECLARED: Final = (
@@ -95,7 +101,7 @@ _DECLARED: Final = (
         "overdue",
         "number",
         "recency over the customer's own median gap between purchase days, from 4 such days on",
-        lambda rows, now: rows.rhythm.overdue(now),
+        _overdue,
     ),
 )
 FIGURES: Final = {field.name: field for field in _DECLARED}

@@ -58,10 +58,12 @@ class Customers:
 
     columns: ConditionColumns
     now: int
-    order_value: float
     segment_names: Mapping[int, str]
-    population: Mapping[str, float]
-    """By `statistic`."""
+    """Of all segments, by id; a customer in another one has none."""
+    population: Mapping[str, float] = field(default_factory=dict)
+    """By `statistic`; a percentile that is not there is not known."""
+    order_value: float = 1.0
+    """The model version's, for features."""
     _numbers: dict[str, Floats] = field(default_factory=dict)
     _labels: dict[str, TextColumn] = field(default_factory=dict)
 

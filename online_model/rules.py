@@ -53,12 +53,12 @@ class Rule:
         population: Mapping[str, float] | None = None,
         order_value: float = 1.0,
     ) -> Booleans:
-        """For whom it holds, (customers,).
+        """For whom it holds, (customers,). The arguments are those of Customers; `population` is from `measure`."""
+        return self.true_of(Customers(columns, now, segment_names, population or {}, order_value))
 
-        `segment_names` are those of all segments by id; a customer in another one has none. `population` is what
-        `measure` gave: a percentile that it lacks is not known. `order_value` is the model version's, for features.
-        """
-        return truth(self.condition, Customers(columns, now, order_value, segment_names, population or {})).yes
+    def true_of(self, customers: Customers) -> Booleans:
+        """The same, (customers,): several rules over the same customers share what is computed of them."""
+        return truth(self.condition, customers).yes
 
 
 def parse(text: str, *, segments: bool = True) -> Rule:
@@ -81,7 +81,7 @@ def measure(rules: Iterable[Rule], columns: ConditionColumns, now: int, order_va
 
     Over those of whom the field is known; figures and features over those who ever bought. What nobody has is left out.
     """
-    customers = Customers(columns, now, order_value, {}, {})
+    customers = Customers(columns, now, {}, order_value=order_value)
     buyers = bought(columns)
     measured: dict[str, float] = {}
     for field, percent in sorted({one for rule in rules for one in rule.statistics}):

@@ -25,8 +25,8 @@ from online_model.condition import (
 )
 from online_model.condition_fields import FIGURES
 from online_model.condition_parser import MAX_CHARACTERS, MAX_DEPTH
+from online_model.condition_truth import Customers
 from online_model.features import FEATURES, MISSING_TIME, TextColumn
-from online_model.rhythm import Rhythm
 from online_model.rules import BULK_BUYERS, Audience, Rule, RuleError, audiences, measure, parse
 
 NOW = 20_000 * DAY
@@ -46,10 +46,9 @@ class Columns(SimpleNamespace):
         values = sorted({text for text in texts if text is not None})
         return TextColumn(np.array([-1 if one is None else values.index(one) for one in texts], np.int32), values)
 
-    @property
-    def rhythm(self):
+    def kept_purchases(self):
         owners = np.repeat(np.arange(len(self.times)), [len(one) for one in self.times])
-        return Rhythm.of(owners, np.array([at for one in self.times for at in one], np.int64), len(self.times))
+        return owners, np.array([at for one in self.times for at in one], np.int64)
 
 
 def written(value):
@@ -202,6 +201,22 @@ def test_a_segment_is_known_by_name_its_twins_by_the_family():
     assert holds('segment != "Loyal"', *rows) == [True, False, False, True, True, False, False]
     assert holds("segment is missing", *rows) == [False] * 5 + [True] * 2
     assert holds("segment_id in (4, 99)", *rows) == [False] * 3 + [True, False, True, False]
+
+
+def test_several_rules_share_what_is_computed_of_the_customers():
+    columns = customers({"bought": [40, 30, 20, 10]}, {"bought": [60, 50, 40, 30]})
+    columns.asked = 0
+    kept = columns.kept_purchases()
+
+    def kept_purchases():
+        columns.asked += 1
+        return kept
+
+    columns.kept_purchases = kept_purchases
+    together = Customers(columns, NOW, NAMES)
+    texts = ("overdue > 2", "overdue <= 2 or overdue is missing")
+    assert [parse(text).true_of(together).tolist() for text in texts] == [[False, True], [True, False]]
+    assert columns.asked == 1
 
 
 def test_nobody_has_a_segment_before_there_are_any():
