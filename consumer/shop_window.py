@@ -104,11 +104,8 @@ def _profile(model: SegmentModel | None, shop: ShopFigures, segment_id: int) -> 
     means = model.centroids
     if shop.sums is not None and shop.model_version == model.version:
         means = shop.sums.means(empty=means)
-    for name, value in zip(model.features, np.expm1(means[cluster]).tolist(), strict=True):
-        if name in {"recency", "tenure"}:
-            profile[f"{name}_days"] = round(30 * value, 1)
-        elif name in {"monetary", "recent"}:
-            profile[name] = round(value * model.order_value, 2)
-        else:
-            profile[name] = round(value, 2)
+    typical = model.feature_set.in_units(means[cluster : cluster + 1], model.order_value)[0]
+    for name, value in zip(model.features, typical.tolist(), strict=True):
+        days = name in {"recency", "tenure"}
+        profile[f"{name}_days" if days else name] = round(value, 1 if days else 2)
     return profile

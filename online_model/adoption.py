@@ -41,8 +41,12 @@ class Reviewed:
 
         Time alone is no reason: it never changes a model. Where attributes alone are compared, no purchase is needed.
         """
-        many = buyers >= 2 * self.buyers or purchases >= _MORE_PURCHASES * self.purchases > 0
-        arrived = purchases > self.purchases or not settings.request.needs_purchases
+        if settings.request.needs_purchases:
+            many = buyers >= 2 * self.buyers or purchases >= _MORE_PURCHASES * self.purchases
+            arrived = purchases > self.purchases
+        else:
+            many = buyers >= _MORE_PURCHASES * self.buyers
+            arrived = True
         return arrived and (many or now - self.at >= settings.review_interval)
 
 

@@ -120,6 +120,13 @@ def encode_numbers(column: FeatureColumn, values: Floats) -> Floats:
     return encoded
 
 
+def decode_numbers(column: FeatureColumn, values: Floats) -> Floats:
+    """The transform taken back; bins stay numbers of bins."""
+    if column.transform == "log1p":
+        return np.expm1(values)
+    return values**2 if column.transform == "sqrt" else values
+
+
 def encode_levels(levels: Sequence[str], codes: Labels, values: Sequence[str]) -> Floats:
     """Indicators of an attribute's levels, (customers, levels).
 

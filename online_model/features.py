@@ -11,7 +11,7 @@ from contracts.errors import LivesegmentsError
 from contracts.model import FeatureColumn
 from contracts.times import DAY
 from online_model.arrays import Booleans, Floats, Integers, Labels
-from online_model.encoding import encode_levels, encode_numbers
+from online_model.encoding import decode_numbers, encode_levels, encode_numbers
 from online_model.metric import Scaling
 
 MISSING_TIME: Final = int(np.iinfo(np.int64).min)
@@ -191,15 +191,37 @@ class Feature:
     transform: str
     function: Callable[[RowColumns, int, float], Floats]
     """(rows, now, order value) -> (customers,), before rows without a purchase are blanked."""
+    scale: float = 1
+    """What a person would say for 1 inside the transform: days for the 30 days that recency counts in."""
+    money: bool = False
+    """Whether it is measured in order values: a person would say currency."""
+    logarithmic: bool = True
+
+    def in_units(self, values: Floats, order_value: float) -> Floats:
+        """Values in the units that a person would use."""
+        inside = np.expm1(values) if self.logarithmic else values
+        return inside * (self.scale * (order_value if self.money else 1))
 
 
 _DECLARED: Final = (
-    Feature("recency", "days since the last order", "log1p(days / 30)", _recency),
+    Feature("recency", "days since the last order", "log1p(days / 30)", _recency, scale=30),
     Feature("frequency", "orders, halved every 365 days", "log1p(orders)", _frequency),
-    Feature("monetary", "median order values of net spend, halved every 365 days", "log1p(max(0, net) / s)", _monetary),
-    Feature("recent", "median order values of net spend, halved every 90 days", "log1p(max(0, net) / s)", _recent),
-    Feature("tenure", "days since the first order", "log1p(days / 30)", _tenure),
-    Feature("mean_order", "median order values of spend per order", "log1p(mean / s)", _order_mean),
+    Feature(
+        "monetary",
+        "median order values of net spend, halved every 365 days",
+        "log1p(max(0, net) / s)",
+        _monetary,
+        money=True,
+    ),
+    Feature(
+        "recent",
+        "median order values of net spend, halved every 90 days",
+        "log1p(max(0, net) / s)",
+        _recent,
+        money=True,
+    ),
+    Feature("tenure", "days since the first order", "log1p(days / 30)", _tenure, scale=30),
+    Feature("mean_order", "median order values of spend per order", "log1p(mean / s)", _order_mean, money=True),
     Feature("basket_units", "units per order", "log1p(units)", _basket_units),
     Feature(
         "relative_recency",
@@ -209,7 +231,11 @@ _DECLARED: Final = (
     ),
     Feature("purchase_days", "days with an order", "log1p(days)", _purchase_days),
     Feature(
-        "recent_share", "net spend halved every 90 days over that halved every 365 days", "identity", _recent_share
+        "recent_share",
+        "net spend halved every 90 days over that halved every 365 days",
+        "share",
+        _recent_share,
+        logarithmic=False,
     ),
 )
 FEATURES: Final = {feature.name: feature for feature in _DECLARED}
@@ -280,6 +306,16 @@ class FeatureSet:
         if self.needs_purchases:
             X[columns.last_at == MISSING_TIME] = np.nan
         return X
+
+    def in_units(self, X: Floats, order_value: float) -> Floats:
+        """X, or centroids, in the units that a person would use: days, orders, currency, an attribute's own, shares."""
+        told: Floats = np.empty_like(X)
+        for place, column in enumerate(self.columns):
+            if _is_declared(column):
+                told[:, place] = FEATURES[column.name].in_units(X[:, place], order_value)
+            else:
+                told[:, place] = decode_numbers(column, X[:, place])
+        return told
 
     def placeable(self, columns: RowColumns) -> Booleans:
         """Whom these features could place, if enough is known, (customers,): buyers, where purchases are needed."""
