@@ -20,6 +20,8 @@ COMMANDS: Final = (
     "simulate",
     "show",
     "segments",
+    "tree",
+    "map",
     "watch",
     "erase",
     "check",
