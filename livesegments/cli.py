@@ -23,6 +23,7 @@ COMMANDS: Final = (
     "tree",
     "map",
     "watch",
+    "explore",
     "erase",
     "check",
     "export",
