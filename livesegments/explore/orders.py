@@ -21,7 +21,7 @@ def orders_of(reading: Reading, names: Mapping[str, str], zone: tzinfo) -> Order
     frame = _frame(lines)
     moments = pd.Series(pd.to_datetime(lines.occurred_at, unit="us", utc=True)).dt.tz_convert(zone)
     frame["month"] = moments.dt.strftime("%Y-%m")
-    bought = frame.assign(weekday=moments.dt.weekday, hour=moments.dt.hour).loc[~lines.returned]
+    bought = frame.assign(weekday=moments.dt.day_of_week, hour=moments.dt.hour).loc[~lines.returned]
     first = bought.drop_duplicates("order")
     hours = np.zeros((7, 24), np.int64)
     np.add.at(hours, (first["weekday"].to_numpy(), first["hour"].to_numpy()), 1)
