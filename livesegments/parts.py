@@ -14,6 +14,7 @@ from contracts.times import to_micros
 from livesegments.settings import Settings
 from logs.base import LogSpec
 from logs.kafka_security import KafkaSecurity
+from online_model.encoding import options_of
 from online_model.settings import ModelSettings
 from recommender.settings import RecommenderSettings
 
@@ -95,6 +96,8 @@ def model_settings(settings: Settings) -> ModelSettings:
         k=settings.k,
         k_default=settings.k_default,
         features=settings.features,
+        attributes=settings.attributes,
+        attribute_options=options_of(settings.attribute_options),
         seed=settings.model_seed,
         first_model_buyers=settings.first_model_buyers,
         adoption_gain=settings.adoption_gain,

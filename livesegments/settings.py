@@ -8,7 +8,7 @@ import re
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -23,7 +23,8 @@ from contracts.events import Currency
 from contracts.times import DAY, MINUTE, SECOND
 from livesegments.durations import Duration
 from logs.base import LogSpec
-from online_model.features import FeatureSet
+from online_model.encoding import options_of
+from online_model.presets import FeatureRequest
 from online_model.settings import MAX_K, ModelSettings
 from recommender.non_products import NonProducts
 from recommender.settings import RecommenderSettings
@@ -75,6 +76,18 @@ def _number_of_segments(value: object) -> int | Literal["auto"]:
 
 
 NumberOfSegments = Annotated[int | Literal["auto"], PlainValidator(_number_of_segments)]
+
+
+def _options(value: object) -> object:
+    """Options by attribute from an environment variable or a flag: a JSON object."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError('expected a JSON object such as {"age": {"bins": [18, 30, 45, 60]}}') from None
+
+
 Texts = Annotated[tuple[str, ...], BeforeValidator(_list)]
 Rate = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
 
@@ -148,8 +161,15 @@ class Settings(BaseSettings):
     """How many segments; "auto": as many as there are natural groups, k_default where there are none."""
     k_default: int = Field(_MODEL.k_default, ge=2, le=MAX_K)
     """How many segments with `k = "auto"` where customers pass from one kind into another without a gap."""
-    features: Texts = _MODEL.features
-    """What customers are compared by: recency, frequency, monetary, recent, tenure."""
+    features: Texts = ("rfm",)
+    """What customers are compared by: presets (rfm, rfm+basket, lifecycle, profile, preferences), features (recency,
+    frequency, monetary, recent, tenure, mean_order, basket_units, relative_recency, purchase_days, recent_share),
+    attributes.<name>, share.<category>."""
+    attributes: Texts = _MODEL.attributes
+    """Which attributes the preset `profile` is made of; none: the four numbers that most customers have."""
+    attribute_options: Annotated[dict[str, dict[str, Any]], BeforeValidator(_options)] = Field(default_factory=dict)
+    """How attributes become features: attribute_options.age = {bins = [18, 30, 45, 60]}. Options are transform (none,
+    log1p, sqrt), scaling (standard, minmax), bins, categorical, identity (as it is, but capped: the default)."""
     margin: Share = _MODEL.margin
     """How much nearer another segment must be, as a share of its distance, before a customer moves."""
     dwell: Duration = Duration(_MODEL.dwell)
@@ -277,9 +297,19 @@ class Settings(BaseSettings):
     @classmethod
     def _are_features(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         try:
-            return FeatureSet.of(names).names
+            FeatureRequest(names=names)
         except LivesegmentsError as error:
             raise ValueError(str(error)) from error
+        return names
+
+    @field_validator("attribute_options")
+    @classmethod
+    def _are_options(cls, tables: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        try:
+            options_of(tables)
+        except LivesegmentsError as error:
+            raise ValueError(str(error)) from error
+        return tables
 
     @field_validator("non_products")
     @classmethod

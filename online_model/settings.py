@@ -7,7 +7,6 @@ from typing import Final, Literal
 from contracts.errors import LivesegmentsError
 from contracts.times import DAY, HOUR
 from online_model.encoding import AttributeOptions
-from online_model.features import DEFAULT_FEATURES
 from online_model.presets import FeatureRequest
 
 MAX_K: Final = 64
@@ -24,7 +23,7 @@ class ModelSettings:
     k: int | Literal["auto"] = "auto"
     """How many segments; "auto": as many as there are natural groups, `k_default` where there are none."""
     k_default: int = 5
-    features: tuple[str, ...] = DEFAULT_FEATURES
+    features: tuple[str, ...] = ("rfm",)
     """Features, `attributes.<name>`, presets."""
     attributes: tuple[str, ...] = ()
     """What the preset `profile` is made of; empty: the numbers that most customers have."""

@@ -183,7 +183,7 @@ def test_other_features_keep_the_ids_of_segments_that_stay_the_same_people():
     X, _ = shop()
     model = first(X)
     settings = ModelSettings(k=3, features=("recency", "tenure"))
-    columns = FeatureSet.of(settings.features).columns
+    columns = FeatureSet.of(settings.request.terms()).columns
     after = refit(model, X[:, 1:], 20.0, 2000, LATER, settings=settings, clusters=model.assign(X), columns=columns)
     assert (after.reason, after.features, after.version) == ("other features", ("recency", "tenure"), 2)
     assert [one.id for one in after.segments] == [1, 2, 3]

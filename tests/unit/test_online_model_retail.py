@@ -77,7 +77,7 @@ class Year:
 def versions_of(rows, model, reviewed, purchases, now, settings):
     """What the leader does at the end of a day: (next version or None, reviewed)."""
     buyers = int(np.count_nonzero(rows.orders))
-    features = FeatureSet.of(settings.features)
+    features = FeatureSet.of(settings.request.terms())
     members = Members.of(rows, now)
     if model is None:
         if buyers < settings.first_model_buyers:
