@@ -1,4 +1,4 @@
-"""Refits beside the worker: in a child process in production, in the worker itself where runs must be repeatable."""
+"""Reviews beside the worker: in a child process in production, in the worker itself where runs must be repeatable."""
 
 import multiprocessing
 import time
@@ -10,23 +10,23 @@ from typing import Protocol
 import structlog
 
 from consumer import low_priority
-from online_model.model import SegmentModel
+from online_model.review import Review
 
-Decide = Callable[[], SegmentModel | None]
+Work = Callable[[], Review]
 
 _log = structlog.get_logger("livesegments.reviews")
 _REST = 10
 """A review may take one part in so many of the time."""
 
 
-def timed(decide: Decide) -> tuple[SegmentModel | None, float]:
-    """The decision, and how many seconds it took; the time to start a process does not count."""
+def timed(work: Work) -> tuple[Review, float]:
+    """The review, and how many seconds it took; the time to start a process does not count."""
     began = time.monotonic()
-    return decide(), time.monotonic() - began
+    return work(), time.monotonic() - began
 
 
 class Reviews(Protocol):
-    """Works one refit at a time."""
+    """Works on one review at a time."""
 
     @property
     def free(self) -> bool:
@@ -36,31 +36,31 @@ class Reviews(Protocol):
     def running(self) -> bool:
         """Whether one is under way or its result not yet taken."""
 
-    def ask(self, decide: Decide) -> None:
-        """Begin; `decide` is picklable and knows everything it needs."""
+    def ask(self, work: Work) -> None:
+        """Begin; `work` is picklable and knows everything it needs."""
 
-    def take(self) -> SegmentModel | None:
-        """The new version, once, when the refit that was asked for proposes one; None otherwise."""
+    def take(self) -> Review | None:
+        """What the review came to, once; None before that."""
 
     def close(self) -> None:
         """End whatever is under way."""
 
 
 class InlineReviews:
-    """Decides at once, in the caller: the same stream gives the same models."""
+    """Works at once, in the caller: the same stream gives the same models."""
 
     def __init__(self) -> None:
-        self._result: SegmentModel | None = None
+        self._result: Review | None = None
 
     free = True
     running = False
 
-    def ask(self, decide: Decide) -> None:
-        """Decide."""
-        self._result = decide()
+    def ask(self, work: Work) -> None:
+        """Review."""
+        self._result = work()
 
-    def take(self) -> SegmentModel | None:
-        """What was decided, once."""
+    def take(self) -> Review | None:
+        """What came of it, once."""
         result, self._result = self._result, None
         return result
 
@@ -69,12 +69,12 @@ class InlineReviews:
 
 
 class ProcessReviews:
-    """Decides in a child process of low priority that lives as long as this object."""
+    """Works in a child process of low priority that lives as long as this object."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._pool: ProcessPoolExecutor | None = None
-        self._future: Future[tuple[SegmentModel | None, float]] | None = None
+        self._future: Future[tuple[Review, float]] | None = None
         self._not_before = 0.0
 
     @property
@@ -87,26 +87,26 @@ class ProcessReviews:
         """Whether one is under way or its result not yet taken."""
         return self._future is not None
 
-    def ask(self, decide: Decide) -> None:
+    def ask(self, work: Work) -> None:
         """Begin."""
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=low_priority.begin)
-        self._future = self._pool.submit(timed, decide)
+        self._future = self._pool.submit(timed, work)
 
-    def take(self) -> SegmentModel | None:
-        """The new version, once it is there."""
+    def take(self) -> Review | None:
+        """What the review came to, once it is there."""
         if self._future is None or not self._future.done():
             return None
         future, self._future = self._future, None
         try:
-            decided, seconds = future.result()
+            review, seconds = future.result()
         except BrokenProcessPool:
             _log.warning("review process died; the next review gets a new one")
             self.close()
             return None
         self._not_before = self._monotonic() + _REST * seconds
-        return decided
+        return review
 
     def close(self) -> None:
         """End whatever is under way."""

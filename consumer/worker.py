@@ -131,7 +131,9 @@ class Worker:
         self._patience = Patience(self._stopping)
         self._decoder = Decoder(settings.rates)
         self._reviews = InlineReviews() if settings.review_inline else ProcessReviews(monotonic)
-        self._leader = Leader(parts.state, self.memory.store, settings.model, self._reviews)
+        self._leader = Leader(
+            parts.state, self.memory.store, settings.model, self._reviews, writer=parts.writer, names=settings.names
+        )
         self._window = ShopWindow(parts.views, settings.keys, settings.recommender)
         self._history = HistoryWriter(parts.state, parts.views, settings.keys)
         self._changes = ChangePublisher(parts.writer, settings.names)
@@ -210,7 +212,7 @@ class Worker:
             or not self._at_rest()
             or self._sweep_due()
             or memory.learner.sweeping
-            or self._leader.reviewing
+            or self._leader.busy
             or not self._decided
             or any(one.outbox or one.has_news for one in held)
             or memory.views.pending(held)
@@ -549,7 +551,7 @@ class Worker:
             if (due or at_rest) and not adopted:
                 popular = memory.views.popular(self.clock.now)
                 self._window.show(memory.learner.model, shop, popular, memory.item_sums, self.clock.now)
-        self._decided = not (adopted or self._leader.reviewing)
+        self._decided = not (adopted or self._leader.busy)
         self._undecided = 0
         return adopted
 

@@ -203,6 +203,11 @@ class SegmentModel:
             rolled_back_to=document.rolled_back_to,
         )
 
+    @classmethod
+    def read(cls, document: bytes) -> "SegmentModel":
+        """The version that a document, as it is published, describes."""
+        return cls.from_document(ModelDocument.model_validate_json(document))
+
 
 def unlearned_ids(placeable: Booleans) -> Labels:
     """The segment ids before there is a model, (customers,) int32; `placeable` as by `FeatureSet.placeable`."""

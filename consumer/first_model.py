@@ -1,0 +1,49 @@
+"""The first model, as soon as there are customers enough to learn from."""
+
+from consumer.figures import ShopFigures
+from consumer.leading_sample import Sampler
+from online_model.adoption import first_model
+from online_model.features import FeatureSet
+from online_model.fit import TooFewPointsError
+from online_model.metric import Metric
+from online_model.model import SegmentModel
+from online_model.presets import choose_columns
+from online_model.review import first_choice
+from online_model.settings import ModelSettings
+
+
+class FirstModel:
+    """Tries again whenever somebody new has bought."""
+
+    def __init__(self, sampler: Sampler, settings: ModelSettings) -> None:
+        self._sampler = sampler
+        self._settings = settings
+        self._last_tried_buyers = 0
+
+    def attempt(self, shop: ShopFigures, now: int) -> SegmentModel | None:
+        """Version 1, if there is enough to learn it from."""
+        enough = max(self._settings.first_model_buyers, self._last_tried_buyers + 1)
+        if shop.buyers < enough or shop.partitions == 0:
+            return None
+        self._last_tried_buyers = shop.buyers
+        sample = self._sampler.sample(shop, now)
+        columns = self._sampler.chosen(choose_columns(self._settings.request, sample.columns))
+        if not columns:
+            return None
+        features = FeatureSet(columns)
+        X = features.features(sample.columns, now, sample.order_value)
+        choice = first_choice(X, Metric.of_sample(X, features.scaling), self._settings)
+        try:
+            return first_model(
+                X,
+                sample.order_value,
+                choice.k,
+                shop.purchases,
+                now,
+                settings=self._settings,
+                members=sample.members,
+                columns=columns,
+                why=choice.reason,
+            )
+        except TooFewPointsError:
+            return None
