@@ -1,13 +1,14 @@
-"""Following the log `catalog`: which items are not to be recommended."""
+"""Following the log `catalog`: which items are not to be recommended, and which category each is in."""
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import structlog
 from pydantic import ValidationError
 
-from contracts.catalog import parse_item
+from contracts.catalog import CatalogItem, parse_item
 from logs.base import Batch, LogChangedError, LogMissingError, LogReader, Logs, PositionGoneError
 
 LOOK_SECONDS: Final = 1.0
@@ -21,6 +22,34 @@ class Shelf(Protocol):
 
     def withdraw(self, item_id: str, *, withdrawn: bool) -> None:
         """Take an item out, or back in."""
+
+    def categorise(self, item_id: str, category: str | None) -> None:
+        """Put an item into a category, or into none."""
+
+
+@dataclass(slots=True)
+class Known:
+    """What the catalogue says of items."""
+
+    withdrawn: set[str] = field(default_factory=set)
+    categories: dict[str, str] = field(default_factory=dict)
+
+    def copy(self) -> "Known":
+        """Another one that can be changed."""
+        return Known(set(self.withdrawn), dict(self.categories))
+
+    def take(self, item: CatalogItem) -> None:
+        """What a record says now."""
+        (self.withdrawn.discard if item.offered else self.withdrawn.add)(item.item_id)
+        if item.category is None:
+            self.categories.pop(item.item_id, None)
+        else:
+            self.categories[item.item_id] = item.category
+
+    def forget(self, item_id: str) -> None:
+        """A record was taken back."""
+        self.withdrawn.discard(item_id)
+        self.categories.pop(item_id, None)
 
 
 class CatalogueFollower:
@@ -40,7 +69,7 @@ class CatalogueFollower:
         self._reader: LogReader | None = None
         self._from: dict[int, int] = {}
         """By partition, where to go on after what was read without a group."""
-        self._withdrawn: set[str] = set()
+        self._known = Known()
         self._next = float("-inf")
 
     def follow(self, shelf: Shelf) -> bool:
@@ -68,9 +97,9 @@ class CatalogueFollower:
         except LogMissingError:
             batches = ()
         self._from = {batch.partition: batch.positions[-1] + 1 for batch in batches if len(batch)}
-        withdrawn: set[str] = set()
-        _apply(batches, withdrawn)
-        return self._settle(withdrawn, shelf)
+        known = Known()
+        _apply(batches, known)
+        return self._settle(known, shelf)
 
     def _read_on(self, reader: LogReader, shelf: Shelf) -> bool:
         try:
@@ -85,30 +114,43 @@ class CatalogueFollower:
             return False
         for batch in polled.batches:
             self._from[batch.partition] = batch.positions[-1] + 1
-        withdrawn = set(self._withdrawn)
-        _apply(polled.batches, withdrawn)
-        return self._settle(withdrawn, shelf)
+        known = self._known.copy()
+        _apply(polled.batches, known)
+        return self._settle(known, shelf)
 
-    def _settle(self, withdrawn: set[str], shelf: Shelf) -> bool:
-        changed = withdrawn ^ self._withdrawn
+    def _settle(self, known: Known, shelf: Shelf) -> bool:
+        before, self._known = self._known, known
+        for item_id in before.categories.keys() | known.categories.keys():
+            category = known.categories.get(item_id)
+            if category != before.categories.get(item_id):
+                shelf.categorise(item_id, category)
+        changed = known.withdrawn ^ before.withdrawn
         for item_id in changed:
-            shelf.withdraw(item_id, withdrawn=item_id in withdrawn)
-        self._withdrawn = withdrawn
+            shelf.withdraw(item_id, withdrawn=item_id in known.withdrawn)
         if changed:
-            _log.info("catalogue changed", items=len(changed), withdrawn=len(withdrawn))
+            _log.info("catalogue changed", items=len(changed), withdrawn=len(known.withdrawn))
         return bool(changed)
 
 
-def _apply(batches: Iterable[Batch], withdrawn: set[str]) -> None:
-    """Bring the set of withdrawn items up to some records."""
+def read_categories(logs: Logs, log: str) -> dict[str, str]:
+    """The category of each item that has one, from the whole catalogue; of no item where there is no such log."""
+    known = Known()
+    try:
+        _apply(logs.read_all(log), known)
+    except LogMissingError:
+        return {}
+    return known.categories
+
+
+def _apply(batches: Iterable[Batch], known: Known) -> None:
+    """Bring what is known up to some records."""
     for batch in batches:
         for position, key, value in zip(batch.positions, batch.keys, batch.values, strict=True):
             try:
                 if value:
-                    item = parse_item(value)
-                    (withdrawn.discard if item.offered else withdrawn.add)(item.item_id)
+                    known.take(parse_item(value))
                 elif key is not None:
-                    withdrawn.discard(key.decode())
+                    known.forget(key.decode())
             except (ValidationError, UnicodeDecodeError) as error:
                 reason = str(error).splitlines()[0]
                 _log.warning("catalogue entry ignored", partition=batch.partition, position=position, reason=reason)

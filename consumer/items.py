@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from consumer.applying import Before
 from consumer.layout import HEAD, LINE
+from consumer.ragged_columns import Categories
 from consumer.row_store import Rows, RowStore
 from online_model.model import FIRST_SEGMENT_ID
 from recommender.history import History
@@ -27,7 +28,8 @@ SHARED_ITEMS: Final = 2_000
 class Items:
     """Every item that rows of this worker name, with one number each, and which of them may be recommended."""
 
-    def __init__(self, non_products: Sequence[str]) -> None:
+    def __init__(self, non_products: Sequence[str], categories: Categories | None = None) -> None:
+        self._categories = categories if categories is not None else Categories()
         self.texts = ItemTexts()
         self.numbers: dict[str, int] = {}
         self._products = NonProducts(non_products)
@@ -54,6 +56,10 @@ class Items:
         else:
             self._withdrawn.discard(item_id)
         self._mask = None
+
+    def categorise(self, item_id: str, category: str | None) -> None:
+        """Put an item into a category of the catalogue, or into none."""
+        self._categories.set(item_id, category)
 
     @property
     def allowed(self) -> npt.NDArray[np.bool_]:
@@ -97,7 +103,7 @@ class ItemSums:
     """Popularity by segment and item over the kept lines of all rows, by `revise(before, after)`."""
 
     def __init__(self, store: RowStore, settings: RecommenderSettings) -> None:
-        self.items = Items(settings.non_products)
+        self.items = Items(settings.non_products, store.categories)
         self._store = store
         self._settings = settings
         self._sums = ItemPopularity(settings.popularity_half_life)

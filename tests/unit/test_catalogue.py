@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from consumer.catalogue import LOOK_SECONDS, CatalogueFollower
+from consumer.catalogue import LOOK_SECONDS, CatalogueFollower, read_categories
 from contracts.catalog import CatalogItem
 from livesegments.non_product_entries import non_product_entries, publish_entries
 from logs.base import LogSpec
@@ -19,11 +19,18 @@ class Shelf:
 
     def __init__(self):
         self.withdrawn = set()
+        self.categories = {}
         self.told = 0
 
     def withdraw(self, item_id, *, withdrawn):
         self.told += 1
         (self.withdrawn.add if withdrawn else self.withdrawn.discard)(item_id)
+
+    def categorise(self, item_id, category):
+        if category is None:
+            del self.categories[item_id]
+        else:
+            self.categories[item_id] = category
 
 
 class Turns:
@@ -166,3 +173,16 @@ def test_entries_reach_the_catalogue(logs, follower):
     shelf = Shelf()
     follower.follow(shelf)
     assert shelf.withdrawn == {"POST"}
+
+
+def test_the_category_of_an_item_is_what_the_catalogue_says_last(logs, follower, turns):
+    put(logs, entry("a", category="Garden"), entry("b", category="Kitchen"), entry("c"))
+    shelf = Shelf()
+    look(follower, shelf, turns)
+    assert shelf.categories == {"a": "Garden", "b": "Kitchen"}
+    assert read_categories(logs, LOG) == shelf.categories
+    put(logs, entry("a", category="Toys"), ("b", b""), entry("c", category="Garden"))
+    look(follower, shelf, turns)
+    assert shelf.categories == {"a": "Toys", "c": "Garden"}
+    assert read_categories(logs, LOG) == shelf.categories
+    assert read_categories(logs, "no such log") == {}
