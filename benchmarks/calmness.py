@@ -1,5 +1,6 @@
 """How calm segments are: who keeps a segment without having bought anything, and whether every move has its reason."""
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +18,11 @@ FORTNIGHT: Final = 14
 
 
 @dataclass(frozen=True, slots=True)
-class Purchases:
-    """Who bought when: columns of one length."""
+class Events:
+    """Who did what when: columns of one length."""
 
+    kinds: Sequence[str]
+    """`purchase` and so on."""
     customers: Sequence[str]
     at: Sequence[int]
     """Microseconds UTC."""
@@ -36,7 +39,7 @@ class _Days:
     """Left a learned segment on that day, not by an adoption."""
 
 
-def kept(moves: Moves, purchases: Purchases, calendar: Sequence[int]) -> dict[str, float | None]:
+def kept(moves: Moves, events: Events, calendar: Sequence[int]) -> dict[str, float | None]:
     """Shares of customers who did not buy and kept their segment, outside recorded adoptions.
 
     A customer counts who is in a learned segment when a stream day (of `calendar`, days since 1970 with events) begins
@@ -44,7 +47,7 @@ def kept(moves: Moves, purchases: Purchases, calendar: Sequence[int]) -> dict[st
     of the calendar from each stream day on, as long as there are so many. Without a suffix the shares are over the
     whole replay: of all customers on all days. None where there is nobody.
     """
-    days = _by_day(moves, purchases, calendar)
+    days = _by_day(moves, events, calendar)
     ends = np.searchsorted(calendar, np.asarray(calendar) + FORTNIGHT).tolist()
     whole = [(place, end) for place, end in enumerate(ends) if calendar[place] + FORTNIGHT <= calendar[-1] + 1]
     return {
@@ -65,6 +68,20 @@ def moves_by_cause(moves: Moves) -> dict[str, int]:
     return {cause: counted[cause] for cause in CAUSES}
 
 
+def unexplained(moves: Moves, events: Events, models: Sequence[SegmentModel]) -> int:
+    """Moves whose cause is not to be seen in what happened.
+
+    A purchase, return or profile of the customer on that day; a version adopted at that moment; or time, which always
+    passes. For events that come in the order of their times.
+    """
+    happened = {(kind, who, at // DAY) for kind, who, at in zip(events.kinds, events.customers, events.at, strict=True)}
+    adopted = {model.adopted_at for model in models}
+    return sum(
+        not (cause == "time" or (cause == "model" and at in adopted) or (cause, who, at // DAY) in happened)
+        for who, at, cause in zip(moves.customers, moves.at.tolist(), moves.causes, strict=True)
+    )
+
+
 def ids_reused(models: Sequence[SegmentModel]) -> int:
     """How often a segment id came back after it had been gone from a version: never, if all is well."""
     gone: set[int] = set()
@@ -78,12 +95,13 @@ def ids_reused(models: Sequence[SegmentModel]) -> int:
     return reused
 
 
-def _by_day(moves: Moves, purchases: Purchases, calendar: Sequence[int]) -> _Days:
-    customers = {who: place for place, who in enumerate(dict.fromkeys([*moves.customers, *purchases.customers]))}
+def _by_day(moves: Moves, events: Events, calendar: Sequence[int]) -> _Days:
+    customers = {who: place for place, who in enumerate(dict.fromkeys([*moves.customers, *events.customers]))}
     shape = (len(customers), len(calendar) + 1)
     learned, bought, moved = (np.zeros(shape, np.bool_) for _ in range(3))
-    days = np.searchsorted(calendar, np.asarray(purchases.at, np.int64) // DAY)
-    bought[[customers[who] for who in purchases.customers], days] = True
+    for kind, who, at in zip(events.kinds, events.customers, events.at, strict=True):
+        if kind == "purchase":
+            bought[customers[who], bisect_left(calendar, at // DAY)] = True
     on = np.searchsorted(calendar, moves.at // DAY)
     columns = (moves.customers, on.tolist(), moves.before.tolist(), moves.after.tolist(), moves.causes)
     for who, day, before, after, cause in zip(*columns, strict=True):

@@ -192,6 +192,6 @@ def in_slices(messages: Sequence[Message], most: int, until: int) -> Iterator[li
         yield part
 
 
-def is_purchase(message: Message) -> bool:
-    """Whether the event is a purchase."""
-    return _kind(message.value).type == "purchase"
+def kind_of(message: Message) -> str:
+    """`purchase`, `return`, `profile` or `erase`."""
+    return _kind(message.value).type

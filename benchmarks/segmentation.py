@@ -20,9 +20,9 @@ from typing import Any, Final
 import numpy as np
 import structlog
 
-from benchmarks.calmness import Purchases, ids_reused, kept, moves_between_segments, moves_by_cause
+from benchmarks.calmness import Events, ids_reused, kept, moves_between_segments, moves_by_cause, unexplained
 from benchmarks.clusterings import Compared, Row, compare, rows
-from benchmarks.in_time_order import ReplayError, TimeOrdered, in_slices, is_purchase
+from benchmarks.in_time_order import ReplayError, TimeOrdered, in_slices, kind_of
 from consumer.clock import wall_micros
 from contracts.errors import LivesegmentsError
 from contracts.times import DAY, MINUTE
@@ -94,16 +94,20 @@ def report(seen: Replayed) -> dict[str, Any]:
 
 def _figures(deployment: TimeOrdered, messages: Sequence[Message]) -> dict[str, Any]:
     moves = deployment.moves()
-    bought = [message for message in messages if is_purchase(message)]
-    purchases = Purchases([message.key.decode() for message in bought], [message.occurred_at for message in bought])
+    events = Events(
+        [kind_of(message) for message in messages],
+        [message.key.decode() for message in messages],
+        [message.occurred_at for message in messages],
+    )
     calendar = sorted({message.occurred_at // DAY for message in messages})
-    customers = len({message.key for message in messages})
+    customers, models = len(set(events.customers)), deployment.models()
     return {
         "moves_per_customer": moves_between_segments(moves) / customers,
         "moves_by_cause": moves_by_cause(moves),
         "model_versions": deployment.versions,
-        "ids_reused": ids_reused(deployment.models()),
-        **kept(moves, purchases, calendar),
+        "moves_unexplained": unexplained(moves, events, models),
+        "ids_reused": ids_reused(models),
+        **kept(moves, events, calendar),
         "events": len(messages),
     }
 

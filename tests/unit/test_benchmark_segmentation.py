@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.calmness import Purchases, ids_reused, kept, moves_between_segments, moves_by_cause
+from benchmarks.calmness import Events, ids_reused, kept, moves_between_segments, moves_by_cause, unexplained
 from benchmarks.clusterings import compare, silhouette
 from benchmarks.in_time_order import Moves, Population, in_slices
 from benchmarks.segmentation import main
@@ -27,7 +27,7 @@ def moves(*rows):
 
 def bought(*rows):
     who, days = zip(*rows, strict=True)
-    return Purchases(who, [round(day * DAY) for day in days])
+    return Events(["purchase"] * len(who), who, [round(day * DAY) for day in days])
 
 
 ENTER = [(who, 0.1, -1, 1, "model") for who in "abcd"]
@@ -65,6 +65,19 @@ def test_moves_count_between_learned_segments_only():
     happened = moves(*ENTER, ("a", 1.0, 1, 2, "time"), ("a", 2.0, 2, 1, "purchase"), ("b", 3.0, 1, 0, "return"))
     assert moves_between_segments(happened) == 2
     assert moves_by_cause(happened) == {"purchase": 1, "return": 0, "profile": 0, "time": 1, "model": 0}
+
+
+def test_moves_that_nothing_explains_are_counted():
+    model = population(customers()).model
+    happened = moves(
+        ("a", 1.5, 1, 2, "purchase"),
+        ("b", 1.5, 1, 2, "purchase"),
+        ("b", 1.5, 1, 2, "return"),
+        ("b", 1.5, 1, 2, "time"),
+        ("b", 0.0, 1, 2, "model"),
+        ("b", 1.5, 1, 2, "model"),
+    )
+    assert unexplained(happened, bought(("a", 1.2), ("b", 0.2)), [model]) == 3
 
 
 def customers(seed=0, missing=0.0):
