@@ -20,6 +20,7 @@ COMMANDS: Final = (
     "simulate",
     "show",
     "segments",
+    "model",
     "tree",
     "map",
     "watch",
@@ -40,13 +41,13 @@ class Commands(TyperGroup):
         """All commands, in the order of the help."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | None:  # type: ignore[override]  # noqa: ARG002
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | TyperGroup | None:  # type: ignore[override]  # noqa: ARG002
         """The command of that name; None where there is none."""
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"livesegments.commands.{cmd_name}")
         command = typer.main.get_command(module.app)
-        assert isinstance(command, TyperCommand)
+        assert isinstance(command, TyperCommand | TyperGroup)
         command.name = cmd_name
         return command
 
