@@ -18,7 +18,7 @@ from consumer.leader import read_model
 from consumer.memory_state import MemoryState
 from consumer.settings import WorkerSettings
 from consumer.worker import Parts, Worker
-from contracts.documents import CAUSES, SegmentChange
+from contracts.documents import SegmentChange
 from contracts.errors import LivesegmentsError
 from contracts.times import to_micros
 from logs.base import LogSpec
@@ -41,6 +41,11 @@ class _Kind(msgspec.Struct):
     type: str
 
 
+class _Change(msgspec.Struct):
+    kind: str = "moved"
+
+
+_change = msgspec.json.Decoder(_Change).decode
 _kind = msgspec.json.Decoder(_Kind).decode
 
 
@@ -152,9 +157,8 @@ class TimeOrdered:
             SegmentChange.model_validate_json(value)
             for batch in self.logs.read_all(self._names.changes)
             for value in batch.values
-            if value is not None
+            if value is not None and _change(value).kind == "moved"
         ]
-        said = [one for one in said if one.cause in CAUSES]
         at = np.array([to_micros(one.at) for one in said], np.int64)
         order = np.argsort(at, kind="stable").tolist()
         return Moves(
