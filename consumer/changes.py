@@ -1,21 +1,25 @@
 """Segment changes on their way out: from a row's move to a record on the log, under one id that never changes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import msgspec
 
+from consumer.audiences import names_in
 from consumer.held import Held
 from consumer.row_store import RowStore
-from contracts.documents import CAUSES, NO_SEGMENT, SegmentChange
+from contracts.documents import CAUSES, NO_SEGMENT, AudienceChange, SegmentChange
 from contracts.keys import LogNames
 from contracts.times import from_micros
 from logs.base import LogError, LogWriter, Placed
 
 
-def new_changes(store: RowStore, held: Held, rows: Sequence[int]) -> dict[str, bytes]:
-    """The changes that the next checkpoint writes with these rows, by change id.
+def new_changes(
+    store: RowStore, held: Held, rows: Sequence[int], audiences: Mapping[int, str] = MappingProxyType({})
+) -> dict[str, bytes]:
+    """The changes that the next checkpoint writes with these rows, by change id; `audiences` are names by number.
 
     An id names the checkpoint (partition, owner's token, number) and the place in it: one id has one content.
     """
@@ -27,6 +31,7 @@ def new_changes(store: RowStore, held: Held, rows: Sequence[int]) -> dict[str, b
             changes[change_id] = (
                 SegmentChange.model_construct(
                     v=1,
+                    kind="moved",
                     change_id=change_id,
                     customer_id=store.ids[row],
                     from_segment=None if change.before == NO_SEGMENT else change.before,
@@ -38,6 +43,20 @@ def new_changes(store: RowStore, held: Held, rows: Sequence[int]) -> dict[str, b
                 .model_dump_json(by_alias=True)
                 .encode()
             )
+        for told in held.audience_changes.get(row, ()):
+            for kind, bits in (("entered", told.after & ~told.before), ("left", told.before & ~told.after)):
+                for name in names_in(bits, audiences):
+                    change_id = f"{held.number}-{held.token}-{seq:012d}-{len(changes):05d}"
+                    changes[change_id] = AudienceChange.model_construct(
+                        v=1,
+                        kind=kind,
+                        change_id=change_id,
+                        customer_id=store.ids[row],
+                        audience=name,
+                        cause=CAUSES[told.cause],
+                        at=from_micros(told.at),
+                        model_version=told.model_version,
+                    ).encode()
     return changes
 
 

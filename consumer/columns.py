@@ -85,6 +85,20 @@ class Columns:
         return self._column("units")
 
     @property
+    def returns(self) -> npt.NDArray[np.uint32]:
+        """Returns ever."""
+        return self._column("returns")
+
+    @property
+    def segment(self) -> npt.NDArray[np.int32]:
+        """The published segment's id; NO_SEGMENT where there is none."""
+        return self._column("segment")
+
+    def kept_purchases(self) -> tuple[Integers, Integers]:
+        """Of each kept purchase, in the order of rows and times: the row's place, and when it was."""
+        return self._parts.kept_purchases()
+
+    @property
     def purchase_days(self) -> npt.NDArray[np.uint32]:
         """UTC days with a purchase."""
         return self._column("purchase_days")

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
+from consumer.held import Held
+from consumer.layout import MISSING_TIME
 from consumer.learning import Learner
 from consumer.row_store import Rows, RowStore
 from contracts.documents import NO_SEGMENT
@@ -20,6 +23,12 @@ class PartitionFigures(msgspec.Struct, frozen=True):
     token: str
     clock: int
     purchases: int
+    heard: int
+    """Log time of the newest record that was read, microseconds; 0: none."""
+    oldest: int
+    """First purchase of all, microseconds; MISSING_TIME where nothing was bought."""
+    held_back: int
+    """Customers whose nearest segment is not the published one: margin, dwell or an outage holds them."""
     buyers: int
     """Customers who bought; where attributes alone are compared, those who have any."""
     sizes: dict[int, int]
@@ -43,6 +52,10 @@ class ShopFigures:
     purchases: int
     buyers: int
     clock: int
+    heard: int
+    oldest: int | None
+    """When the history begins; None before anything is bought."""
+    held_back: int
     sizes: dict[int, int]
     net_spend: dict[int, int]
     model_version: int | None
@@ -50,8 +63,9 @@ class ShopFigures:
     sums: Sums | None
 
 
-def figures_of(store: RowStore, learner: Learner, partition: int, *, token: str, clock: int, purchases: int) -> bytes:
+def figures_of(store: RowStore, learner: Learner, held: Held) -> bytes:
     """One partition's figures, encoded."""
+    partition = held.number
     rows = np.fromiter(store.partitions[partition].index.values(), np.int64)
     header = store.header[rows]
     ids, places = np.unique(header["segment"], return_inverse=True)
@@ -62,15 +76,23 @@ def figures_of(store: RowStore, learner: Learner, partition: int, *, token: str,
     return msgspec.msgpack.encode(
         PartitionFigures(
             model_version=found[0] if found else 0,
-            token=token,
-            clock=clock,
-            purchases=purchases,
+            token=held.token,
+            clock=held.clock,
+            purchases=held.purchases,
+            heard=held.heard,
+            oldest=_oldest(header["first_at"]),
+            held_back=learner.held_back(rows),
             buyers=_candidates(store, rows, needs_purchases=learner.needs_purchases),
             sizes={int(one): int(size) for one, size in zip(ids, sizes, strict=True) if one != NO_SEGMENT},
             net_spend={int(one): int(amount) for one, amount in zip(ids, net, strict=True) if one != NO_SEGMENT},
             sums=found[1].to_bytes() if found else b"",
         )
     )
+
+
+def _oldest(first_at: npt.NDArray[np.int64]) -> int:
+    bought = first_at[first_at != MISSING_TIME]
+    return int(bought.min()) if len(bought) else MISSING_TIME
 
 
 def _candidates(store: RowStore, rows: Rows, *, needs_purchases: bool) -> int:
@@ -105,6 +127,9 @@ def merged(encoded: Iterable[bytes], partitions: int) -> ShopFigures:
         purchases=sum(part.purchases for part in parts),
         buyers=sum(part.buyers for part in parts),
         clock=max((part.clock for part in parts), default=0),
+        heard=max((part.heard for part in parts), default=0),
+        oldest=min((part.oldest for part in parts if part.oldest != MISSING_TIME), default=None),
+        held_back=sum(part.held_back for part in parts),
         sizes=sizes,
         net_spend=net_spend,
         model_version=versions.pop() if whole else None,

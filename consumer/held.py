@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from consumer.day_book import ERASED, DayBook
+from consumer.day_book import ERASED, DayBook, Move
 from consumer.layout import LAYOUT, MISSING_TIME
 from consumer.ragged import marker_of, packed_marker
 from consumer.row_store import ItemTable, PartitionRows, Rows, RowStore
@@ -25,6 +25,18 @@ class Change:
     """One move of a customer that no checkpoint has written yet."""
 
     before: int
+    after: int
+    cause: int
+    at: int
+    model_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceChange:
+    """Audiences that a customer entered or left, which no checkpoint has written yet."""
+
+    before: int
+    """Bit n: in the audience of number n."""
     after: int
     cause: int
     at: int
@@ -58,6 +70,8 @@ class Held:
     """Rows that a sweep changed: they may wait for a later checkpoint, oldest first."""
     changes: dict[int, list[Change]] = field(default_factory=dict)
     """Moves to be written with their rows."""
+    audience_changes: dict[int, list[AudienceChange]] = field(default_factory=dict)
+    """Likewise."""
     book: DayBook = field(default_factory=DayBook)
     """What happened on each stream day, as of the rows that are written."""
     sales: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -166,7 +180,7 @@ def next_rows(store: RowStore, held: Held, must: Iterable[int]) -> list[int]:
 
 def note_day(held: Held, rows: Iterable[int], day: int) -> None:
     """Note in the day book what the next checkpoint, of these rows, writes for the first time."""
-    moves = [
+    moves: list[Move] = [
         (change.before, change.after, CAUSES[change.cause]) for row in rows for change in held.changes.get(row, ())
     ]
     moves += [(segment, NO_SEGMENT, ERASED) for segment in held.left]
@@ -225,4 +239,5 @@ def noted(held: Held, step: Checkpoint, rows: list[int], now: float) -> None:
     held.viewed = held.viewed[len(step.viewed) :]
     for row in rows:
         held.changes.pop(row, None)
+        held.audience_changes.pop(row, None)
         held.dirty.setdefault(row, (step.seq, now))

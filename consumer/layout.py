@@ -8,7 +8,7 @@ import numpy as np
 from contracts.documents import NO_SEGMENT
 from contracts.times import DAY
 
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 """Raised whenever the packed form changes; a state of another layout is refused, and `rebuild` makes a new one."""
 
 MISSING_TIME: Final = int(np.iinfo(np.int64).min)
@@ -40,6 +40,8 @@ HEADER: Final = np.dtype(
         ("previous", "<i4"),
         ("model_version", "<u4"),
         ("cause", "u1"),
+        ("audiences", "<u8"),  # bit n: in the audience of number n
+        ("outlying", "<u4"),  # bit n: an outlier in the model's nth feature; the last bit: in that or a later one
         # of the packed form
         ("changed_seq", "<u8"),  # the checkpoint that wrote the row last: later than the views' mark means dirty
         ("heads", "<u4"),  # bytes of each ragged part

@@ -2,19 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from consumer.audiences import Audiences, Usual
 from consumer.columns import Columns
 from consumer.layout import MAX_MOVES, MISSING_TIME, MOVE
+from consumer.moves import AudienceMoves, Bits, Causes, Moves
 from consumer.row_store import Rows, RowStore
-from contracts.documents import CAUSES
-from online_model.arrays import Floats, Labels
+from contracts.documents import CAUSES, NO_SEGMENT
+from online_model.arrays import Booleans, Floats, Labels
+from online_model.by_rule import RulePopulation, by_rule
 from online_model.clusterer import OnlineClusterer, clusterer_for
-from online_model.features import bought
-from online_model.model import NOT_ENOUGH_DATA, SegmentModel, unlearned_ids
+from online_model.features import bought, median_order_value
+from online_model.model import NOT_ENOUGH_DATA, OUT_OF_SCOPE, SPECIAL_SEGMENTS, SegmentModel, unlearned_ids
+from online_model.names import Members
+from online_model.rules import Rule, measure
 from online_model.settings import ModelSettings
 from online_model.sums import ClusterSums, Sums, Votes
 
@@ -22,20 +27,9 @@ TIME: Final = CAUSES.index("time")
 MODEL: Final = CAUSES.index("model")
 SWEEP_ROWS: Final = 16_384
 """Rows that one slice of a sweep re-evaluates: a few milliseconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moves:
-    """Customers who changed segment: columns of one length."""
-
-    rows: Rows
-    before: Labels
-    """Segment ids; NO_SEGMENT where there was none."""
-    after: Labels
-    causes: npt.NDArray[np.uint8]
-
-    def __len__(self) -> int:
-        return len(self.rows)
+_SAMPLE_ROWS: Final = 20_000
+"""About so many stand for all where it is measured what is usual."""
+_FEW_ROWS: Final = 10
 
 
 @dataclass(slots=True)
@@ -62,22 +56,38 @@ class Learner:
     sums behind a cursor: rows behind it revise the new set, rows ahead the old one; at the end the new one takes over.
     """
 
-    def __init__(self, store: RowStore, settings: ModelSettings, partitions: int) -> None:
+    def __init__(
+        self,
+        store: RowStore,
+        settings: ModelSettings,
+        partitions: int,
+        *,
+        scope: Rule | None = None,
+        names: Mapping[int, str] = SPECIAL_SEGMENTS,
+    ) -> None:
+        self.audiences = Audiences((), {})
+        """To be set before rows are loaded."""
+        self.quiet = False
+        """Whether no event comes from anywhere: then nobody moves because of time alone."""
         self._store = store
         self._settings = settings
+        self._scope = scope
+        self._names = names
         self.needs_purchases = settings.request.needs_purchases
-        """Whether the settings name features that only customers who bought have."""
         self._partitions = partitions
         self._current: _Generation | None = None
         self._building: _Generation | None = None
-        self._cursor = 0
+        self._cursor: int | None = None
         self._newest_model: SegmentModel | None = None
         self._clusters: Labels = np.empty(0, np.int32)
+        self._by_rule: RulePopulation | None = None
+        self._usual = Usual()
         self.swept_at: int | None = None
         """The `now` of the last full sweep's beginning."""
         self._sweeping_at = 0
         self._unswept = False
         """Whether rows were loaded since the last sweep began."""
+        self._measured_rows = 0
 
     @property
     def model(self) -> SegmentModel | None:
@@ -87,12 +97,27 @@ class Learner:
     @property
     def sweeping(self) -> bool:
         """Whether a sweep is under way."""
-        return self._building is not None
+        return self._cursor is not None
+
+    @property
+    def outgrown(self) -> bool:
+        """Whether there are so many more rows than at the last sweep that what is usual is to be measured anew."""
+        return self._newest_model is None and len(self._store) >= 2 * max(_FEW_ROWS, self._measured_rows)
 
     def clusters(self, rows: Rows) -> Labels:
         """The nearest adopted centroid of each row; -1 where it has no vote."""
         self._fit_in()
         return self._clusters[rows]
+
+    def held_back(self, rows: Rows) -> int:
+        """How many rows are nearer to another segment than to the one that is published."""
+        clusters = self.clusters(rows)
+        model = self._current.model if self._current is not None else None
+        if model is None or self._building is not None:
+            return 0
+        voting = clusters >= 0
+        published = self._store.header["segment"][rows]
+        return int(np.count_nonzero(voting & (model.segment_ids[clusters] != published)))
 
     def sums(self, partition: int) -> tuple[int, Sums] | None:
         """Model version and sums of a partition; None before there is a model or while the first sweep runs."""
@@ -121,13 +146,16 @@ class Learner:
         self._fit_in()
         self._clusters[rows] = -1
         for generation, some in self._by_generation(rows):
-            self._vote(generation, some, now)
+            if generation is not None:
+                columns = Columns.of_store(self._store, some)
+                self._vote(generation, some, columns, self._outside(columns, now), now)
 
     def remove(self, rows: Rows) -> None:
         """Take back the votes of rows that are erased."""
         self._fit_in()
         for generation, some in self._by_generation(rows):
-            generation.clusterer.learn(self._votes(generation, some), None)
+            if generation is not None:
+                generation.clusterer.learn(self._votes(generation, some), None)
         self._clusters[rows] = -1
 
     def drop_partition(self, partition: int, rows: Rows) -> None:
@@ -147,32 +175,51 @@ class Learner:
 
     def begin_sweep(self, now: int) -> None:
         """Begin to re-evaluate all rows; a sweep under way begins anew."""
-        if self._newest_model is None:
-            return
         if self._building is not None:
             # Rows behind the cursor voted in the abandoned set only; their votes must not be taken back from the old.
             self._abandon()
-        self._building = self._generation(self._newest_model)
+        self._building = self._generation(self._newest_model) if self._newest_model is not None else None
         self._cursor = 0
         self._sweeping_at = now
         self._unswept = False
+        self._measure(now)
 
     def sweep(self, now: int, most: int = SWEEP_ROWS) -> Moves:
         """Re-evaluate the next slice of rows."""
-        assert self._building is not None
+        assert self._cursor is not None
         self._fit_in()
         end = min(self._cursor + most, self._store.used)
         rows = np.arange(self._cursor, end)
         rows = rows[self._store.partition[rows] >= 0]
         old = self._current.model.version if self._current else 0
-        cause = TIME if self._building.model.version == old else MODEL
-        self._clusters[rows] = -1  # what they voted stays in the old set, which goes when the sweep ends
+        cause = TIME if self._building is None or self._building.model.version == old else MODEL
+        if self._building is not None:
+            self._clusters[rows] = -1  # what they voted stays in the old set, which goes when the sweep ends
         self._cursor = end
         moves = self._place(rows, now, np.full(len(rows), cause, np.uint8))
         if end >= self._store.used:
-            self._current, self._building = self._building, None
+            if self._building is not None:
+                self._current, self._building = self._building, None
+            self._cursor = None
             self.swept_at = None if self._unswept else self._sweeping_at
         return moves
+
+    def _measure(self, now: int) -> None:
+        """What is usual among the customers here: of all, or of as many as stand for all."""
+        rules = [*([self._scope] if self._scope else []), *self.audiences.rules]
+        compares = any(rule.statistics for rule in rules)
+        if self._newest_model is not None and not compares:
+            self._usual = Usual({}, self._newest_model.order_value)
+            return
+        rows = np.flatnonzero(self._store.partition[: self._store.used] >= 0)
+        self._measured_rows = len(rows)
+        columns = Columns.of_store(self._store, rows[:: max(1, len(rows) // _SAMPLE_ROWS)])
+        value = self._newest_model.order_value if self._newest_model else _order_value(columns)
+        self._usual = Usual(measure(rules, columns, now, value) if compares else {}, value)
+        if self._newest_model is None:
+            self._by_rule = RulePopulation.of(
+                Members.of(columns, now), new_days=self._settings.new_days, lapse_days=self._settings.lapse_days
+            )
 
     def _abandon(self) -> None:
         assert self._building is not None
@@ -185,6 +232,7 @@ class Learner:
         self._current = _Generation(model, clusterer_for(model, self._settings, self._partitions), X)
         rows = np.flatnonzero(self._store.partition[: self._store.used] >= 0)
         if abandoned.X is not X:
+            assert self._cursor is not None
             behind = rows[rows < self._cursor]
             X[behind] = model.features_of(Columns.of_store(self._store, behind), self._sweeping_at)
         self._clusters[rows] = model.assign(X[rows])
@@ -217,56 +265,98 @@ class Learner:
             for one in generations:
                 one.X = X if one.X is old else one.X
 
-    def _by_generation(self, rows: Rows) -> list[tuple[_Generation, Rows]]:
-        """The rows behind the sweep's cursor and those ahead, each with the sums they vote in."""
-        if self._building is None:
-            return [(self._current, rows)] if self._current is not None and len(rows) else []
+    def _by_generation(self, rows: Rows) -> list[tuple[_Generation | None, Rows]]:
+        """The rows behind the sweep's cursor and those ahead, each with the sums they vote in; None: with none."""
+        if self._building is None or self._cursor is None:
+            return [(self._current, rows)]
         behind = rows < self._cursor
         parts = [(self._building, rows[behind]), (self._current, rows[~behind])]
-        return [(generation, some) for generation, some in parts if generation is not None and len(some)]
+        return [(generation, some) for generation, some in parts if len(some)]
 
     def _votes(self, generation: _Generation, rows: Rows) -> Votes:
         return Votes(self._store.partition[rows], self._clusters[rows], generation.X[rows])
 
-    def _vote(self, generation: _Generation, rows: Rows, now: int) -> tuple[Floats, Labels]:
-        """Replace the rows' votes; returns their features and clusters."""
-        model = generation.model
-        X = model.features_of(Columns.of_store(self._store, rows), now)
+    def _outside(self, columns: Columns, now: int) -> Booleans:
+        """Who does not span the model, (rows,)."""
+        if self._scope is None:
+            return np.zeros(len(columns.header), np.bool_)
+        inside = self._scope.holds(columns, now, {}, self._usual.percentiles, self._usual.order_value)
+        return np.asarray(~inside)
+
+    def _vote(self, generation: _Generation, rows: Rows, columns: Columns, outside: Booleans, now: int) -> "_Voted":
+        """Replace the rows' votes."""
+        X = generation.model.features_of(columns, now)
         clusters = generation.clusterer.assign(X)
+        clusters[outside] = -1
         before = self._votes(generation, rows)
         generation.clusterer.learn(before, Votes(before.partitions, clusters, X))
         generation.X[rows] = X
         self._clusters[rows] = clusters
-        return X, clusters
+        return _Voted(X, clusters, outside)
 
-    def _place(self, rows: Rows, now: int, causes: npt.NDArray[np.uint8]) -> Moves:
-        """Vote again and publish segments; a customer who moves gets the cause of that row."""
+    def _place(self, rows: Rows, now: int, causes: Causes) -> Moves:
+        """Vote again and publish segments and audiences; a customer who moves gets the cause of that row."""
         self._fit_in()
-        header = self._store.header
-        buyers = bought(Columns(header[rows]))
-        ids = unlearned_ids(buyers | (not self.needs_purchases))
-        versions = np.zeros(len(rows), np.uint32)
+        found = _Found.empty(len(rows))
         place = {row: i for i, row in enumerate(rows.tolist())} if self._building is not None else None
         for generation, some in self._by_generation(rows):
-            X, clusters = self._vote(generation, some, now)
             at = slice(None) if place is None else np.array([place[row] for row in some.tolist()], np.int64)
-            chosen = header[some]
-            # The dwell keeps customers from going to and fro. Segments that were learnt anew are no reason to wait.
-            since = np.where(causes[at] == MODEL, MISSING_TIME, chosen["since"])
-            published = generation.model.publish(X, clusters, chosen["segment"], since, now)
-            unseen = (clusters < 0) & (buyers[at] | (not generation.model.feature_set.needs_purchases))
-            ids[at] = np.where(unseen, NOT_ENOUGH_DATA, published)
-            versions[at] = generation.model.version
+            columns = Columns.of_store(self._store, some)
+            outside = self._outside(columns, now)
+            if generation is None:
+                found.segments[at] = self._unlearned(columns, outside, now)
+            else:
+                voted = self._vote(generation, some, columns, outside, now)
+                found.segments[at] = _learned(generation.model, columns, voted, causes[at], now)
+                found.versions[at] = generation.model.version
+                found.outlying[at] = generation.model.outlying(voted.X)
+            columns.header["segment"] = found.segments[at]
+            if self.audiences:
+                found.audiences[at] = self.audiences.of(columns, now, self._names, self._usual)
+        if self.quiet:
+            self._withhold(rows, found, causes)
+        return self._publish(rows, found, causes, now)
+
+    def _unlearned(self, columns: Columns, outside: Booleans, now: int) -> Labels:
+        """Segment ids before there is a model: by rule, where segments are made of purchases."""
+        buyers = bought(columns)
+        ids = unlearned_ids(buyers | (not self.needs_purchases))
+        if self.needs_purchases and self._by_rule is not None:
+            ids = by_rule(Members.of(columns, now), self._by_rule)
+        ids[outside & buyers] = OUT_OF_SCOPE
+        return ids
+
+    def _withhold(self, rows: Rows, found: "_Found", causes: Causes) -> None:
+        """Leave where they are those who would move because of time alone."""
+        header = self._store.header
         before = header["segment"][rows]
-        moved = np.flatnonzero(before != ids)
-        moves = Moves(rows[moved], before[moved], ids[moved], causes[moved])
+        stays = (causes == TIME) & (before != NO_SEGMENT)
+        found.segments[stays] = before[stays]
+        found.audiences[stays] = header["audiences"][rows[stays]]
+
+    def _publish(self, rows: Rows, found: "_Found", causes: Causes, now: int) -> Moves:
+        header = self._store.header
+        segments, audiences, outlying = (header[name][rows] for name in ("segment", "audiences", "outlying"))
+        moved = np.flatnonzero(segments != found.segments)
+        entered = np.flatnonzero(audiences != found.audiences)
+        marked = rows[outlying != found.outlying]
+        moves = Moves(
+            rows[moved],
+            segments[moved],
+            found.segments[moved],
+            causes[moved],
+            AudienceMoves(rows[entered], audiences[entered], found.audiences[entered], causes[entered]),
+            marked,
+        )
         if len(moves):
             header["previous"][moves.rows] = moves.before
             header["segment"][moves.rows] = moves.after
             header["since"][moves.rows] = now
             header["cause"][moves.rows] = moves.causes
-            header["model_version"][moves.rows] = versions[moved]
+            header["model_version"][moves.rows] = found.versions[moved]
             self._remember(moves, now)
+        header["audiences"][rows[entered]] = found.audiences[entered]
+        header["outlying"][rows] = found.outlying
         return moves
 
     def _remember(self, moves: Moves, now: int) -> None:
@@ -278,3 +368,46 @@ class Learner:
         kept = self._store.moves
         for place, row in enumerate(moves.rows.tolist()):
             kept[row] = (kept[row] + data[place * size : (place + 1) * size])[-MAX_MOVES * size :]
+
+
+@dataclass(frozen=True, slots=True)
+class _Voted:
+    """Rows under a model: features (rows, features), nearest clusters (rows,), who is out of scope (rows,)."""
+
+    X: Floats
+    clusters: Labels
+    outside: Booleans
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What rows are to be published as, columns of shape (rows,)."""
+
+    segments: Labels
+    versions: npt.NDArray[np.uint32]
+    audiences: Bits
+    outlying: npt.NDArray[np.uint32]
+
+    @classmethod
+    def empty(cls, rows: int) -> Self:
+        """Nothing found yet."""
+        return cls(
+            np.zeros(rows, np.int32), np.zeros(rows, np.uint32), np.zeros(rows, np.uint64), np.zeros(rows, np.uint32)
+        )
+
+
+def _learned(model: SegmentModel, columns: Columns, voted: "_Voted", causes: Causes, now: int) -> Labels:
+    """Segment ids under a model."""
+    X, clusters = voted.X, voted.clusters
+    header = columns.header
+    # The dwell keeps customers from going to and fro. Segments that were learnt anew are no reason to wait.
+    since = np.where(causes == MODEL, MISSING_TIME, header["since"])
+    ids = model.publish(X, clusters, header["segment"], since, now)
+    placeable = bought(columns) | (not model.feature_set.needs_purchases)
+    ids[(clusters < 0) & placeable] = NOT_ENOUGH_DATA
+    ids[voted.outside & placeable] = OUT_OF_SCOPE
+    return ids
+
+
+def _order_value(columns: Columns) -> float:
+    return median_order_value(columns.spend, columns.orders)

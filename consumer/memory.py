@@ -1,21 +1,24 @@
 """Everything a worker knows of the partitions it holds, kept consistent: rows, votes, popularity, dirty views."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
 from consumer.applying import Applied, Applier, Sold
+from consumer.audiences import Audiences
 from consumer.clock import Clock
 from consumer.decoding import Kind
-from consumer.held import Change, Held
+from consumer.held import AudienceChange, Change, Held
 from consumer.items import ItemSums
 from consumer.layout import MISSING_TIME
-from consumer.learning import Learner, Moves
+from consumer.learning import Learner
+from consumer.moves import Moves
 from consumer.row_store import Rows, RowStore
 from consumer.settings import WorkerSettings
 from consumer.view_writer import ViewWriter
 from contracts.documents import CAUSES, NO_SEGMENT
-from online_model.model import SegmentModel
+from online_model.by_rule import RULE_SEGMENTS
+from online_model.model import OUT_OF_SCOPE, SPECIAL_SEGMENTS, SegmentModel
 from recommender.store import ViewStore
 
 _CAUSES = {kind: CAUSES.index(kind.name.lower()) for kind in (Kind.PURCHASE, Kind.RETURN, Kind.PROFILE)}
@@ -37,16 +40,29 @@ class Memory:
         self.partitions = partitions
         self.store = RowStore()
         self.applier = Applier(self.store, settings.limits, partitions)
-        self.learner = Learner(self.store, settings.model, partitions)
+        self.names: dict[int, str] = {
+            **SPECIAL_SEGMENTS,
+            OUT_OF_SCOPE: settings.out_of_scope_name,
+            **{segment: named.name for segment, named in RULE_SEGMENTS.items()},
+        }
+        """Every segment name known, also of versions before."""
+        self.learner = Learner(self.store, settings.model, partitions, scope=settings.scope, names=self.names)
         self.item_sums = ItemSums(self.store, settings.recommender)
+        self._audiences = settings.audiences
         self.views = ViewWriter(
             self.store,
             self.item_sums,
             views,
             keys=settings.keys,
             settings=settings.recommender,
+            names=self.names,
             monotonic=monotonic,
         )
+
+    def set_audiences(self, numbers: Mapping[str, int]) -> None:
+        """Audiences under the numbers that the deployment has given them. Raises TooManyAudiencesError."""
+        self.learner.audiences = Audiences(self._audiences, numbers)
+        self.views.audiences = self.learner.audiences.names
 
     @property
     def holds_all(self) -> bool:
@@ -103,8 +119,8 @@ class Memory:
         moves = self.learner.sweep(self.clock.now)
         self._note_moves(moves)
         self.item_sums.revise(moves.rows, {})
-        for row, partition in zip(moves.rows.tolist(), self.store.partition[moves.rows].tolist(), strict=True):
-            self.held[partition].changed.setdefault(row)
+        for row in moves.rewritten():
+            self.held[int(self.store.partition[row])].changed.setdefault(row)
         return moves
 
     def _remove(self, removed: Iterable[int], applied: Applied) -> None:
@@ -119,7 +135,7 @@ class Memory:
             written = waiting_moves[0].before if waiting_moves else int(self.store.header["segment"][row])
             if written != NO_SEGMENT:
                 held.left.append(written)
-            for waiting in (held.dirty, held.changes, held.changed):
+            for waiting in (held.dirty, held.changes, held.audience_changes, held.changed):
                 waiting.pop(row, None)
         self.store.release(rows.tolist())
 
@@ -147,3 +163,9 @@ class Memory:
         for row, partition, before, after, cause, version in zip(*(one.tolist() for one in columns), strict=True):
             change = Change(before, after, cause, now, version)
             self.held[partition].changes.setdefault(row, []).append(change)
+        entered = moves.audiences
+        for row, before, after, cause in zip(
+            *(one.tolist() for one in (entered.rows, entered.before, entered.after, entered.causes)), strict=True
+        ):
+            told = AudienceChange(before, after, cause, now, int(self.store.header["model_version"][row]))
+            self.held[int(self.store.partition[row])].audience_changes.setdefault(row, []).append(told)

@@ -43,6 +43,7 @@ class MemoryState:
         self._requests: dict[str, bytes] = {}
         self._sums: dict[int, bytes] = {}
         self._popularity: dict[str, bytes] = {}
+        self._audiences: dict[str, int] = {}
         self._workers: dict[str, bytes] = {}
 
     def meta(self, partition: int) -> Meta | None:
@@ -192,6 +193,13 @@ class MemoryState:
         """Requests to the leader, and answers that nobody has taken out."""
         with self._lock:
             return dict(self._requests)
+
+    def number_audiences(self, names: Sequence[str]) -> Mapping[str, int]:
+        """The numbers of all audiences that were ever named."""
+        with self._lock:
+            for name in names:
+                self._audiences.setdefault(name, len(self._audiences))
+            return dict(self._audiences)
 
     def put_sums(self, sums: Mapping[int, bytes]) -> None:
         """Replace the published sums of these partitions."""

@@ -60,6 +60,7 @@ class RedisState:
         self._keys = keys
         self._claim = client.register_script(_script("claim.lua"))
         self._checkpoint = client.register_script(_script("checkpoint.lua"))
+        self._number_audiences = client.register_script(_script("number_audiences.lua"))
         self._publish_model = client.register_script(_script("publish_model.lua"))
 
     def meta(self, partition: int) -> Meta | None:
@@ -260,6 +261,11 @@ class RedisState:
 
     def _fields(self, key: str) -> dict[str, bytes]:
         return {name.decode(): value for name, value in _tried(lambda: self._client.hgetall(key)).items()}
+
+    def number_audiences(self, names: Sequence[str]) -> Mapping[str, int]:
+        """The numbers of all audiences that were ever named."""
+        found = _tried(lambda: self._number_audiences(keys=[self._keys.audiences()], args=list(names)))
+        return {name.decode(): int(number) for name, number in zip(found[::2], found[1::2], strict=True)}
 
     def put_sums(self, sums: Mapping[int, bytes]) -> None:
         """Replace the published sums of these partitions."""

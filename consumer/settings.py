@@ -7,6 +7,8 @@ from consumer.currency import Rates
 from consumer.layout import Limits
 from contracts.keys import Keys, LogNames
 from contracts.times import DAY, MINUTE
+from online_model.model import OUT_OF_SCOPE, SPECIAL_SEGMENTS
+from online_model.rules import BULK_BUYERS, Audience, Rule
 from online_model.settings import ModelSettings
 from recommender.settings import RecommenderSettings
 
@@ -23,6 +25,13 @@ class WorkerSettings:
     limits: Limits = field(default_factory=Limits)
     model: ModelSettings = field(default_factory=ModelSettings)
     recommender: RecommenderSettings = field(default_factory=RecommenderSettings)
+    scope: Rule | None = None
+    """Who spans the learned model; None: everybody who can be placed."""
+    out_of_scope_name: str = SPECIAL_SEGMENTS[OUT_OF_SCOPE]
+    """The segment of everybody else."""
+    audiences: tuple[Audience, ...] = (BULK_BUYERS,)
+    quiet_after: int = DAY
+    """Microseconds of wall clock without any event after which nobody moves because of time alone."""
     batch_events: int = 5_000
     """Events of one partition in one step, at most; fewer where their rows would not fit into one checkpoint."""
     session_timeout: float = 45.0

@@ -10,6 +10,7 @@ from contracts.documents import SegmentCard, SegmentList, SegmentSize
 from contracts.keys import Keys
 from contracts.money import MILLIONTHS
 from contracts.times import from_micros
+from online_model.by_rule import RULE_SEGMENTS
 from online_model.model import SPECIAL_SEGMENTS, SegmentModel
 from recommender.popularity import Popular
 from recommender.settings import RecommenderSettings
@@ -30,7 +31,15 @@ class ShopWindow:
         self._shown: dict[str, bytes] = {}
 
     def show(
-        self, model: SegmentModel | None, shop: ShopFigures, popular: Popular, item_sums: ItemSums, now: int
+        self,
+        model: SegmentModel | None,
+        shop: ShopFigures,
+        popular: Popular,
+        item_sums: ItemSums,
+        now: int,
+        *,
+        names: Mapping[int, str],
+        quiet_since: int | None = None,
     ) -> None:
         """Write what differs from what was written last, apart from its time."""
         version = model.version if model else 0
@@ -38,9 +47,9 @@ class ShopWindow:
             self._keys.cold_start(): cold_start(
                 popular, item_sums.items.texts, Stamp(now, version, 0, ""), self._settings.list_length
             ),
-            self._keys.segments(): _list(model, shop, now),
+            self._keys.segments(): _list(model, shop, names, now, quiet_since),
         }
-        for segment_id, name, strategy in _segments(model):
+        for segment_id, name, strategy in _segments(model, shop, names):
             documents[self._keys.segment(segment_id)] = SegmentCard(
                 id=segment_id,
                 name=name,
@@ -70,17 +79,24 @@ def _typical_items(popular: Popular, item_sums: ItemSums, segment_id: int) -> tu
     return lifted_items(popular, slot, item_sums.items.texts, CARD_ITEMS)
 
 
-def _segments(model: SegmentModel | None) -> list[tuple[int, str, str]]:
+def _segments(model: SegmentModel | None, shop: ShopFigures, names: Mapping[int, str]) -> list[tuple[int, str, str]]:
+    """Id, name and strategy: learnt ones, those by rule while somebody is in them, and the special ones."""
     learnt = [(one.id, one.name, one.strategy) for one in model.segments] if model else []
-    return [*learnt, *((one, name, "") for one, name in SPECIAL_SEGMENTS.items())]
+    ruled = [(one, *named) for one, named in RULE_SEGMENTS.items() if model is None or shop.sizes.get(one)]
+    return [*learnt, *ruled, *((one, names.get(one, name), "") for one, name in SPECIAL_SEGMENTS.items())]
 
 
-def _list(model: SegmentModel | None, shop: ShopFigures, now: int) -> SegmentList:
+def _list(
+    model: SegmentModel | None, shop: ShopFigures, names: Mapping[int, str], now: int, quiet_since: int | None
+) -> SegmentList:
     return SegmentList(
         segments=tuple(
             SegmentSize(id=segment_id, name=name, size=shop.sizes.get(segment_id, 0))
-            for segment_id, name, _ in _segments(model)
+            for segment_id, name, _ in _segments(model, shop, names)
         ),
+        history_start=None if shop.oldest is None else from_micros(shop.oldest),
+        held_back=shop.held_back,
+        quiet_since=None if quiet_since is None else from_micros(quiet_since),
         as_of=from_micros(now),
         model_version=model.version if model else 0,
     )

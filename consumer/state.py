@@ -191,6 +191,9 @@ class State(Protocol):
     def requests(self) -> Mapping[str, bytes]:
         """Requests to the leader, and answers that nobody has taken out."""
 
+    def number_audiences(self, names: Sequence[str]) -> Mapping[str, int]:
+        """The numbers of all audiences that were ever named: 0, 1, … in the order in which names came up, for ever."""
+
     def put_sums(self, sums: Mapping[int, bytes]) -> None:
         """Replace the published sums of these partitions."""
 

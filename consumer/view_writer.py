@@ -3,15 +3,17 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
+from consumer.audiences import names_in
 from consumer.held import Held
 from consumer.items import ItemSums
 from consumer.row_store import Rows, RowStore
 from contracts.keys import Keys
-from online_model.model import SPECIAL_SEGMENTS, SegmentModel
+from online_model.model import SegmentModel
 from recommender.popularity import Popular
 from recommender.ranking import rank
 from recommender.settings import RecommenderSettings
@@ -55,11 +57,14 @@ class ViewWriter:
         *,
         keys: Keys,
         settings: RecommenderSettings,
+        names: dict[int, str],
         monotonic: Callable[[], float],
     ) -> None:
         self.figures = ViewFigures()
-        self.names: dict[int, str] = dict(SPECIAL_SEGMENTS)
+        self.names = names
         """Every segment name known, also of versions before."""
+        self.audiences: dict[int, str] = {}
+        """Names of audiences by number."""
         self._store = store
         self._item_sums = item_sums
         self._views = views
@@ -205,6 +210,11 @@ class ViewWriter:
         self._refresh_from[held.number] = self._monotonic()
         return refresh
 
+    def _audiences_of(self, header: npt.NDArray[Any]) -> list[list[str]]:
+        bits = header["audiences"].tolist()
+        lists = {one: names_in(one, self.audiences) for one in set(bits)}
+        return [lists[one] for one in bits] if any(lists.values()) else []
+
     def popular(self, now: int) -> Popular:
         """What is popular, at most a second old."""
         if self._popular is None or self._monotonic() - self._popular[0] > POPULAR_AGE:
@@ -228,7 +238,9 @@ class ViewWriter:
             best_seller_weight=settings.best_seller_weight,
         )
         ids = [self._store.ids[row] for row in numbers]
-        members = Members(ids, header["segment"], header["since"], header["previous"], header["cause"])
+        members = Members(
+            ids, header["segment"], header["since"], header["previous"], header["cause"], self._audiences_of(header)
+        )
         stamp = Stamp(now, version, held.seq, held.token)
         views = customer_views(members, ranked, self._item_sums.items.texts, self.names, stamp)
         self._views.set_many(

@@ -23,8 +23,8 @@ from consumer.figures import figures_of, merged
 from consumer.held import Held, checkpoint_of, claim, load, next_rows, note_day, noted
 from consumer.history import HistoryWriter
 from consumer.leader import Leader, read_model
-from consumer.learning import Moves
 from consumer.memory import Memory
+from consumer.moves import Moves
 from consumer.patience import Patience, StoppedError
 from consumer.reviews import InlineReviews, ProcessReviews
 from consumer.row_store import Rows
@@ -33,7 +33,7 @@ from consumer.shop_window import ShopWindow
 from consumer.state import Checkpoint, State, StateConflictError, StateUnavailableError
 from contracts.documents import CAUSES
 from contracts.errors import LivesegmentsError
-from contracts.times import DAY
+from contracts.times import DAY, rfc3339
 from logs.base import Batch, LogInfo, LogReader, LogUnavailableError, LogWriter, Polled
 from recommender.store import ViewStore, ViewsUnavailableError
 
@@ -155,6 +155,8 @@ class Worker:
         self._views_owed = 0.0
         """Seconds of their share of the time that views have not had yet; below 0 where they had more."""
         self._silent = False
+        self._quiet_since: int | None = None
+        """When the last event came, while that is so long ago that the feed seems broken."""
 
     # ---- running ----
 
@@ -302,6 +304,7 @@ class Worker:
                 self._lose(partition)
                 continue
             del self._to_claim[partition]
+            self._patience.try_until_done("audiences", self._number_audiences)
             self._patience.try_until_done("model", self._read_model)
             self.memory.take_in(held, rows)
             self._reader.seek(partition, held.position)
@@ -314,6 +317,12 @@ class Worker:
                 position=held.position,
                 seconds=round(self._monotonic() - started, 3),
             )
+
+    def _number_audiences(self) -> None:
+        """Before the first rows come: which bit of a row stands for which audience."""
+        names = [audience.name for audience in self._settings.audiences]
+        if names and not self.memory.learner.audiences:
+            self.memory.set_audiences(self._state.number_audiences(names))
 
     def _claim(self, partition: int) -> tuple[Held, Rows]:
         held, _ = claim(self._state, partition, self._parts.describe(), self._monotonic())
@@ -413,7 +422,7 @@ class Worker:
     def _prepare(self, held: Held, must: Iterable[int], position: int) -> _Prepared:
         """The next atomic step of a partition, from what is in memory."""
         rows = next_rows(self.memory.store, held, must)
-        changes = new_changes(self.memory.store, held, rows)
+        changes = new_changes(self.memory.store, held, rows, self.memory.learner.audiences.names)
         note_day(held, rows, self.clock.now // DAY)
         return _Prepared(held, rows, checkpoint_of(self.memory.store, held, rows, position, changes))
 
@@ -459,9 +468,7 @@ class Worker:
     def _sweep_due(self) -> bool:
         """Whether the clock has moved on far enough; an event clock that stands still wants a last, exact sweep."""
         learner = self.memory.learner
-        if learner.model is None:
-            return False
-        if learner.swept_at is None:
+        if learner.swept_at is None or learner.outgrown:
             return True
         passed = self.clock.now - learner.swept_at
         if self.clock.kind == "event" and not self._backlog and self._at_rest():
@@ -524,7 +531,7 @@ class Worker:
 
     def _decide(self, *, due: bool, at_rest: bool) -> bool:
         memory, state = self.memory, self._state
-        own = {number: self._figures_of(held) for number, held in memory.held.items()}
+        own = {number: figures_of(memory.store, memory.learner, held) for number, held in memory.held.items()}
         if due:
             self._figures_due = self._monotonic() + self._settings.figures_interval
             state.put_sums(own)
@@ -535,6 +542,7 @@ class Worker:
         everybody = own if memory.holds_all else {**state.sums(), **own}
         shop = merged(everybody.values(), self._parts.log.partitions)
         self.clock.hear([shop.clock] if shop.purchases else [])
+        self._listen(shop.heard, at_rest=at_rest)
         if LEADING in memory.held:
             decided = self._leader.decide(
                 memory.held[LEADING].claims,
@@ -547,13 +555,38 @@ class Worker:
                 memory.adopt(decided)
                 adopted = True
             if due or at_rest:
-                self._history.show(self._parts.log.partitions, self.clock.now // DAY, memory.views.names)
+                self._history.show(self._parts.log.partitions, self.clock.now // DAY, memory.names)
             if (due or at_rest) and not adopted:
                 popular = memory.views.popular(self.clock.now)
-                self._window.show(memory.learner.model, shop, popular, memory.item_sums, self.clock.now)
+                self._window.show(
+                    memory.learner.model,
+                    shop,
+                    popular,
+                    memory.item_sums,
+                    self.clock.now,
+                    names=memory.names,
+                    quiet_since=self._quiet_since,
+                )
         self._decided = not (adopted or self._leader.busy)
         self._undecided = 0
         return adopted
+
+    def _listen(self, heard: int, *, at_rest: bool) -> None:
+        """Tell a silent feed from silent customers: by the wall clock no shop's customers all fall silent in a day.
+
+        It is over when everything that was waiting on the log has been read.
+        """
+        learner = self.memory.learner
+        if self.clock.kind != "wall" or not heard:
+            return
+        silent = self.clock.wall() - heard > self._settings.quiet_after
+        if silent and not learner.quiet:
+            learner.quiet, self._quiet_since = True, heard
+            _log.warning("no event has come for long: nobody moves because of time alone", since=rfc3339(heard))
+        elif learner.quiet and not silent and at_rest:
+            learner.quiet, self._quiet_since = False, None
+            learner.swept_at = None  # those who were kept where they were move now
+            _log.info("events come again")
 
     def _trim(self) -> None:
         """Let go of what every checkpoint has passed, where the log keeps records in memory."""
@@ -573,9 +606,3 @@ class Worker:
         others = {worker: said for worker, said in self._state.popularity().items() if worker != me}
         self.memory.item_sums.hear(others, wall - round(self._settings.session_timeout * 2e6))
         self._read_model()
-
-    def _figures_of(self, held: Held) -> bytes:
-        memory = self.memory
-        return figures_of(
-            memory.store, memory.learner, held.number, token=held.token, clock=held.clock, purchases=held.purchases
-        )

@@ -61,6 +61,8 @@ class CustomerView(_Document):
 
     customer_id: Identifier
     segment: Membership | None
+    audiences: tuple[str, ...] = ()
+    """The audiences that the customer is in."""
     items: tuple[RecommendedItem, ...]
     forecast: dict[str, float] | None = None
     as_of: Timestamp
@@ -108,13 +110,32 @@ class SegmentList(_Document):
     """`<prefix>:segments`: every segment there is, with its size."""
 
     segments: tuple[SegmentSize, ...]
+    history_start: Timestamp | None = None
+    """The first purchase of all; None before there is one."""
+    held_back: Annotated[int, Field(ge=0)] = 0
+    """Customers nearer to another segment than to theirs: margin, dwell, or the quiet feed keeps them where they are."""
+    quiet_since: Timestamp | None = None
+    """When the last event came, while that is so long ago that the feed seems broken: time alone moves nobody then."""
     as_of: Timestamp
+    model_version: int
+
+
+class AudienceChange(_Document):
+    """On the log `segment-changes`: a customer entered or left an audience. At least once, always with the same id."""
+
+    kind: Literal["entered", "left"]
+    change_id: str
+    customer_id: Identifier
+    audience: str
+    cause: Cause
+    at: Timestamp
     model_version: int
 
 
 class SegmentChange(_Document):
     """On the log `segment-changes`: a customer moved. Delivered at least once, always with the same id."""
 
+    kind: Literal["moved"] = "moved"
     change_id: str
     customer_id: Identifier
     from_segment: Annotated[int | None, Field(alias="from")] = None

@@ -116,6 +116,10 @@ class Keys:
         """Hash: id to what somebody asks of the leader (JSON), then to its answer."""
         return f"{self.prefix}:model:requests"
 
+    def audiences(self) -> str:
+        """Hash: name of an audience to the number of its bit in rows; for ever."""
+        return f"{self.prefix}:audiences"
+
     def popularity(self) -> str:
         """Hash: worker to its items' popularity, as the others add them up."""
         return f"{self.prefix}:popularity"

@@ -104,6 +104,8 @@ class ModelDocument(_Document):
     """Customers who had bought at the last refit."""
     next_segment_id: Annotated[int, Field(ge=2)]
     inertia: NotNegative
+    outliers: dict[str, tuple[Finite, NotNegative]] = {}
+    """Median and spread by feature: 3.5 spreads from the median a customer is marked as an outlier."""
     why: str = ""
     """The reason in a sentence."""
     lineage: tuple[DescentDocument, ...] = ()

@@ -15,6 +15,7 @@ from livesegments.settings import Settings
 from logs.base import LogSpec
 from logs.kafka_security import KafkaSecurity
 from online_model.encoding import options_of
+from online_model.rules import audiences, parse
 from online_model.settings import ModelSettings
 from recommender.settings import RecommenderSettings
 
@@ -80,6 +81,10 @@ def worker_settings(settings: Settings) -> WorkerSettings:
         limits=Limits(lateness=int(settings.allowed_lateness)),
         model=model_settings(settings),
         recommender=recommender_settings(settings),
+        scope=parse(settings.scope, segments=False) if settings.scope else None,
+        out_of_scope_name=settings.out_of_scope_name,
+        audiences=audiences(settings.audiences),
+        quiet_after=int(settings.quiet_after),
         batch_events=settings.batch_events,
         session_timeout=settings.session_timeout.seconds,
         views_share=settings.views_share,

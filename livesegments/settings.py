@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BeforeValidator, Field, PlainValidator, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from consumer.audiences import MAX_AT_A_TIME
 from consumer.clock import ClockKind
 from consumer.layout import Limits
 from consumer.settings import WorkerSettings
@@ -25,6 +26,7 @@ from livesegments.durations import Duration
 from logs.base import LogSpec
 from online_model.encoding import options_of
 from online_model.presets import FeatureRequest
+from online_model.rules import BULK_BUYERS, audiences, parse
 from online_model.settings import MAX_K, ModelSettings
 from recommender.non_products import NonProducts
 from recommender.settings import RecommenderSettings
@@ -203,6 +205,18 @@ class Settings(BaseSettings):
     model_seed: int = Field(_MODEL.seed, ge=0)
     """Of all that is drawn at random in the model: the same stream and seed give the same segments."""
 
+    # ---- Who is told apart by conditions (docs/conditions.md) ----
+    audiences: Annotated[dict[str, str], BeforeValidator(_table)] = Field(
+        default_factory=lambda: {BULK_BUYERS.name: str(BULK_BUYERS.rule)}
+    )
+    """Rule segments: names and conditions. Setting any replaces the ready-made one."""
+    scope: str = ""
+    """A condition on who spans the learned segments, such as attributes.type != "trade"; empty: everybody."""
+    out_of_scope_name: str = Field(_WORKER.out_of_scope_name, min_length=1, max_length=60)
+    """What the segment of everybody else is called, such as Trade."""
+    quiet_after: Duration = Duration(_WORKER.quiet_after)
+    """With `clock = "wall"`: so long without any event, and the feed counts as broken: time alone moves nobody."""
+
     # ---- Recommendations ----
     list_length: int = Field(_RECOMMENDER.list_length, ge=1, le=20)
     """Most items in a customer's view."""
@@ -319,6 +333,26 @@ class Settings(BaseSettings):
         except LivesegmentsError as error:
             raise ValueError(str(error)) from error
         return patterns
+
+    @field_validator("audiences")
+    @classmethod
+    def _are_audiences(cls, conditions: dict[str, str]) -> dict[str, str]:
+        if len(conditions) > MAX_AT_A_TIME:
+            raise ValueError(f"expected {MAX_AT_A_TIME} audiences at most, not {len(conditions)}")
+        try:
+            audiences(conditions)
+        except LivesegmentsError as error:
+            raise ValueError(str(error)) from error
+        return conditions
+
+    @field_validator("scope")
+    @classmethod
+    def _is_condition(cls, text: str) -> str:
+        try:
+            _ = text and parse(text, segments=False)
+        except LivesegmentsError as error:
+            raise ValueError(str(error)) from error
+        return text
 
     @field_validator("zone")
     @classmethod

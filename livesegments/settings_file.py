@@ -23,6 +23,7 @@ SECTIONS: Final = {
     "partitions": "Logs, as they are created where they are missing",
     "currency": "Money and time",
     "k": "Segments",
+    "audiences": "Who is told apart by conditions (docs/conditions.md)",
     "list_length": "Recommendations",
     "batch_events": "Workers",
     "log_level": "What is said",
@@ -53,5 +54,5 @@ def _literal(value: object) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(_literal(one) for one in value)}]"
     if isinstance(value, dict):
-        return "{}"
+        return f"{{{', '.join(f'{json.dumps(key)} = {_literal(one)}' for key, one in value.items())}}}"
     return json.dumps(value)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from contracts.errors import LivesegmentsError
 from contracts.model import DescentDocument, FeatureColumn, ModelDocument, SegmentDocument
@@ -12,11 +13,18 @@ from online_model.arrays import Booleans, Floats, Integers, Labels, ShapeError, 
 from online_model.features import FeatureSet, RowColumns
 from online_model.lineage import Descent
 from online_model.metric import Metric, Scaling
+from online_model.outliers import OutlierBounds
 
 NOT_ENOUGH_DATA: Final = -1
 NO_PURCHASES: Final = 0
+OUT_OF_SCOPE: Final = -2
 FIRST_SEGMENT_ID: Final = 1
-SPECIAL_SEGMENTS: Final = {NOT_ENOUGH_DATA: "Not enough data", NO_PURCHASES: "No purchases yet"}
+SPECIAL_SEGMENTS: Final = {
+    NOT_ENOUGH_DATA: "Not enough data",
+    NO_PURCHASES: "No purchases yet",
+    OUT_OF_SCOPE: "Out of scope",
+}
+"""Segments that no model learns; what settings call the last one stands in its place."""
 
 
 class ModelMismatchError(LivesegmentsError):
@@ -66,6 +74,8 @@ class SegmentModel:
     """Customers nearest to each centroid at adoption, among those looked at."""
     inertia: float
     """Of those customers, under this metric."""
+    outliers: OutlierBounds | None = None
+    """Beyond what a customer is marked as an outlier; None: nobody is."""
     why: str = ""
     """The reason in a sentence."""
     lineage: tuple[Descent, ...] = ()
@@ -114,6 +124,14 @@ class SegmentModel:
         """The nearest adopted centroid of each row of X, (customers,) int32; -1 where nothing is observed."""
         return self.metric.nearest(X, self.centroids)
 
+    def outlying(self, X: Floats) -> npt.NDArray[np.uint32]:
+        """In which features customers are outliers, (customers,): bit n for the nth; the 32nd for all from there on."""
+        bits = np.zeros(len(X), np.uint32)
+        if self.outliers is not None:
+            for place, column in enumerate(self.outliers.outliers(X).T):
+                bits[column] |= np.uint32(1 << min(place, 31))
+        return bits
+
     def publish(self, X: Floats, clusters: Labels, current_ids: Labels, since: Integers, now: int) -> Labels:
         """The segment id that each customer is to have, (customers,) int32.
 
@@ -161,6 +179,7 @@ class SegmentModel:
             buyers=self.buyers,
             next_segment_id=self.next_segment_id,
             inertia=self.inertia,
+            outliers={} if self.outliers is None else self.outliers.to_plain(),
             why=self.why,
             lineage=tuple(
                 DescentDocument(
@@ -195,6 +214,7 @@ class SegmentModel:
             next_segment_id=document.next_segment_id,
             sizes=tuple(segment.size for segment in document.segments),
             inertia=document.inertia,
+            outliers=OutlierBounds.from_plain(document.outliers, document.features) if document.outliers else None,
             why=document.why,
             lineage=tuple(
                 Descent(one.segment_id, one.name, one.kind, one.origins, one.heirs) for one in document.lineage

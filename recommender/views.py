@@ -24,6 +24,8 @@ from contracts.times import from_micros, rfc3339
 from recommender.popularity import Popular
 from recommender.ranking import Ranked, Reason
 
+_SHORT_LIST: Final = 100
+"""Bytes of the names of audiences for which no item has to go."""
 SCORE_STEPS: Final = 10_000
 """Scores are written with four decimals."""
 
@@ -68,6 +70,8 @@ class Members:
     """Segment id before; NO_SEGMENT where there was none."""
     causes: NDArray[np.uint8]
     """Places in contracts.documents.CAUSES."""
+    audiences: Sequence[Sequence[str]] = ()
+    """Names of the audiences that each is in; empty where nobody is in any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ def customer_views(
     """
     pieces, ends = _item_pieces(ranked, items)
     memberships = _memberships(members, names)
+    audiences = _audience_lists(members)
     head = f'{{"v":{VERSION},"customer_id":'
     tail = (
         f'],"forecast":null,"as_of":"{rfc3339(stamp.as_of)}","model_version":{stamp.model_version},'
@@ -100,12 +105,13 @@ def customer_views(
     )
     views: list[bytes] = []
     start = 0
-    for customer_id, membership, end in zip(members.customer_ids, memberships, ends, strict=True):
-        front = f'{head}{quoted(customer_id)},"segment":{membership},"items":['
+    for customer_id, membership, within, end in zip(members.customer_ids, memberships, audiences, ends, strict=True):
+        front = f'{head}{quoted(customer_id)},"segment":{membership},{within}"items":['
         view = f"{front}{','.join(pieces[start:end])}{tail}".encode()
         if len(view) > SHORT_VIEW_BYTES:
             ids = [customer_id, *(items.ids[item] for item in ranked.items[len(views)][: end - start].tolist())]
-            limit = SHORT_VIEW_BYTES if max(map(len, ids)) <= SHORT_ID_CHARACTERS else MAX_VIEW_BYTES
+            is_short = max(map(len, ids)) <= SHORT_ID_CHARACTERS and len(within) <= _SHORT_LIST
+            limit = SHORT_VIEW_BYTES if is_short else MAX_VIEW_BYTES
             view = view if len(view) <= limit else _cut(front, pieces[start:end], tail, limit)
         views.append(view)
         start = end
@@ -133,6 +139,13 @@ def _memberships(members: Members, names: Mapping[int, str]) -> Iterable[str]:
         else:
             before = "null" if previous == NO_SEGMENT else previous
             yield f'{heads[segment]}{rfc3339(since)}","previous":{before},{causes[cause]}'
+
+
+def _audience_lists(members: Members) -> Sequence[str]:
+    """The JSON of each customer's audiences, with its key, or nothing: few different ones, so each is encoded once."""
+    lists = [tuple(names) for names in members.audiences] or [()] * len(members.customer_ids)
+    encoded = {names: f'"audiences":[{",".join(map(quoted, names))}],' if names else "" for names in set(lists)}
+    return [encoded[names] for names in lists]
 
 
 def _cut(front: str, pieces: list[str], tail: str, limit: int) -> bytes:

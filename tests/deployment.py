@@ -1,6 +1,7 @@
 """One deployment of the real parts under names of its own, for integration and fault tests."""
 
 import contextlib
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -129,12 +130,13 @@ class Deployment:
         return found
 
     def changes(self) -> dict[str, list[bytes]]:
-        """Published segment changes: every content that was seen, by change id."""
+        """Published moves of customers: every content that was seen, by change id."""
         found: dict[str, list[bytes]] = {}
         with closing(self.logs()) as logs:
             for batch in logs.read_all(self.names.changes):
                 for value in batch.values:
-                    found.setdefault(SegmentChange.model_validate_json(value).change_id, []).append(value)
+                    if json.loads(value)["kind"] == "moved":
+                        found.setdefault(SegmentChange.model_validate_json(value).change_id, []).append(value)
         return found
 
     def dead_letters(self) -> list[bytes]:

@@ -138,8 +138,10 @@ class InProcess:
     def dead_letters(self) -> list[dict]:
         return [json.loads(value) for batch in self.logs.read_all(self.names.dead_letters) for value in batch.values]
 
-    def changes(self) -> list[dict]:
-        return [json.loads(value) for batch in self.logs.read_all(self.names.changes) for value in batch.values]
+    def changes(self, *kinds: str) -> list[dict]:
+        """What is told of customers who moved, or of the kinds that are named."""
+        told = [json.loads(value) for batch in self.logs.read_all(self.names.changes) for value in batch.values]
+        return [one for one in told if one["kind"] in (kinds or ("moved",))]
 
 
 def step_until(worker: Worker, done, *others: Worker) -> None:

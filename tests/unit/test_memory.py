@@ -319,8 +319,7 @@ class MemoryMachine(RuleBasedStateMachine):
     @invariant()
     def figures_count_every_customer_once(self):
         encoded = [
-            figures_of(self.memory.store, self.memory.learner, number, token="t", clock=0, purchases=held.purchases)
-            for number, held in self.memory.held.items()
+            figures_of(self.memory.store, self.memory.learner, held) for held in self.memory.held.values()
         ]
         shop = merged(encoded, PARTITIONS)
         header = self.memory.store.header[np.array([row for _, row in self._rows()], np.int64)]

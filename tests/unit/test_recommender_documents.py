@@ -12,6 +12,7 @@ from contracts.documents import CustomerView, DeadLetter, SegmentChange
 from contracts.times import DAY, from_micros
 
 CHANGE = {
+    "kind": "moved",
     "v": 1,
     "change_id": "0-5f-12-0",
     "customer_id": "17850",
@@ -56,5 +57,5 @@ def test_documents_are_frozen():
 
 
 def test_a_view_has_the_public_names():
-    names = ["v", "customer_id", "segment", "items", "forecast", "as_of", "model_version", "written_by"]
+    names = ["v", "customer_id", "segment", "audiences", "items", "forecast", "as_of", "model_version", "written_by"]
     assert sorted(CustomerView.model_fields) == sorted(names)

@@ -307,6 +307,10 @@ def test_every_setting_of_the_worker_arrives():
         "sweep_interval_event": "7d",
         "figures_interval": "7s",
         "review_inline": "true",
+        "scope": 'attributes.type != "trade"',
+        "out_of_scope_name": "Trade",
+        "audiences": '{"Big": "spend > 1000"}',
+        "quiet_after": "2d",
     }
     told = worker_settings(load_settings(flags=OTHER | flags).settings)
     default = WorkerSettings()
