@@ -1,9 +1,12 @@
 """All customers as a table: a row each, partition by partition."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from consumer.clock import wall_micros
+from consumer.ragged_columns import Categories
 from consumer.state import State
 from contracts.keys import BUCKETS
 from livesegments.export_columns import AttributeTypes, Columns, columns_of
@@ -23,15 +26,25 @@ class Exported:
     """Attribute values left out because they changed their type, or appeared, while the table was written."""
 
 
-def export_customers(file: Path, state: State, settings: Settings) -> Exported:
-    """Write every customer to a .parquet or .csv file. Raises TableFileError, StateError."""
+def export_customers(
+    file: Path, state: State, settings: Settings, categories: Callable[[], Mapping[str, str]] = dict
+) -> Exported:
+    """Write every customer to a .parquet or .csv file. Raises TableFileError, StateError.
+
+    The categories of items, as the catalogue has them, are asked for where a feature is made of them.
+    """
     partitions = range(count_partitions(state) or 0)
-    columns = customer_columns(state, settings)
+    columns = customer_columns(state, settings, categories=categories)
     rows = write_table(file, columns.schema, (columns.batch(records) for records in read_records(state, partitions)))
     return Exported(rows, columns.misfits)
 
 
-def customer_columns(state: State, settings: Settings, buckets: int = BUCKETS) -> Columns:
+def customer_columns(
+    state: State,
+    settings: Settings,
+    buckets: int = BUCKETS,
+    categories: Callable[[], Mapping[str, str]] = dict,
+) -> Columns:
     """The columns of a table of the customers in the first so many buckets.
 
     Reads all of these: a table has to know its columns, and so all attributes, before its first row.
@@ -41,10 +54,14 @@ def customer_columns(state: State, settings: Settings, buckets: int = BUCKETS) -
     attributes = AttributeTypes()
     for records in read_records(state, partitions, buckets):
         attributes.learn(records.attributes)
+    model = SegmentModel.from_document(document) if document else None
+    needed = model is not None and any(column.category is not None for column in model.columns)
     return columns_of(
         attributes,
-        SegmentModel.from_document(document) if document else None,
+        model,
         settings.features,
         wall_micros() if settings.clock == "wall" else newest_time(state, len(partitions)),
         SegmentNames(state, document).name,
+        cache(lambda partition: state.keep(partition).items),
+        Categories(categories() if needed else None),
     )

@@ -1,6 +1,6 @@
 """The columns of an export: what rows hold, attributes by name, features and cluster of the current model."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,11 +11,13 @@ import pyarrow as pa
 from consumer.columns import Columns as RowColumns
 from consumer.decoding import Attributes
 from consumer.layout import MISSING_TIME
+from consumer.ragged_columns import Categories, DecodedColumns, Lines
 from contracts.documents import NO_SEGMENT
 from contracts.money import MILLIONTHS
 from livesegments.records import Records
-from online_model.features import FeatureSet
+from online_model.features import FEATURES
 from online_model.model import SegmentModel
+from online_model.presets import FeatureRequest
 
 _TIME: Final = pa.timestamp("us", tz="UTC")
 ROW_FIELDS: Final = (
@@ -66,7 +68,10 @@ class Columns:
     segment_name: Callable[[int], str | None]
     attributes: Mapping[str, tuple[str, type]]
     """By name of the attribute: column and type."""
-    features: FeatureSet
+    features: tuple[str, ...]
+    items: Callable[[int], Sequence[str]]
+    """The item names of a partition."""
+    categories: Categories
     misfits: int = 0
 
     def batch(self, records: Records) -> pa.RecordBatch:
@@ -111,12 +116,13 @@ class Columns:
         return None
 
     def _learnt(self, records: Records) -> list[pa.Array]:
-        rows = RowColumns(records.header)
-        order_value = self.model.order_value if self.model else 1.0
-        X = self.features.features(rows, self.now, order_value)
-        arrays = [pa.array(X[:, place], from_pandas=True) for place in range(X.shape[1])]
         if self.model is None:
-            return [*(pa.nulls(len(records), pa.float64()) for _ in arrays), pa.nulls(len(records), pa.int32())]
+            return [*(pa.nulls(len(records), pa.float64()) for _ in self.features), pa.nulls(len(records), pa.int32())]
+        partitions = [records.partition] * len(records)
+        kept = Lines(records.heads, records.lines, partitions, self.items, self.categories)
+        rows = RowColumns(records.header, DecodedColumns(lambda: records.attributes, kept))
+        X = self.model.features_of(rows, self.now)
+        arrays = [pa.array(X[:, place], from_pandas=True) for place in range(X.shape[1])]
         clusters = self.model.assign(X)
         ids = np.where(clusters >= 0, self.model.segment_ids[clusters], 0).astype(np.int32)
         return [*arrays, pa.array(ids, mask=clusters < 0)]
@@ -128,13 +134,16 @@ def columns_of(
     features: tuple[str, ...],
     now: int,
     segment_name: Callable[[int], str | None],
+    items: Callable[[int], Sequence[str]],
+    categories: Categories,
 ) -> Columns:
-    """The columns of an export at `now`.
+    """The columns of an export at `now`, for rows whose lines name `items` by partition.
 
     `features` are the settings', for a deployment without a model: its feature columns, and `cluster`, are null.
     """
-    chosen = FeatureSet.of(model.features if model else features)
-    learnt = [pa.field(FEATURE_PREFIX + name, pa.float64()) for name in chosen.names]
+    declared = tuple(name for name in FeatureRequest(names=features).terms() if name in FEATURES)
+    chosen = model.features if model else declared
+    learnt = [pa.field(FEATURE_PREFIX + name, pa.float64()) for name in chosen]
     learnt.append(pa.field(CLUSTER, pa.int32()))
     taken = {one.name for one in (*ROW_FIELDS, *learnt)}
     named: dict[str, tuple[str, type]] = {}
@@ -145,7 +154,7 @@ def columns_of(
         taken.add(column)
         named[name] = (column, kind)
     own = [pa.field(column, _ARROW[kind]) for column, kind in named.values()]
-    return Columns(pa.schema([*ROW_FIELDS, *own, *learnt]), model, now, segment_name, named, chosen)
+    return Columns(pa.schema([*ROW_FIELDS, *own, *learnt]), model, now, segment_name, named, chosen, items, categories)
 
 
 def _times(moments: npt.NDArray[np.int64]) -> pa.Array:

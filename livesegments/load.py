@@ -1,17 +1,19 @@
 """All customers as a pandas DataFrame: the columns of `livesegments export`, from a notebook."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
 
+from consumer.catalogue import read_categories
 from consumer.redis_state import RedisState
 from consumer.state import State
 from contracts.keys import BUCKETS
-from livesegments.app import open_redis
+from livesegments.app import open_logs, open_redis
 from livesegments.export import customer_columns
-from livesegments.parts import keys
+from livesegments.parts import keys, log_names
 from livesegments.records import count_partitions, read_records
 from livesegments.settings import Settings
 from livesegments.sources import load_settings
@@ -42,15 +44,29 @@ def load_customers(config: Path | str | None = None, **settings: Any) -> pd.Data
     loaded = load_settings(None if config is None else Path(config), settings)
     client = open_redis(loaded.settings)
     try:
-        return read_customers(RedisState(client, keys(loaded.settings)), loaded.settings)
+        state = RedisState(client, keys(loaded.settings))
+        return read_customers(state, loaded.settings, categories=lambda: _categories(loaded.settings))
     finally:
         client.close()
 
 
-def read_customers(state: State, settings: Settings, buckets: int = BUCKETS) -> pd.DataFrame:
+def _categories(settings: Settings) -> dict[str, str]:
+    logs = open_logs(settings)
+    try:
+        return read_categories(logs, log_names(settings).catalog)
+    finally:
+        logs.close()
+
+
+def read_customers(
+    state: State,
+    settings: Settings,
+    buckets: int = BUCKETS,
+    categories: Callable[[], Mapping[str, str]] = dict,
+) -> pd.DataFrame:
     """The customers of the first so many buckets, a uniform sample of all: see load_customers."""
     partitions = range(count_partitions(state) or 0)
-    columns = customer_columns(state, settings, buckets)
+    columns = customer_columns(state, settings, buckets, categories)
     batches = [columns.batch(records) for records in read_records(state, partitions, buckets)]
     table = pa.Table.from_batches(batches, columns.schema)
     frame: pd.DataFrame = table.to_pandas(types_mapper=_TYPES.get)

@@ -28,19 +28,30 @@ class Records:
     header: npt.NDArray[Any]
     """(customers,), dtype HEADER."""
     attributes: Sequence[Attributes]
+    heads: Sequence[bytes]
+    lines: Sequence[bytes]
+    """Kept lines, packed, with their heads."""
+    partition: int
+    """Of all of them."""
 
     def __len__(self) -> int:
         return len(self.customer_ids)
 
 
-def unpack(customer_ids: Sequence[str], rows: Sequence[bytes]) -> Records:
-    """Packed rows as records."""
+def unpack(customer_ids: Sequence[str], rows: Sequence[bytes], partition: int) -> Records:
+    """Packed rows of a partition as records."""
     size = HEADER.itemsize
     header = np.frombuffer(b"".join([row[:size] for row in rows]), HEADER)
-    starts = size + header["heads"].astype(np.int64) + header["lines"] + header["ids"]
-    ends = starts + header["attributes"]
-    places = zip(rows, starts.tolist(), ends.tolist(), strict=True)
-    return Records(customer_ids, header, [attributes_of(row[start:end]) for row, start, end in places])
+    parts = np.stack([header[name] for name in ("heads", "lines", "ids", "attributes")], axis=1)
+    ends = (size + np.cumsum(parts, axis=1, dtype=np.int64)).tolist()
+    return Records(
+        customer_ids,
+        header,
+        [attributes_of(row[c:d]) for row, (_, _, c, d) in zip(rows, ends, strict=True)],
+        [row[size:a] for row, (a, _, _, _) in zip(rows, ends, strict=True)],
+        [row[a:b] for row, (a, b, _, _) in zip(rows, ends, strict=True)],
+        partition,
+    )
 
 
 def count_partitions(state: State) -> int | None:
@@ -55,8 +66,9 @@ def count_partitions(state: State) -> int | None:
 
 def read_record(state: State, customer_id: str, partitions: int) -> Records | None:
     """One customer's row; None where there is none."""
-    row = state.row(partition_of(customer_id, partitions), customer_id)
-    return None if row is None else unpack([customer_id], [row])
+    partition = partition_of(customer_id, partitions)
+    row = state.row(partition, customer_id)
+    return None if row is None else unpack([customer_id], [row], partition)
 
 
 def read_records(state: State, partitions: Sequence[int], buckets: int = BUCKETS) -> Iterator[Records]:
@@ -65,7 +77,7 @@ def read_records(state: State, partitions: Sequence[int], buckets: int = BUCKETS
         for start in range(0, buckets, BUCKETS_AT_ONCE):
             for customer_ids, rows in state.rows(partition, range(start, min(buckets, start + BUCKETS_AT_ONCE))):
                 if customer_ids:
-                    yield unpack(customer_ids, rows)
+                    yield unpack(customer_ids, rows, partition)
 
 
 def newest_time(state: State, partitions: int) -> int:

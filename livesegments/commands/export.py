@@ -1,14 +1,17 @@
 """`livesegments export FILE`: every customer as a row of a table."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from consumer.catalogue import read_categories
 from livesegments.app import open_deployment
 from livesegments.export import export_customers
 from livesegments.flags import with_settings
+from livesegments.parts import log_names
 from livesegments.sources import Loaded
 from livesegments.table_file import check_name
 
@@ -24,7 +27,8 @@ def export(
     check_name(file)
     console = Console(stderr=True)
     with open_deployment(loaded.settings) as deployment, console.status(f"writing {file.name}"):
-        exported = export_customers(file, deployment.state, loaded.settings)
+        categories = partial(read_categories, deployment.logs, log_names(loaded.settings).catalog)
+        exported = export_customers(file, deployment.state, loaded.settings, categories)
     if exported.misfits:
         console.print(f"{exported.misfits:,} attribute values changed meanwhile and were left out")
     typer.echo(f"{exported.customers:,} customers in {file}")
