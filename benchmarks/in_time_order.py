@@ -104,7 +104,7 @@ class TimeOrdered:
             views=MemoryViews(lambda: log_time),
             trim=lambda partition, position: self.logs.trim(self._names.events, partition, position),
         )
-        self.worker = Worker(parts, settings, Clock("event"), self._seconds)
+        self.worker = Worker(parts, settings, Clock("event", wall=lambda: log_time), self._seconds)
         self.touched: list[Floats] = []
         """For each slice under a model: (customers, features), standardised, of those it was about."""
 
