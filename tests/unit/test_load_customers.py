@@ -1,5 +1,8 @@
 """All customers as a DataFrame: the same as an export of them."""
 
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 import pytest
 import redis
@@ -8,11 +11,14 @@ import livesegments
 from consumer.redis_state import RedisState
 from contracts.events import Profile, Purchase
 from contracts.keys import Keys
+from contracts.model import FeatureColumn
 from contracts.times import DAY, from_micros
 from livesegments.export import export_customers
 from livesegments.load import read_customers
 from livesegments.settings import Settings
 from livesegments.sources import SettingsError
+from online_model.metric import Metric
+from online_model.settings import ModelSettings
 from tests.in_process import START, InProcess, fixed_model
 
 SETTINGS = Settings(clock="event")
@@ -89,3 +95,22 @@ def test_from_settings_as_on_the_command_line(redis_url, unique, monkeypatch, tm
     assert livesegments.load_customers().empty
     with pytest.raises(SettingsError, match="key_prefix"):
         livesegments.load_customers(key_prefix="{}")
+
+
+def test_features_made_of_attributes():
+    shop = InProcess(model=ModelSettings(features=("attributes.age",)))
+    shop.adopt(
+        replace(
+            fixed_model(),
+            features=("attributes.age",),
+            columns=(FeatureColumn(name="attributes.age", attribute="age"),),
+            metric=Metric(np.zeros(1), np.ones(1)),
+            centroids=np.array([[30.0], [50.0], [71.0]]),
+        )
+    )
+    fill(shop)
+    frame = read_customers(shop.state, Settings(clock="event", features=("attributes.age",))).set_index("customer_id")
+    aged = frame["age"].notna()
+    assert (frame["feature_attributes.age"] - frame["age"])[aged].abs().max() < 0.1  # capped at its extremes
+    assert (frame["cluster"].notna() == aged).all()
+    assert frame["cluster"].nunique() > 1
