@@ -66,7 +66,7 @@ def _missing(table: Table) -> Figure:
     gaps = sorted((column.missing / table.rows, column.name) for column in table.columns if column.missing)
     complete = len(table.columns) - len(gaps)
     trace = bars([name for _, name in gaps], [share for share, _ in gaps], "%{x:.1%} missing")
-    layout = bar_layout(len(gaps), xaxis={"tickformat": "~%", "range": [0, max(share for share, _ in gaps) * 1.15]})
+    layout = bar_layout(len(gaps), xaxis={"tickformat": "~%", "range": [0, max(share for share, _ in gaps) * 1.3]})
     trace |= {"texttemplate": "%{x:.1%}", "textposition": "outside", "cliponaxis": False}
     return Figure("Missing values", f"{complete} of {len(table.columns)} columns have none.", spec([trace], layout))
 
@@ -114,7 +114,7 @@ def _levels(column: CategoryColumn, rows: int) -> Figure:
     if column.missing:
         note += f" Missing: {column.missing / rows:.1%}."
     most = max(count for _, count in shown)
-    layout = bar_layout(len(shown), xaxis={"range": [0, most * 1.2]})
+    layout = bar_layout(len(shown), xaxis={"range": [0, most * 1.3]})
     return Figure(column.name, note, spec([trace], layout))
 
 
@@ -134,21 +134,23 @@ def _over_time(column: TimeColumn) -> Figure:
 
 def _correlations(found: Correlations) -> Figure:
     names = [label(name) for name in found.names]
+    places = list(range(len(names)))  # not names: two may be alike once they are cut
     trace = {
         "type": "heatmap",
-        "x": names,
-        "y": names,
+        "x": places,
+        "y": places,
         "z": [list(line) for line in found.matrix],
+        "customdata": [[f"{one} and {other}" for other in names] for one in names],
         "zmin": -1,
         "zmax": 1,
         "colorscale": "diverging",
         "xgap": 2,
         "ygap": 2,
         "texttemplate": "%{z:.2f}",
-        "hovertemplate": "%{y} and %{x}: %{z:.2f}<extra></extra>",
+        "hovertemplate": "%{customdata}: %{z:.2f}<extra></extra>",
         "showscale": False,
     }
-    axis = {"type": "category", "showgrid": False, "automargin": True}
+    axis = {"tickvals": places, "ticktext": names, "showgrid": False, "zeroline": False}
     layout = {
         "xaxis": {**axis, "tickangle": -35},
         "yaxis": {**axis, "autorange": "reversed"},

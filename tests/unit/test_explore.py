@@ -263,6 +263,15 @@ def test_every_figure_is_one_that_plotly_knows(tmp_path):
                 assert len(figure.legend) <= COLOURS
 
 
+def test_names_that_are_alike_once_cut_stay_apart(tmp_path):
+    names = [f"a name much longer than what fits on an axis {n}" for n in range(3)]
+    rng = np.random.default_rng(1)
+    path = write(tmp_path / "t.csv", [names, *rng.normal(size=(30, 3)).tolist()])
+    figures = [figure for section in sections(explored(path)) for figure in section.figures]
+    (heat,) = next(figure.spec["data"] for figure in figures if figure.title == "Correlations")
+    assert len(set(heat["x"])) == len(set(heat["y"])) == 3
+
+
 class Elements(HTMLParser):
     def __init__(self):
         super().__init__()
