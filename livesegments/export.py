@@ -62,6 +62,6 @@ def customer_columns(
         settings.features,
         wall_micros() if settings.clock == "wall" else newest_time(state, len(partitions)),
         SegmentNames(state, document).name,
-        cache(lambda partition: state.keep(partition).items),
-        Categories(categories() if needed else None),
+        items=cache(lambda partition: state.keep(partition).items),
+        categories=Categories(categories() if needed else None),
     )

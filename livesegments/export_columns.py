@@ -134,6 +134,7 @@ def columns_of(
     features: tuple[str, ...],
     now: int,
     segment_name: Callable[[int], str | None],
+    *,
     items: Callable[[int], Sequence[str]],
     categories: Categories,
 ) -> Columns:

@@ -72,7 +72,9 @@ def number_column(attribute: str, values: Floats, options: AttributeOptions) -> 
     values = values[~np.isnan(values)]
     low = high = None
     if options.capped and len(values):
-        low, high = (float(one) for one in np.quantile(values, _CAPS))
+        # Values of customers, not between two of them: among few, everybody's number stays what it is.
+        low = float(np.quantile(values, _CAPS[0], method="lower"))
+        high = float(np.quantile(values, _CAPS[1], method="higher"))
     column = FeatureColumn(
         name=PREFIX + attribute,
         attribute=attribute,

@@ -52,11 +52,9 @@ def test_income_and_score_give_the_segments_of_batch_k_means(data_folder, at_onc
     model, columns, X, clusters = population(worker)
     raw = np.column_stack([columns.numbers("annual_income"), columns.numbers("spending_score")])
     assert raw.shape == (200, 2)
-    assert np.mean(raw != X) < 0.02  # caps move only what is extreme
-    batch = KMeans(5, n_init=20, random_state=0).fit(X / model.metric.deviations)
+    assert np.mean(raw != X) < 0.01  # caps move only what is extreme
+    batch = KMeans(5, n_init=20, random_state=0).fit(raw / raw.std(axis=0))
     assert adjusted_rand_score(batch.labels_, clusters) >= 0.97
-    unscaled = KMeans(5, n_init=20, random_state=0).fit(raw / raw.std(axis=0))
-    assert adjusted_rand_score(unscaled.labels_, clusters) >= 0.97
     segments = worker.memory.store.header["segment"][: len(X)]
     assert adjusted_rand_score(segments, clusters) >= 0.9
     assert set(segments) <= set(model.segment_ids.tolist())
@@ -96,5 +94,5 @@ def test_a_profile_is_made_of_the_numbers_that_customers_have(data_folder):
     assert model.features == ("attributes.age", "attributes.annual_income", "attributes.spending_score")
     assert set(X[:, 0]) == {1, 2, 3, 4}
     incomes = columns.numbers("annual_income")
-    assert model.metric.deviations[1] == pytest.approx(np.ptp(np.quantile(incomes, [0.001, 0.999])))
+    assert model.metric.deviations[1] == np.ptp(incomes)
     worker.close()
