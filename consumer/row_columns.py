@@ -1,14 +1,13 @@
 """Profile attributes and kept lines of the rows in memory as columns: decoded anew only where a row has changed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from consumer.decoding import Attributes
-from consumer.ragged import attributes_of
+from consumer.ragged import attribute_reader, attributes_of
 from consumer.ragged_columns import (
     Categories,
     Codes,
@@ -138,16 +137,15 @@ class RowCache:
         stale = self._attributes.stale(rows)
         if not stale:
             return
-        decoded = [attributes_of(self.attributes[row]) for row in stale]
-        for name, numbers in self._numbers.items():
-            numbers[stale] = [number_of(one.get(name)) for one in decoded]
-        for name, codes in self._codes.items():
-            codes[stale] = [_code(one, name, self._texts[name].place) for one in decoded]
-
-
-def _code(attributes: Attributes, name: str, place: Callable[[str], int]) -> int:
-    value = attributes.get(name)
-    return _MISSING if value is None else place(text_of(value))
+        names = sorted({*self._numbers, *self._codes})
+        read = attribute_reader(tuple(names))
+        found = zip(*[read(self.attributes[row]) for row in stale], strict=True)
+        for name, values in zip(names, found, strict=True):
+            if name in self._numbers:
+                self._numbers[name][stale] = [number_of(value) for value in values]
+            if name in self._codes:
+                place = self._texts[name].place
+                self._codes[name][stale] = [_MISSING if value is None else place(text_of(value)) for value in values]
 
 
 @dataclass(frozen=True, slots=True)
