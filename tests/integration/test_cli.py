@@ -206,6 +206,46 @@ def test_erase_waits_for_a_worker(shell):
         assert worker.end() == 0
 
 
+@pytest.mark.parametrize("shell", ["redis"], indirect=True)
+def test_versions_are_listed_tried_adopted_rolled_back_and_pinned(shell):
+    assert "there is no model yet" in shell.run("model", "list")
+    shell.run("replay", "orders.csv")
+    shell.run("worker", "--until-idle", "2s")
+    first = json.loads(shell.run("model", "show", "--json"))
+    assert first["lineage"]
+    assert first["why"]
+
+    tried = json.loads(shell.run("model", "try", "--k", "3", "--json"))
+    assert (tried["k"], tried["customers"]) == (3, 80)
+    assert sum(one["customers"] for one in tried["segments"]) == 80
+    assert "would move" in shell.run("model", "try", "--k", "3")
+    assert json.loads(shell.run("model", "show", "--json")) == first, "to try is not to adopt"
+    assert "no worker took the request within 1 s" in shell.run("model", "pin", "--timeout", "1s", status=1)
+
+    with shell.start("worker") as worker:
+        worker.wait_for("partition claimed")
+        version = first["version"]
+        assert f"version {version + 1} is adopted" in shell.run("model", "try", "--k", "3", "--adopt")
+        assert "there is no version 77" in shell.run("model", "rollback", "77", status=1)
+        back = shell.run("model", "rollback", str(version))
+        assert f"version {version + 2} brings back version {version}" in back
+        assert f"version {version + 2} is pinned" in shell.run("model", "pin")
+        assert "is pinned" in shell.run("model", "try", "--k", "3", "--adopt", status=1)
+        assert "(pinned)" in shell.run("model", "list")
+        assert "the shadow learns" in shell.run("model", "shadow", "--k", "4")
+        review = json.loads(shell.run("model", "review", "--now", "--json"))
+        assert review["shadow"]["k"] == 4
+        assert review["look"]["curves"]
+        assert "silhouette" in shell.run("model", "review")
+        assert "the shadow is gone" in shell.run("model", "shadow", "--off")
+        assert "learns again" in shell.run("model", "unpin")
+        assert worker.end() == 0
+    shown = json.loads(shell.run("model", "show", "--json"))
+    assert (shown["version"], shown["rolled_back_to"]) == (version + 2, version)
+    assert [one["id"] for one in shown["segments"]] == [one["id"] for one in first["segments"]]
+    assert shell.run("model", "show").count("\n") >= 5
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_is_a_clean_stop_with_totals(shell, number):
     shell.run("replay", "orders.csv")

@@ -13,6 +13,7 @@ from sklearn.cluster import KMeans
 
 from contracts.times import DAY
 from online_model.adoption import Reviewed, adopt_means, first_model, refit
+from online_model.choose_k import choose, curves
 from online_model.features import MISSING_TIME, RECENT_HALF_LIFE, YEAR_HALF_LIFE, FeatureSet, median_order_value
 from online_model.names import Members
 from online_model.settings import ModelSettings
@@ -122,7 +123,7 @@ def play(orders, k):
     return year
 
 
-@pytest.fixture(scope="module", params=[3, 5, 8])
+@pytest.fixture(scope="module", params=[3, 4, 5, 6, 8])
 def year(request, orders):
     return play(orders, request.param)
 
@@ -163,3 +164,25 @@ def test_without_events_customers_move_and_the_model_does_not(year):
     sums = ClusterSums(1, model.k, 3)
     sums.revise(None, Votes(np.zeros(len(X), np.int32), after, X))
     assert adopt_means(model, sums.merged(), model.purchases, later, ModelSettings(k=model.k)) is None
+
+
+def test_the_year_has_no_natural_number_of_segments(year):
+    X = FeatureSet.of().features(year.rows, year.now, year.models[-1].order_value)
+    points = curves(X, year.models[-1].metric, 1)
+    choice = choose(points, 5)
+    assert (choice.k, choice.natural) == (5, False)
+    assert "no natural number of groups, so 5" in choice.reason
+    assert max(points, key=lambda point: point.silhouette.value).k == 2, "which is never chosen"
+
+
+def test_every_version_says_where_its_segments_come_from(year):
+    ids = set()
+    for model in year.models:
+        now = {segment.id for segment in model.segments}
+        if model.lineage:
+            assert {one.segment_id for one in model.lineage if one.kind in {"continued", "split", "born"}} == now
+            assert {one.segment_id for one in model.lineage if one.kind in {"merged", "gone"}} == ids - now
+        else:
+            assert now == ids
+        ids = now
+        assert model.why
