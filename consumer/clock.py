@@ -31,6 +31,11 @@ class Clock:
                 self._newest = at
 
     @property
+    def known(self) -> bool:
+        """Whether it is more than a guess what time it is: an event clock begins with the first event."""
+        return self.kind == "wall" or self._newest is not None
+
+    @property
     def now(self) -> int:
         """Microseconds UTC; the machine's time until the first event is known."""
         if self.kind == "event" and self._newest is not None:

@@ -3,6 +3,7 @@
 from consumer.figures import ShopFigures
 from consumer.leading_sample import Sampler
 from online_model.adoption import first_model
+from online_model.by_rule import too_little_to_learn
 from online_model.features import FeatureSet
 from online_model.fit import TooFewPointsError
 from online_model.metric import Metric
@@ -44,6 +45,7 @@ class FirstModel:
                 members=sample.members,
                 columns=columns,
                 why=choice.reason,
+                by_rule=too_little_to_learn(shop.buyers, shop.oldest, now, self._settings),
             )
         except TooFewPointsError:
             return None

@@ -19,8 +19,9 @@ from consumer.segment_events import ANNOUNCED, SegmentEvents
 from consumer.state import State
 from contracts.keys import LogNames
 from logs.base import LogWriter
-from online_model.adoption import adopt_means, polished
+from online_model.adoption import adopt_means, handed_over, polished
 from online_model.arrays import Floats
+from online_model.by_rule import too_little_to_learn
 from online_model.fit import TooFewPointsError
 from online_model.model import SegmentModel
 from online_model.review import Review
@@ -107,6 +108,8 @@ class Leader:
     def _next(
         self, number: int, model: SegmentModel, shop: ShopFigures, now: int, learnt: Floats | None
     ) -> SegmentModel | None:
+        if model.by_rule and not too_little_to_learn(shop.buyers, shop.oldest, now, self._settings):
+            return self._published(number, handed_over(model, shop.purchases, now))
         review = self._reviewing.take()
         if review is None and not self._reviewing.running and shop.model_version == model.version:
             self._reviewing.begin_if_due(model, shop, now)

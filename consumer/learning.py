@@ -102,7 +102,11 @@ class Learner:
     @property
     def outgrown(self) -> bool:
         """Whether there are so many more rows than at the last sweep that what is usual is to be measured anew."""
-        return self._newest_model is None and len(self._store) >= 2 * max(_FEW_ROWS, self._measured_rows)
+        return self._rules_apply and len(self._store) >= 2 * max(_FEW_ROWS, self._measured_rows)
+
+    @property
+    def _rules_apply(self) -> bool:
+        return self._newest_model is None or self._newest_model.by_rule
 
     def clusters(self, rows: Rows) -> Labels:
         """The nearest adopted centroid of each row; -1 where it has no vote."""
@@ -113,7 +117,7 @@ class Learner:
         """How many rows are nearer to another segment than to the one that is published."""
         clusters = self.clusters(rows)
         model = self._current.model if self._current is not None else None
-        if model is None or self._building is not None:
+        if model is None or model.by_rule or self._building is not None:
             return 0
         voting = clusters >= 0
         published = self._store.header["segment"][rows]
@@ -208,7 +212,7 @@ class Learner:
         """What is usual among the customers here: of all, or of as many as stand for all."""
         rules = [*([self._scope] if self._scope else []), *self.audiences.rules]
         compares = any(rule.statistics for rule in rules)
-        if self._newest_model is not None and not compares:
+        if self._newest_model is not None and not self._rules_apply and not compares:
             self._usual = Usual({}, self._newest_model.order_value)
             return
         rows = np.flatnonzero(self._store.partition[: self._store.used] >= 0)
@@ -216,7 +220,7 @@ class Learner:
         columns = Columns.of_store(self._store, rows[:: max(1, len(rows) // _SAMPLE_ROWS)])
         value = self._newest_model.order_value if self._newest_model else _order_value(columns)
         self._usual = Usual(measure(rules, columns, now, value) if compares else {}, value)
-        if self._newest_model is None:
+        if self._rules_apply:
             self._by_rule = RulePopulation.of(
                 Members.of(columns, now), new_days=self._settings.new_days, lapse_days=self._settings.lapse_days
             )
@@ -307,7 +311,11 @@ class Learner:
                 found.segments[at] = self._unlearned(columns, outside, now)
             else:
                 voted = self._vote(generation, some, columns, outside, now)
-                found.segments[at] = _learned(generation.model, columns, voted, causes[at], now)
+                found.segments[at] = (
+                    self._unlearned(columns, outside, now)
+                    if generation.model.by_rule
+                    else _learned(generation.model, columns, voted, causes[at], now)
+                )
                 found.versions[at] = generation.model.version
                 found.outlying[at] = generation.model.outlying(voted.X)
             columns.header["segment"] = found.segments[at]

@@ -81,8 +81,9 @@ def _typical_items(popular: Popular, item_sums: ItemSums, segment_id: int) -> tu
 
 def _segments(model: SegmentModel | None, shop: ShopFigures, names: Mapping[int, str]) -> list[tuple[int, str, str]]:
     """Id, name and strategy: learnt ones, those by rule while somebody is in them, and the special ones."""
-    learnt = [(one.id, one.name, one.strategy) for one in model.segments] if model else []
-    ruled = [(one, *named) for one, named in RULE_SEGMENTS.items() if model is None or shop.sizes.get(one)]
+    learned = model is not None and not model.by_rule
+    learnt = [(one.id, one.name, one.strategy) for one in model.segments] if model and learned else []
+    ruled = [(one, *named) for one, named in RULE_SEGMENTS.items() if not learned or shop.sizes.get(one)]
     return [*learnt, *ruled, *((one, names.get(one, name), "") for one, name in SPECIAL_SEGMENTS.items())]
 
 

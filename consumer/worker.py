@@ -155,6 +155,8 @@ class Worker:
         self._views_owed = 0.0
         """Seconds of their share of the time that views have not had yet; below 0 where they had more."""
         self._silent = False
+        self._heard = 0
+        """Log time of the newest record that anybody has read, microseconds."""
         self._quiet_since: int | None = None
         """When the last event came, while that is so long ago that the feed seems broken."""
 
@@ -470,6 +472,8 @@ class Worker:
         learner = self.memory.learner
         if learner.swept_at is None or learner.outgrown:
             return True
+        if not self.clock.known:
+            return False
         passed = self.clock.now - learner.swept_at
         if self.clock.kind == "event" and not self._backlog and self._at_rest():
             return passed > 0
@@ -480,6 +484,7 @@ class Worker:
         if not learner.sweeping:
             if not self.memory.held or not self._sweep_due():
                 return False
+            self._listen(at_rest=False)
             learner.begin_sweep(self.clock.now)
         self._count_moves(self.memory.sweep())
         self._decided = False
@@ -541,8 +546,9 @@ class Worker:
         adopted = False
         everybody = own if memory.holds_all else {**state.sums(), **own}
         shop = merged(everybody.values(), self._parts.log.partitions)
-        self.clock.hear([shop.clock] if shop.purchases else [])
-        self._listen(shop.heard, at_rest=at_rest)
+        self.clock.hear([shop.clock] if shop.clock > 0 else [])
+        self._heard = max(self._heard, shop.heard)
+        self._listen(at_rest=at_rest)
         if LEADING in memory.held:
             decided = self._leader.decide(
                 memory.held[LEADING].claims,
@@ -571,12 +577,13 @@ class Worker:
         self._undecided = 0
         return adopted
 
-    def _listen(self, heard: int, *, at_rest: bool) -> None:
+    def _listen(self, *, at_rest: bool) -> None:
         """Tell a silent feed from silent customers: by the wall clock no shop's customers all fall silent in a day.
 
         It is over when everything that was waiting on the log has been read.
         """
         learner = self.memory.learner
+        heard = self._heard = max(self._heard, *(held.heard for held in self.memory.held.values()))
         if self.clock.kind != "wall" or not heard:
             return
         silent = self.clock.wall() - heard > self._settings.quiet_after

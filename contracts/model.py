@@ -104,6 +104,8 @@ class ModelDocument(_Document):
     """Customers who had bought at the last refit."""
     next_segment_id: Annotated[int, Field(ge=2)]
     inertia: NotNegative
+    by_rule: bool = False
+    """Whether customers are still in segments by rule, since there is too little data for these to be published."""
     outliers: dict[str, tuple[Finite, NotNegative]] = {}
     """Median and spread by feature: 3.5 spreads from the median a customer is marked as an outlier."""
     why: str = ""

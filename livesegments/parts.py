@@ -105,6 +105,8 @@ def model_settings(settings: Settings) -> ModelSettings:
         attribute_options=options_of(settings.attribute_options),
         seed=settings.model_seed,
         first_model_buyers=settings.first_model_buyers,
+        by_rule_buyers=settings.by_rule_buyers,
+        by_rule_days=settings.by_rule_days,
         adoption_gain=settings.adoption_gain,
         adoption_interval=int(settings.adoption_interval),
         restart_gain=settings.restart_gain,

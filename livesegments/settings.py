@@ -182,6 +182,10 @@ class Settings(BaseSettings):
     """First seen at most so long ago, a customer is new: for the names of segments."""
     first_model_buyers: int = Field(_MODEL.first_model_buyers, ge=2)
     """So many customers who bought make the first segments worth learning."""
+    by_rule_buyers: int = Field(_MODEL.by_rule_buyers, ge=0)
+    """Below so many customers who bought, each is in a segment by rule, and none in a learnt one ..."""
+    by_rule_days: int = Field(_MODEL.by_rule_days, ge=0)
+    """... and likewise with so few days of history."""
     adoption_gain: float = Field(_MODEL.adoption_gain, gt=0, lt=1)
     """The share of the inertia that learnt centroids must gain before they are adopted."""
     adoption_interval: Duration = Duration(_MODEL.adoption_interval)

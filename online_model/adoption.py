@@ -13,6 +13,7 @@ from online_model.lineage import Descent, lineage, named
 from online_model.metric import Metric
 from online_model.model import FIRST_SEGMENT_ID, ModelMismatchError, Segment, SegmentModel
 from online_model.names import Members
+from online_model.outliers import OutlierBounds
 from online_model.settings import ModelSettings
 from online_model.succession import following, ids_and_names, named_segments, sizes, voters
 from online_model.sums import ClusterSums, Sums, Votes
@@ -61,11 +62,12 @@ def first_model(
     members: Members | None = None,
     why: str = "",
     columns: tuple[FeatureColumn, ...] = (),
+    by_rule: bool = False,
 ) -> SegmentModel:
     """Version 1 from the customers there are, X (customers, features); `members` describe the same customers for names.
 
-    `columns` are how X was made; without any its features are the declared ones that settings name.
-    Raises TooFewPointsError while fewer than k customers differ.
+    `columns` are how X was made; without any its features are the declared ones that settings name. `by_rule`: its
+    segments are not to be published yet. Raises TooFewPointsError while fewer than k customers differ.
     """
     segments = tuple(Segment(FIRST_SEGMENT_ID + cluster, "") for cluster in range(k))
     chosen = FeatureSet(columns) if columns else FeatureSet.of(settings.request.terms())
@@ -92,6 +94,8 @@ def first_model(
         next_segment_id=FIRST_SEGMENT_ID + k,
         sizes=sizes(found.labels, k),
         inertia=found.inertia,
+        outliers=OutlierBounds.of(X, chosen.names),
+        by_rule=by_rule,
         why=why or f"the first {voters(found.labels)} customers, in {k} segments",
         lineage=tuple(Descent(one.id, one.name, "born") for one in segments),
     )
@@ -170,6 +174,7 @@ def polished(model: SegmentModel, X: Floats, *, settings: ModelSettings, members
         lineage=named(model.lineage, ids_and_names(segments)),
         sizes=sizes(found.labels, model.k),
         inertia=found.inertia,
+        outliers=OutlierBounds.of(X, model.features),
     )
 
 
@@ -247,6 +252,23 @@ def refit(
         why=k_why if k_why and k != model.k else why,
         gain=gain,
         purchases=purchases,
+        rolled_back_to=None,
+        outliers=OutlierBounds.of(X, feature_set.names),
+    )
+
+
+def handed_over(model: SegmentModel, purchases: int, now: int) -> SegmentModel:
+    """The next version, the same but that its segments are published: so far segments went by rule."""
+    return replace(
+        model,
+        version=model.version + 1,
+        by_rule=False,
+        adopted_at=now,
+        purchases=purchases,
+        reason="enough data",
+        why="there are customers and history enough: segments are learnt from now on, no longer given by rule",
+        gain=0.0,
+        lineage=(),
         rolled_back_to=None,
     )
 

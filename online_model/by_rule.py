@@ -11,11 +11,7 @@ from contracts.times import DAY
 from online_model.arrays import Booleans, Floats, Labels, frozen
 from online_model.model import NO_PURCHASES
 from online_model.names import _TABLE, Members, SegmentName
-
-LEARN_FROM_BUYERS: Final = 200
-"""Below so many customers who bought ..."""
-LEARN_FROM_HISTORY: Final = 60 * DAY
-"""... or with a history shorter than this, segments go by rule."""
+from online_model.settings import ModelSettings
 
 _IDS: Final = {
     "New customers": -101,
@@ -42,9 +38,14 @@ class RulePopulationError(LivesegmentsError):
     """What is stored of a population makes no sense."""
 
 
-def too_little_to_learn(buyers: int, first_at: int | None, now: int) -> bool:
-    """Whether segments go by rule. `first_at` is the oldest purchase, None if there is none; microseconds UTC."""
-    return buyers < LEARN_FROM_BUYERS or first_at is None or now - first_at < LEARN_FROM_HISTORY
+def too_little_to_learn(buyers: int, first_at: int | None, now: int, settings: ModelSettings) -> bool:
+    """Whether segments go by rule. `first_at` is the oldest purchase, None if there is none; microseconds UTC.
+
+    Never where attributes alone are compared: the rules are about purchases.
+    """
+    if not settings.request.needs_purchases:
+        return False
+    return buyers < settings.by_rule_buyers or first_at is None or now - first_at < settings.by_rule_days * DAY
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -74,6 +74,8 @@ class SegmentModel:
     """Customers nearest to each centroid at adoption, among those looked at."""
     inertia: float
     """Of those customers, under this metric."""
+    by_rule: bool = False
+    """Whether there is too little data for its segments to be published: customers are in segments by rule."""
     outliers: OutlierBounds | None = None
     """Beyond what a customer is marked as an outlier; None: nobody is."""
     why: str = ""
@@ -179,6 +181,7 @@ class SegmentModel:
             buyers=self.buyers,
             next_segment_id=self.next_segment_id,
             inertia=self.inertia,
+            by_rule=self.by_rule,
             outliers={} if self.outliers is None else self.outliers.to_plain(),
             why=self.why,
             lineage=tuple(
@@ -214,6 +217,7 @@ class SegmentModel:
             next_segment_id=document.next_segment_id,
             sizes=tuple(segment.size for segment in document.segments),
             inertia=document.inertia,
+            by_rule=document.by_rule,
             outliers=OutlierBounds.from_plain(document.outliers, document.features) if document.outliers else None,
             why=document.why,
             lineage=tuple(

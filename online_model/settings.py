@@ -32,6 +32,10 @@ class ModelSettings:
     seed: int = 1
     first_model_buyers: int = 50
     """So many customers who bought make the first model worth learning."""
+    by_rule_buyers: int = 200
+    """Below so many customers who bought ..."""
+    by_rule_days: int = 60
+    """... or with a shorter history, segments are not the learnt ones: each customer is in one by rule."""
     adoption_gain: float = 0.005
     """The share of the inertia that must be gained before learnt means are adopted."""
     adoption_interval: int = 4 * DAY
@@ -64,6 +68,8 @@ class ModelSettings:
             (self.first_model_buyers >= self.first_k, f"first_model_buyers must be at least k = {self.first_k}"),
             (0 < self.adoption_gain < 1, f"adoption_gain must lie between 0 and 1, not {self.adoption_gain}"),
             (0 < self.restart_gain < 1, f"restart_gain must lie between 0 and 1, not {self.restart_gain}"),
+            (self.by_rule_buyers >= 0, "by_rule_buyers must not be negative"),
+            (self.by_rule_days >= 0, "by_rule_days must not be negative"),
             (self.restarts >= 1, f"restarts must be at least 1, not {self.restarts}"),
             (self.adoption_interval > 0, "adoption_interval must be above 0"),
             (self.review_interval > 0, "review_interval must be above 0"),

@@ -14,6 +14,7 @@ from online_model.lineage import lineage
 from online_model.metric import Metric
 from online_model.model import SegmentModel
 from online_model.names import Members
+from online_model.outliers import OutlierBounds
 from online_model.settings import ModelSettings
 from online_model.succession import following, ids_and_names
 
@@ -58,6 +59,7 @@ def attempt(
         why=f"{k} segments by {', '.join(features.names)}, tried out and adopted on request",
         gain=0.0,
         rolled_back_to=None,
+        outliers=OutlierBounds.of(X, features.names),
     )
 
 
@@ -84,6 +86,7 @@ def rolled_back(
         ),
         k_instead_of="" if settings.k == old.k else str(settings.k),
         rolled_back_to=old.version,
+        by_rule=model.by_rule,
     )
 
 

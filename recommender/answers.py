@@ -56,6 +56,8 @@ class Recommendations(msgspec.Struct, frozen=True):
     items: tuple[Item, ...]
     """Best first."""
     segment: Segment | None = None
+    audiences: tuple[str, ...] = ()
+    """The rule segments that the customer is in."""
     as_of: datetime | None = None
     """When this was computed; None where nothing has been computed yet."""
     model_version: int = 0

@@ -21,6 +21,7 @@ from logs.memory import MemoryLogs
 from online_model.features import DEFAULT_FEATURES, FeatureSet
 from online_model.metric import Metric
 from online_model.model import Segment, SegmentModel
+from online_model.settings import ModelSettings
 from recommender.reader import CustomerReader
 from recommender.store import MemoryViews
 from tests.deployment import DECAYED, EXACT, plain
@@ -56,11 +57,16 @@ def fixed_model() -> SegmentModel:
     )
 
 
+NO_RULES = ModelSettings(by_rule_buyers=0, by_rule_days=0)
+"""Learnt segments from the first model on."""
+
+
 class InProcess:
     """Log in memory; state and views in memory, unless others are given."""
 
     def __init__(self, partitions=2, *, state=None, views=None, prefix="livesegments", **settings):
-        self.logs = MemoryLogs(now=lambda: LOG_TIME)
+        self.log_time = LOG_TIME
+        self.logs = MemoryLogs(now=lambda: self.log_time)
         self.names = LogNames()
         self.partitions = partitions
         self.create_logs()
@@ -71,6 +77,7 @@ class InProcess:
             **{
                 "clock": "event",
                 "review_inline": True,
+                "model": NO_RULES,
                 "keys": self.keys,
                 "names": self.names,
                 "session_timeout": 0.2,
@@ -93,7 +100,9 @@ class InProcess:
             key = json.loads(value)["customer_id"].encode() if partition is None else None
             self._writer.append(self.names.events, key, value, partition=partition, headers=headers).result()
 
-    def worker(self, *, monotonic=time.monotonic, state=None, views=None, reader=None, **settings) -> Worker:
+    def worker(
+        self, *, monotonic=time.monotonic, wall=lambda: START, state=None, views=None, reader=None, **settings
+    ) -> Worker:
         """One that has joined the group."""
         chosen = self.settings if not settings else WorkerSettings(**{**vars(self.settings), **settings})
         parts = Parts(
@@ -104,7 +113,7 @@ class InProcess:
             state=state if state is not None else self.state,
             views=views if views is not None else self.views,
         )
-        return Worker(parts, chosen, Clock(chosen.clock, wall=lambda: START), monotonic)
+        return Worker(parts, chosen, Clock(chosen.clock, wall=wall), monotonic)
 
     def run(self, worker: Worker | None = None) -> Worker:
         """Until nothing is left to do; a worker made here is closed."""
@@ -168,7 +177,7 @@ def batch_sums_of(worker: Worker, now: int) -> np.ndarray:
     sums = ClusterSums(memory.partitions, model.k, len(model.features))
     for number, held in memory.held.items():
         rows = np.fromiter(held.rows.index.values(), np.int64)
-        X = FeatureSet.of(model.features).features(Columns(memory.store.header[rows]), now, model.order_value)
+        X = model.features_of(Columns.of_store(memory.store, rows), now)
         sums.revise(None, Votes(np.full(len(rows), number, np.int32), model.assign(X), X))
     return np.array([sums.partition(number).cells for number in sorted(memory.held)])
 

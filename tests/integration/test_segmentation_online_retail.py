@@ -18,7 +18,9 @@ def messages(data_folder):
 
 @pytest.fixture(scope="module", params=[3, 4, 5, 6, 8])
 def figures(request, messages):
-    settings = Settings.model_validate({"clock": "event", "review_inline": True, "k": request.param})
+    settings = Settings.model_validate(
+        {"clock": "event", "review_inline": True, "k": request.param, "k_interval_event": "1000d"}
+    )
     return report(replay(messages, settings, most=100, rivals=False))
 
 

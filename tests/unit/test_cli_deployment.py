@@ -31,7 +31,9 @@ CUSTOMERS = 60
 
 @pytest.fixture
 def deployment():
-    settings = Settings(clock="event", partitions=3, review_inline=True, first_model_buyers=10)
+    settings = Settings(
+        clock="event", partitions=3, review_inline=True, first_model_buyers=10, by_rule_buyers=0, by_rule_days=0
+    )
     return Deployment(settings, MemoryLogs(lambda: NOW), MemoryState(), MemoryViews(lambda: NOW))
 
 

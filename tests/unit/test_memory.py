@@ -318,9 +318,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @invariant()
     def figures_count_every_customer_once(self):
-        encoded = [
-            figures_of(self.memory.store, self.memory.learner, held) for held in self.memory.held.values()
-        ]
+        encoded = [figures_of(self.memory.store, self.memory.learner, held) for held in self.memory.held.values()]
         shop = merged(encoded, PARTITIONS)
         header = self.memory.store.header[np.array([row for _, row in self._rows()], np.int64)]
         assert sum(shop.sizes.values()) == np.count_nonzero(header["segment"] != NO_SEGMENT) == len(header)

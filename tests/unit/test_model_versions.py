@@ -52,7 +52,11 @@ class Shop(InProcess):
     """A shop whose worker can be asked for things."""
 
     def __init__(self, *, state=None, partitions=1, **model):
-        super().__init__(partitions, state=state, model=ModelSettings(first_model_buyers=40, **model))
+        super().__init__(
+            partitions,
+            state=state,
+            model=ModelSettings(first_model_buyers=40, by_rule_buyers=0, by_rule_days=0, **model),
+        )
 
     def ask(self, worker, kind, **request):
         """What the leader answers."""
@@ -181,7 +185,7 @@ def test_a_request_before_there_is_a_model_is_refused():
 
 
 def settings(**changes):
-    return Settings(clock="event", first_model_buyers=40, **changes)
+    return Settings(clock="event", first_model_buyers=40, by_rule_buyers=0, by_rule_days=0, **changes)
 
 
 def test_a_trial_says_what_would_be_and_changes_nothing(shop, worker):

@@ -11,6 +11,7 @@ from online_model import names
 from online_model.by_rule import RULE_SEGMENTS, RulePopulation, RulePopulationError, by_rule, too_little_to_learn
 from online_model.model import SPECIAL_SEGMENTS
 from online_model.names import Members, Profile
+from online_model.settings import ModelSettings
 
 NOW = 20_000 * DAY
 
@@ -139,4 +140,6 @@ def test_what_is_no_population_is_refused(broken):
     ],
 )
 def test_two_hundred_buyers_and_sixty_days_are_enough_to_learn(buyers, first_at, little):
-    assert too_little_to_learn(buyers, first_at, NOW) == little
+    assert too_little_to_learn(buyers, first_at, NOW, ModelSettings()) == little
+    profiles = ModelSettings(features=("profile",))
+    assert not too_little_to_learn(buyers, first_at, NOW, profiles)

@@ -256,6 +256,8 @@ OTHER = {
     "attribute_options": '{"age": {"bins": [18, 30]}}',
     "model_seed": "7",
     "first_model_buyers": "60",
+    "by_rule_buyers": "60",
+    "by_rule_days": "9",
     "adoption_gain": "0.1",
     "adoption_interval": "9d",
     "restart_gain": "0.1",
