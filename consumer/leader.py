@@ -56,6 +56,8 @@ class Leader:
         self._events = SegmentEvents(state, writer, names)
         self._number: int | None = None
         self._oldest = 1
+        self._unhanded: SegmentModel | None = None
+        """A version in force that the worker has not been told of: the state failed in between."""
 
     @property
     def busy(self) -> bool:
@@ -75,15 +77,16 @@ class Leader:
         `number` is how often partition 0 was claimed; `learnt` another clusterer's centroids in the means' place.
         """
         self._take_over(number)
-        decided = self._on_request(number, model, shop, now)
-        if decided is None and model is None:
-            decided = self._published(number, self._first.attempt(shop, now))
-        elif decided is None and model is not None:
-            decided = self._next(number, model, shop, now, learnt)
-        newest = decided or model
+        if self._unhanded is None and self._on_request(number, model, shop, now) is None:
+            if model is None:
+                self._published(number, self._first.attempt(shop, now))
+            else:
+                self._next(number, model, shop, now, learnt)
+        newest = self._unhanded or model
         if newest is not None:
             self._events.announce(newest)
-        return decided
+        handed, self._unhanded = self._unhanded, None
+        return handed
 
     def _take_over(self, number: int) -> None:
         """Read what the last leader left, when the lead is new."""
@@ -94,6 +97,7 @@ class Leader:
         self._requests.take_over(notes.get(PIN))
         self._reviewing.take_over(notes.get(SHADOW))
         self._events.take_over(notes.get(ANNOUNCED))
+        self._unhanded = None
         self._number = number
 
     def _on_request(self, number: int, model: SegmentModel | None, shop: ShopFigures, now: int) -> SegmentModel | None:
@@ -154,8 +158,13 @@ class Leader:
             return None
         document = model.to_document().model_dump_json().encode()
         if not self._state.publish_model(number, model.version, document):
-            _log.warning("model version not published: another leader was faster", version=model.version)
+            _log.warning("model version not published: another is in force", version=model.version)
+            # Another leader was faster; or the version is ours, and the state failed before it could say so.
+            stored = self._state.model()
+            current = SegmentModel.read(stored) if stored is not None else None
+            self._unhanded = current if current is not None and current.version >= model.version else None
             return None
+        self._unhanded = model
         _log.info(
             "model adopted",
             version=model.version,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from consumer.memory_state import MemoryState
+from consumer.state import StateUnavailableError
 from contracts.documents import ReviewDocument, SegmentEvent
 from contracts.events import Line, Purchase
 from contracts.model_requests import ModelRequest, ShadowOrder
@@ -356,3 +357,40 @@ def test_a_shadow_learns_beside_the_live_version_and_no_reader_sees_it(shop, wor
     shop.run(worker)
     assert review_of(shop).shadow is None
     assert "shadow" not in shop.state.notes()
+
+
+# ---- a state that fails in between ----
+
+
+class FailsOnce(MemoryState):
+    """Fails once after it has done what a method is asked for."""
+
+    def __init__(self, method):
+        super().__init__()
+        done = getattr(self, method)
+        self.failures = 0
+
+        def fail_once(*arguments):
+            answer = done(*arguments)
+            self.failures += 1
+            if self.failures == 1:
+                raise StateUnavailableError("gone for a moment")
+            return answer
+
+        setattr(self, method, fail_once)
+
+
+@pytest.mark.parametrize("method", ["publish_model", "put_note", "put_review"])
+def test_a_version_in_force_is_taken_over_whatever_fails_after_it(method):
+    shop = Shop(k=4, state=FailsOnce(method))
+    shop.publish(*purchases(0, 120))
+    worker = shop.run(shop.worker())
+    if method == "put_review":
+        shop.ask(worker, "review")
+        step_until(worker, lambda: shop.state.review() is not None)
+        shop.run(worker)
+    other_customers(shop, worker)
+    assert shop.state.failures > 0
+    assert worker.memory.learner.model.version == shop.model().version > 1
+    assert shop.state.notes()["announced"] == b"%d" % shop.model().version
+    worker.close()
