@@ -112,7 +112,8 @@ class Leader:
     def _next(
         self, number: int, model: SegmentModel, shop: ShopFigures, now: int, learnt: Floats | None
     ) -> SegmentModel | None:
-        if model.by_rule and not too_little_to_learn(shop.buyers, shop.oldest, now, self._settings):
+        enough = not too_little_to_learn(shop.buyers, shop.oldest, now, self._settings)
+        if model.by_rule and enough and self._requests.pinned is None:
             return self._published(number, handed_over(model, shop.purchases, now))
         review = self._reviewing.take()
         if review is None and not self._reviewing.running and shop.model_version == model.version:
