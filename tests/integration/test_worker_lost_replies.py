@@ -3,6 +3,7 @@
 import pytest
 import redis
 
+from consumer.layout import LAYOUT
 from consumer.redis_state import RedisState
 from consumer.state import Checkpoint, StateConflictError
 from contracts.keys import Keys
@@ -32,7 +33,7 @@ def step(seq, **more):
         purchases=0,
         heard=0,
         views_seq=0,
-        layout=1,
+        layout=LAYOUT,
         **more,
     )
 
