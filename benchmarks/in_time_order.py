@@ -18,7 +18,7 @@ from consumer.leader import read_model
 from consumer.memory_state import MemoryState
 from consumer.settings import WorkerSettings
 from consumer.worker import Parts, Worker
-from contracts.documents import SegmentChange
+from contracts.documents import SegmentChange, parse_change
 from contracts.errors import LivesegmentsError
 from contracts.times import to_micros
 from logs.base import LogSpec
@@ -41,11 +41,6 @@ class _Kind(msgspec.Struct):
     type: str
 
 
-class _Change(msgspec.Struct):
-    kind: str = "moved"
-
-
-_change = msgspec.json.Decoder(_Change).decode
 _kind = msgspec.json.Decoder(_Kind).decode
 
 
@@ -154,10 +149,10 @@ class TimeOrdered:
     def moves(self) -> Moves:
         """Everything on the log of changes."""
         said = [
-            SegmentChange.model_validate_json(value)
+            change
             for batch in self.logs.read_all(self._names.changes)
-            for value in batch.values
-            if value is not None and _change(value).kind == "moved"
+            for change in map(parse_change, filter(None, batch.values))
+            if isinstance(change, SegmentChange)
         ]
         at = np.array([to_micros(one.at) for one in said], np.int64)
         order = np.argsort(at, kind="stable").tolist()

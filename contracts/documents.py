@@ -6,7 +6,7 @@ The hot path writes and reads these documents with faster code; tests hold that 
 from datetime import date
 from typing import Annotated, Final, Literal
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, TypeAdapter
 
 from contracts.events import Identifier, Timestamp
 
@@ -113,7 +113,7 @@ class SegmentList(_Document):
     history_start: Timestamp | None = None
     """The first purchase of all; None before there is one."""
     held_back: Annotated[int, Field(ge=0)] = 0
-    """Customers nearer to another segment than to theirs: margin, dwell, or the quiet feed keeps them where they are."""
+    """Customers nearer to another segment than to theirs: margin, dwell or a quiet feed keeps them where they are."""
     quiet_since: Timestamp | None = None
     """When the last event came, while that is so long ago that the feed seems broken: time alone moves nobody then."""
     as_of: Timestamp
@@ -217,6 +217,15 @@ class SegmentEvent(_Document):
     """Where the members of one that ended are now."""
     at: Timestamp
     model_version: int
+
+
+_Told = SegmentChange | AudienceChange | SegmentEvent
+_told: Final[TypeAdapter[_Told]] = TypeAdapter(Annotated[_Told, Field(discriminator="kind")])
+
+
+def parse_change(value: bytes) -> SegmentChange | AudienceChange | SegmentEvent:
+    """A record of the log `segment-changes`, told apart by `kind`. Raises pydantic.ValidationError."""
+    return _told.validate_json(value)
 
 
 Band = tuple[float, float, float]

@@ -34,7 +34,7 @@ def summary(seen: Snapshot, stage: Stage) -> RenderableType:
     ]
     if seen.first_segments_after is not None:
         lines.append(Text(f"first segments after {seen.first_segments_after:.1f} s"))
-    return Group(*lines, _segments(seen), _customer(seen))
+    return Group(*lines, _segments(seen, strategies=True), _customer(seen))
 
 
 def _speed(seen: Snapshot) -> str:
@@ -52,24 +52,22 @@ def _head(seen: Snapshot, stage: Stage) -> RenderableType:
     )
 
 
-def _segments(seen: Snapshot) -> RenderableType:
+def _segments(seen: Snapshot, *, strategies: bool = False) -> RenderableType:
     if not seen.cards:
         return Panel("no segments yet: the shop's first year is on its way", title="segments", title_align="left")
     table = Table(box=None, expand=False)
-    table.add_column("segment", no_wrap=True)
+    table.add_column("segment", min_width=20)
     for title, width in (("customers", 9), ("share", 5), (f"in {TREND_SECONDS:.0f} s", 7)):
         table.add_column(title, justify="right", no_wrap=True, min_width=width)
-    table.add_column("", no_wrap=True, max_width=_BAR)
-    table.add_column("strategy", style="dim", no_wrap=True)
+    table.add_column("", no_wrap=True, min_width=_BAR)
     for card in sorted(seen.cards, key=lambda card: -card.size):
         bar = "█" * round(card.share_of_customers * _BAR)
         table.add_row(
-            literal(card.name, "bold"),
+            Text("\n").join([literal(card.name, "bold"), literal(card.strategy, "dim")][: 1 + strategies]),
             f"{card.size:,}",
             f"{card.share_of_customers:.0%}",
             _trend(seen.trend.get(card.id, 0)),
             Text(bar, style="cyan"),
-            literal(card.strategy),
         )
     return Panel(table, title="segments", title_align="left")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from contracts.documents import SegmentCard, SegmentChange
+from contracts.documents import SegmentCard, SegmentChange, parse_change
 from livesegments.app import Deployment
 from livesegments.commands.segments import read_cards
 from livesegments.demo.background import WorkerInBackground
@@ -125,8 +125,9 @@ class Watcher:
             self._changes.seek(partition, None)
         for batch in polled.batches:
             for value in list(batch.values)[-FEED:]:
-                if value is not None:
-                    self._newest.append(SegmentChange.model_validate_json(value))
+                change = None if value is None else parse_change(value)
+                if isinstance(change, SegmentChange):
+                    self._newest.append(change)
 
     def _move(self, change: SegmentChange) -> Move:
         before, after = (

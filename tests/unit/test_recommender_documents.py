@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from contracts.documents import CustomerView, DeadLetter, SegmentChange
+from contracts.documents import (
+    AudienceChange,
+    CustomerView,
+    DeadLetter,
+    SegmentChange,
+    SegmentEvent,
+    parse_change,
+)
 from contracts.times import DAY, from_micros
 
 CHANGE = {
@@ -22,6 +29,24 @@ CHANGE = {
     "at": "2011-01-19T00:00:00Z",
     "model_version": 4,
 }
+
+
+def test_records_of_the_log_of_changes_are_told_apart_by_their_kind():
+    moved = json.dumps(CHANGE).encode()
+    left = {**CHANGE, "kind": "left", "audience": "Bulk buyers"}
+    gone = {
+        "v": 1,
+        "kind": "gone",
+        "change_id": "m",
+        "segment_id": 3,
+        "name": "Loyal",
+        "at": CHANGE["at"],
+        "model_version": 4,
+    }
+    told = [parse_change(one) for one in (moved, json.dumps(left).encode(), json.dumps(gone).encode())]
+    assert [type(one) for one in told] == [SegmentChange, AudienceChange, SegmentEvent]
+    with pytest.raises(ValidationError):
+        parse_change(b'{"kind":"other"}')
 
 
 def test_a_change_says_from_and_to():
