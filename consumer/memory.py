@@ -13,6 +13,7 @@ from consumer.items import ItemSums
 from consumer.layout import MISSING_TIME
 from consumer.learning import Learner
 from consumer.moves import Moves
+from consumer.names import Names
 from consumer.row_store import Rows, RowStore
 from consumer.settings import WorkerSettings
 from consumer.view_writer import ViewWriter
@@ -40,11 +41,13 @@ class Memory:
         self.partitions = partitions
         self.store = RowStore()
         self.applier = Applier(self.store, settings.limits, partitions)
-        self.names: dict[int, str] = {
-            **SPECIAL_SEGMENTS,
-            OUT_OF_SCOPE: settings.out_of_scope_name,
-            **{segment: named.name for segment, named in RULE_SEGMENTS.items()},
-        }
+        self.names = Names(
+            {
+                **SPECIAL_SEGMENTS,
+                OUT_OF_SCOPE: settings.out_of_scope_name,
+                **{segment: named.name for segment, named in RULE_SEGMENTS.items()},
+            }
+        )
         """Every segment name known, also of versions before."""
         self.learner = Learner(self.store, settings.model, partitions, scope=settings.scope, names=self.names)
         self.item_sums = ItemSums(self.store, settings.recommender)

@@ -44,6 +44,7 @@ class MemoryState:
         self._sums: dict[int, bytes] = {}
         self._popularity: dict[str, bytes] = {}
         self._audiences: dict[str, int] = {}
+        self._segment_names: dict[str, bytes] = {}
         self._workers: dict[str, bytes] = {}
 
     def meta(self, partition: int) -> Meta | None:
@@ -200,6 +201,16 @@ class MemoryState:
             for name in names:
                 self._audiences.setdefault(name, len(self._audiences))
             return dict(self._audiences)
+
+    def put_segment_name(self, segment: int, name: bytes | None) -> None:
+        """Replace what a user calls a segment, or take it out."""
+        with self._lock:
+            _put(self._segment_names, str(segment), name)
+
+    def segment_names(self) -> Mapping[int, bytes]:
+        """What users call segments, by id."""
+        with self._lock:
+            return {int(segment): name for segment, name in self._segment_names.items()}
 
     def put_sums(self, sums: Mapping[int, bytes]) -> None:
         """Replace the published sums of these partitions."""

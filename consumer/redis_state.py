@@ -267,6 +267,14 @@ class RedisState:
         found = _tried(lambda: self._number_audiences(keys=[self._keys.audiences()], args=list(names)))
         return {name.decode(): int(number) for name, number in zip(found[::2], found[1::2], strict=True)}
 
+    def put_segment_name(self, segment: int, name: bytes | None) -> None:
+        """Replace what a user calls a segment, or take it out."""
+        self._put_field(self._keys.segment_names(), str(segment), name)
+
+    def segment_names(self) -> Mapping[int, bytes]:
+        """What users call segments, by id."""
+        return {int(segment): name for segment, name in self._fields(self._keys.segment_names()).items()}
+
     def put_sums(self, sums: Mapping[int, bytes]) -> None:
         """Replace the published sums of these partitions."""
         if sums:

@@ -194,6 +194,12 @@ class State(Protocol):
     def number_audiences(self, names: Sequence[str]) -> Mapping[str, int]:
         """The numbers of all audiences that were ever named: 0, 1, … in the order in which names came up, for ever."""
 
+    def put_segment_name(self, segment: int, name: bytes | None) -> None:
+        """Replace what a user calls a segment, or take it out."""
+
+    def segment_names(self) -> Mapping[int, bytes]:
+        """What users call segments, by id."""
+
     def put_sums(self, sums: Mapping[int, bytes]) -> None:
         """Replace the published sums of these partitions."""
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from consumer.audiences import names_in
 from consumer.held import Held
 from consumer.items import ItemSums
+from consumer.names import Names
 from consumer.row_store import Rows, RowStore
 from contracts.keys import Keys
 from online_model.model import SegmentModel
@@ -57,7 +58,7 @@ class ViewWriter:
         *,
         keys: Keys,
         settings: RecommenderSettings,
-        names: dict[int, str],
+        names: Names,
         monotonic: Callable[[], float],
     ) -> None:
         self.figures = ViewFigures()
@@ -81,7 +82,7 @@ class ViewWriter:
 
     def adopt(self, model: SegmentModel, held: Iterable[Held]) -> None:
         """A new model version: names may be new, and everybody's view is to be rewritten soon."""
-        self.names.update({segment.id: segment.name for segment in model.segments})
+        self.names.learn({segment.id: segment.name for segment in model.segments})
         self._popular = None
         for one in held:
             self._begin_refresh(one, urgent=True)

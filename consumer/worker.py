@@ -541,6 +541,8 @@ class Worker:
             self._figures_due = self._monotonic() + self._settings.figures_interval
             state.put_sums(own)
             self._trim()
+            if memory.names.take_over(state.segment_names()):
+                memory.views.rewrite_all(memory.held.values())
             if not memory.holds_all:
                 self._exchange()
         adopted = False

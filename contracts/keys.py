@@ -116,6 +116,10 @@ class Keys:
         """Hash: id to what somebody asks of the leader (JSON), then to its answer."""
         return f"{self.prefix}:model:requests"
 
+    def segment_names(self) -> str:
+        """Hash: segment id to the name (and strategy) that a user gave it, as JSON."""
+        return f"{self.prefix}:segment-names"
+
     def audiences(self) -> str:
         """Hash: name of an audience to the number of its bit in rows; for ever."""
         return f"{self.prefix}:audiences"

@@ -288,3 +288,14 @@ def test_review_notes_and_requests_are_replaced_and_taken_out(state):
     state.put_note("pin", None)
     state.put_request("a", None)
     assert (state.notes(), state.requests()) == ({}, {"b": b"y"})
+
+
+def test_names_of_segments_are_replaced_and_taken_out(state):
+    assert state.segment_names() == {}
+    state.put_segment_name(4, b"a")
+    state.put_segment_name(-101, b"b")
+    state.put_segment_name(4, b"c")
+    assert state.segment_names() == {4: b"c", -101: b"b"}
+    state.put_segment_name(4, None)
+    state.put_segment_name(4, None)
+    assert state.segment_names() == {-101: b"b"}

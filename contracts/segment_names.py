@@ -1,0 +1,32 @@
+"""What somebody calls a segment themselves, and means to do about it: it wins over what was worked out."""
+
+import unicodedata
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+MAX_NAME: Final = 60
+MAX_STRATEGY: Final = 200
+
+
+def _printable(text: str) -> str:
+    if text != text.strip() or not text.isprintable():
+        raise ValueError("printable characters without spaces around them")
+    return unicodedata.normalize("NFC", text)
+
+
+class OwnName(BaseModel):
+    """The value of one field of the hash `<prefix>:segment-names`; the field is the segment's id.
+
+    Raises pydantic.ValidationError for a name that is not 1 to 60 printable characters.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_printable)]
+    strategy: Annotated[str, Field(min_length=1, max_length=MAX_STRATEGY), AfterValidator(_printable)] | None = None
+    """None: what was worked out."""
+
+    def encode(self) -> bytes:
+        """As it is stored."""
+        return self.model_dump_json().encode()
