@@ -5,7 +5,6 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,12 +14,13 @@ from consumer.applying import Applied, Outcome
 from consumer.aside import Aside, came_rerouted, dead_letter, publish, rerouted
 from consumer.batches import Backlog
 from consumer.catalogue import CatalogueFollower
-from consumer.changes import ChangePublisher, new_changes
+from consumer.changes import ChangePublisher
+from consumer.checkpoints import Checkpoints, Prepared
 from consumer.clock import Clock
 from consumer.dead_letters import Refused
 from consumer.decoding import Decoded, Decoder, Kind
 from consumer.figures import figures_of, merged
-from consumer.held import Held, checkpoint_of, claim, load, next_rows, note_day, noted
+from consumer.held import Held, claim, load
 from consumer.history import HistoryWriter
 from consumer.leader import Leader, read_model
 from consumer.memory import Memory
@@ -30,7 +30,7 @@ from consumer.reviews import InlineReviews, ProcessReviews
 from consumer.row_store import Rows
 from consumer.settings import WorkerSettings
 from consumer.shop_window import ShopWindow
-from consumer.state import Checkpoint, State, StateConflictError, StateUnavailableError
+from consumer.state import State, StateConflictError, StateUnavailableError
 from contracts.documents import CAUSES
 from contracts.errors import LivesegmentsError
 from contracts.times import DAY, rfc3339
@@ -100,15 +100,6 @@ class Parts:
     catalogue: CatalogueFollower | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A step that is to be written."""
-
-    held: Held
-    rows: list[int]
-    step: Checkpoint
-
-
 class Worker:
     """One worker. `run` goes on until it is stopped; `step` is one turn, for tests and for embedding."""
 
@@ -142,7 +133,7 @@ class Worker:
         """Batches of the next step, decoded while the state wrote the last one."""
         self._unheard: Polled | None = None
         """A change of assignment that was polled ahead."""
-        self._writing = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._checkpoints = Checkpoints(self.memory, parts.state, self._changes, self._patience, monotonic)
         self._to_claim: dict[int, float] = {}
         """Assigned partitions that are not claimed yet, with the monotonic time from which to try."""
         self._conflicts: deque[float] = deque()
@@ -197,7 +188,7 @@ class Worker:
         except (StoppedError, LivesegmentsError) as error:
             # What is not noted is done again by the next owner: everything here may be repeated.
             _log.info("left without a last checkpoint", error=str(error))
-        self._writing.shutdown()
+        self._checkpoints.close()
         self._reviews.close()
         if self._parts.catalogue is not None:
             self._parts.catalogue.close()
@@ -416,43 +407,23 @@ class Worker:
         work = []
         for batch in batches:
             held = self.memory.held[batch.partition]
-            work.append(self._prepare(held, rows.get(batch.partition, ()), batch.positions[len(batch) - 1] + 1))
-            work[-1].held.note_size(len(batch), work[-1].step)
+            position = batch.positions[len(batch) - 1] + 1
+            work.append(self._checkpoints.prepare(held, rows.get(batch.partition, ()), position))
+            held.note_size(len(batch), work[-1].step)
         self._write(work)
         self._reader.commit({one.held.number: one.step.position for one in work if one.held.number in self.memory.held})
 
-    def _prepare(self, held: Held, must: Iterable[int], position: int) -> _Prepared:
-        """The next atomic step of a partition, from what is in memory."""
-        rows = next_rows(self.memory.store, held, must)
-        changes = new_changes(self.memory.store, held, rows, self.memory.learner.audiences.names)
-        note_day(held, rows, self.clock.now // DAY)
-        return _Prepared(held, rows, checkpoint_of(self.memory.store, held, rows, position, changes))
-
-    def _write(self, work: Sequence[_Prepared]) -> None:
-        """Write atomic steps, then publish the changes in them. The next batches are decoded meanwhile."""
-        writing = self._writing.submit(lambda: [self._checkpoint(one) for one in work])
-        self._look_ahead()
-        for one, written in zip(work, writing.result(), strict=True):
-            if not written:
-                self._lose(one.held.number)
-                continue
-            noted(one.held, one.step, one.rows, self._monotonic())
-            self.figures.checkpoints += 1
-            self._changes.publish(one.held, dict(one.step.outbox))
-
-    def _checkpoint(self, one: _Prepared) -> bool:
-        """Write one step, however long it takes. False: the partition belongs to another worker."""
-        number, token, step = one.held.number, one.held.token, one.step
-        try:
-            self._patience.try_until_done("checkpoint", lambda: self._state.checkpoint(number, token, step))
-        except StateConflictError:
-            return False
-        return True
+    def _write(self, work: Sequence[Prepared]) -> None:
+        """Write atomic steps; the next batches are decoded meanwhile."""
+        lost = self._checkpoints.write(work, self._look_ahead)
+        self.figures.checkpoints += len(work) - len(lost)
+        for one in lost:
+            self._lose(one.held.number)
 
     def _note_news(self) -> None:
         """Checkpoints of partitions to which no event came: sweeps, published changes, written views."""
         held = [one for one in self.memory.held.values() if one.has_news]
-        work = [self._prepare(one, (), one.position) for one in held if one.position is not None]
+        work = [self._checkpoints.prepare(one, (), one.position) for one in held if one.position is not None]
         if work:
             self._write(work)
 
@@ -505,7 +476,7 @@ class Worker:
             return True
         if held.position is None or not self.memory.views.wants(held):
             return False
-        self._write([self._prepare(held, (), held.position)])
+        self._write([self._checkpoints.prepare(held, (), held.position)])
         return held.number in self.memory.held
 
     # ---- the model ----
