@@ -1,6 +1,6 @@
 """The customers that the leader's decisions look at, and the features that they are compared by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -12,6 +12,7 @@ from consumer.sample import sample_columns
 from consumer.state import State
 from contracts.model import FeatureColumn
 from online_model.features import median_order_value
+from online_model.lapse import usual_gap
 from online_model.names import Members
 from online_model.presets import Choice
 
@@ -33,7 +34,8 @@ class Sample:
     @property
     def members(self) -> Members:
         """What names are made from."""
-        return Members.of(self.columns, self.now)
+        gap = usual_gap(*self.columns.kept_purchases())
+        return replace(Members.of(self.columns, self.now), usual_gap=gap)
 
 
 class Sampler:

@@ -222,7 +222,7 @@ class Learner:
         self._usual = Usual(measure(rules, columns, now, value) if compares else {}, value)
         if self._rules_apply:
             self._by_rule = RulePopulation.of(
-                Members.of(columns, now), new_days=self._settings.new_days, lapse_days=self._settings.lapse_days
+                Members.of(columns, now), new_days=self._settings.new_days, lapse_days=self._settings.first_lapse_days
             )
 
     def _abandon(self) -> None:

@@ -83,7 +83,9 @@ def _segments(model: SegmentModel | None, shop: ShopFigures, names: Mapping[int,
     """Id, name and strategy: learnt ones, those by rule while somebody is in them, and the special ones."""
     learned = model is not None and not model.by_rule
     learnt = [(one.id, one.name, one.strategy) for one in model.segments] if model and learned else []
-    ruled = [(one, *named) for one, named in RULE_SEGMENTS.items() if not learned or shop.sizes.get(one)]
+    ruled = [
+        (one, named.name, named.strategy) for one, named in RULE_SEGMENTS.items() if not learned or shop.sizes.get(one)
+    ]
     return [*learnt, *ruled, *((one, names.get(one, name), "") for one, name in SPECIAL_SEGMENTS.items())]
 
 

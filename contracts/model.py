@@ -11,6 +11,7 @@ MODEL_VERSION: Final = 1
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(allow_inf_nan=False, ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -30,6 +31,12 @@ class SegmentDocument(_Document):
     """By feature, in the order of `features`, unscaled."""
     size: Count
     """Customers nearest to it when the version was adopted."""
+    flags: tuple[str, ...] = ()
+    """`high value`, `upsell`, `suppress`."""
+    adjectives: tuple[tuple[str, Share], ...] = ()
+    """Words of the name, and the shares of members for whom each was true when the version was adopted."""
+    active: bool = False
+    """Whether the name is false of a customer without an order for longer than `lapse_days`."""
 
 
 Transform = Literal["none", "log1p", "sqrt"]
@@ -57,9 +64,6 @@ class FeatureColumn(_Document):
     high: Finite | None = None
     span: NotNegative | None = None
     """What distances divide by, in place of the standard deviation."""
-
-
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class DescentDocument(BaseModel):
@@ -116,6 +120,10 @@ class ModelDocument(_Document):
     """The setting `k` that somebody overruled by adopting another number; what the setting says later wins again."""
     rolled_back_to: Count | None = None
     """The version that this one brings back."""
+    lapse_days: Annotated[int, Field(ge=1)] = 90
+    """Without an order for longer, a customer has lapsed: as settings say, or as measured."""
+    new_days: Annotated[int, Field(ge=1)] = 60
+    """First seen at most so long ago, a customer is new."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -77,6 +77,17 @@ def _number_of_segments(value: object) -> int | Literal["auto"]:
     return number
 
 
+def _days_until_lapsed(value: object) -> int | Literal["auto"]:
+    """What the setting `lapse_days` may be."""
+    if value == "auto":
+        return "auto"
+    days = value if isinstance(value, int) else int(value) if isinstance(value, str) and value.isdecimal() else 0
+    if days < 1:
+        raise ValueError('expected "auto" or a whole number of days from 1 on')
+    return days
+
+
+LapseDays = Annotated[int | Literal["auto"], PlainValidator(_days_until_lapsed)]
 NumberOfSegments = Annotated[int | Literal["auto"], PlainValidator(_number_of_segments)]
 
 
@@ -172,12 +183,16 @@ class Settings(BaseSettings):
     attribute_options: Annotated[dict[str, dict[str, Any]], BeforeValidator(_options)] = Field(default_factory=dict)
     """How attributes become features: attribute_options.age = {bins = [18, 30, 45, 60]}. Options are transform (none,
     log1p, sqrt), scaling (standard, minmax), bins, categorical, identity (as it is, but capped: the default)."""
+    attribute_words: Annotated[dict[str, tuple[str, str]], BeforeValidator(_options)] = Field(default_factory=dict)
+    """What segments are called that are low and high in an attribute: attribute_words.visits = ["Rare", "Frequent"]; a
+    word that begins small is a noun ("low spenders"). There are words for income, age, score, spending."""
     margin: Share = _MODEL.margin
     """How much nearer another segment must be, as a share of its distance, before a customer moves."""
     dwell: Duration = Duration(_MODEL.dwell)
     """How long a customer stays in a segment at least."""
-    lapse_days: int = Field(_MODEL.lapse_days, ge=1)
-    """Without an order for longer, a customer has lapsed: for the names of segments."""
+    lapse_days: LapseDays = _MODEL.lapse_days
+    """Without an order for longer, a customer has lapsed: for the names of segments. "auto": for longer than 87.5 % of
+    the gaps between purchase days, 90 until half a year of them is known."""
     new_days: int = Field(_MODEL.new_days, ge=1)
     """First seen at most so long ago, a customer is new: for the names of segments."""
     first_model_buyers: int = Field(_MODEL.first_model_buyers, ge=2)

@@ -9,6 +9,7 @@ from contracts.model import FeatureColumn
 from online_model.arrays import Floats, Labels
 from online_model.features import FeatureSet
 from online_model.fit import Fit, TooFewPointsError, fit
+from online_model.lapse import settled_lapse_days
 from online_model.lineage import Descent, lineage, named
 from online_model.metric import Metric
 from online_model.model import FIRST_SEGMENT_ID, ModelMismatchError, Segment, SegmentModel
@@ -17,6 +18,7 @@ from online_model.outliers import OutlierBounds
 from online_model.settings import ModelSettings
 from online_model.succession import following, ids_and_names, named_segments, sizes, voters
 from online_model.sums import ClusterSums, Sums, Votes
+from online_model.words import Spanning
 
 _LARGE: Final = 4
 """So many times the gain that makes a version worth while is reason enough at any time."""
@@ -73,7 +75,10 @@ def first_model(
     chosen = FeatureSet(columns) if columns else FeatureSet.of(settings.request.terms())
     metric = Metric.of_sample(X, chosen.scaling)
     found = _by_size(fit(X, k, metric, settings.seed, restarts=settings.restarts), k)
-    segments = named_segments(segments, members, found.labels, settings)
+    gap = members.usual_gap if members is not None else None
+    lapse_days = settled_lapse_days(settings.first_lapse_days, gap, settings)
+    spanning = Spanning(X, chosen.columns)
+    segments = named_segments(segments, members, found.labels, settings, spanning=spanning, lapse_days=lapse_days)
     return SegmentModel(
         version=1,
         features=chosen.names,
@@ -96,6 +101,8 @@ def first_model(
         inertia=found.inertia,
         outliers=OutlierBounds.of(X, chosen.names),
         by_rule=by_rule,
+        lapse_days=lapse_days,
+        new_days=settings.new_days,
         why=why or f"the first {voters(found.labels)} customers, in {k} segments",
         lineage=tuple(Descent(one.id, one.name, "born") for one in segments),
     )
@@ -166,7 +173,14 @@ def polished(model: SegmentModel, X: Floats, *, settings: ModelSettings, members
     milliseconds, where each would otherwise be a version, and need purchases to come about. Raises TooFewPointsError.
     """
     found = fit(X, model.k, model.metric, model.seed, start=model.centroids)
-    segments = named_segments(model.segments, members, found.labels, settings)
+    segments = named_segments(
+        model.segments,
+        members,
+        found.labels,
+        settings,
+        spanning=Spanning(X, model.feature_set.columns),
+        lapse_days=model.lapse_days,
+    )
     return replace(
         model,
         centroids=found.centroids,
@@ -225,7 +239,8 @@ def refit(
         "requested": model.requested if columns is None else _requested(settings, feature_set),
         "metric": metric,
     }
-    successor = following(model, found, present, members, settings, space)
+    spanning = Spanning(X, feature_set.columns)
+    successor = following(model, found, present, members, settings, space, spanning=spanning)
     gain = 1 - found.inertia / inertia if inertia > 0 else 0.0
     if reason == "means moved" and not (same_space and _worth(gain, sums.total, model, now, settings)):
         renamed = [

@@ -9,7 +9,7 @@ import numpy as np
 from contracts.errors import LivesegmentsError
 from contracts.times import DAY
 from online_model.arrays import Booleans, Floats, Labels, frozen
-from online_model.model import NO_PURCHASES
+from online_model.model import LAPSED, NO_PURCHASES
 from online_model.names import _TABLE, Members, SegmentName
 from online_model.settings import ModelSettings
 
@@ -21,10 +21,14 @@ _IDS: Final = {
     "Occasional": -105,
     "Lost after one order": -106,
     "Lapsed, valuable": -107,
-    "Lapsed": -108,
+    "Lapsed": LAPSED,
 }
 """Never changed and never used for anything else: rows and readers keep them."""
-RULE_SEGMENTS: Final = {_IDS[line.name]: SegmentName(line.name, line.strategy) for line in _TABLE if line.name in _IDS}
+RULE_SEGMENTS: Final = {
+    _IDS[line.name]: SegmentName(line.name, line.strategy, line.flags, line.active)
+    for line in _TABLE
+    if line.name in _IDS
+}
 """Names and strategies of the segments by rule, by id.
 
 The table's last lines are not among them: a single customer is either active or lapsed, and they are for segments that

@@ -240,7 +240,8 @@ _DECLARED: Final = (
 )
 FEATURES: Final = {feature.name: feature for feature in _DECLARED}
 """Every feature that is declared; settings may name attributes besides."""
-DEFAULT_FEATURES: Final = ("recency", "frequency", "monetary")
+RECENCY: Final = "recency"
+DEFAULT_FEATURES: Final = (RECENCY, "frequency", "monetary")
 
 
 @dataclass(frozen=True, slots=True)

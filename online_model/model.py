@@ -1,6 +1,6 @@
 """A model version: the adopted centroids and metric, and what they make of customers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -10,14 +10,18 @@ from contracts.errors import LivesegmentsError
 from contracts.model import DescentDocument, FeatureColumn, ModelDocument, SegmentDocument
 from contracts.times import from_micros, to_micros
 from online_model.arrays import Booleans, Floats, Integers, Labels, ShapeError, frozen
-from online_model.features import FeatureSet, RowColumns
+from online_model.features import RECENCY, FeatureSet, RowColumns
 from online_model.lineage import Descent
 from online_model.metric import Metric, Scaling
 from online_model.outliers import OutlierBounds
+from online_model.settings import FIRST_LAPSE_DAYS
+from online_model.truth import Adjective, barred
 
 NOT_ENOUGH_DATA: Final = -1
 NO_PURCHASES: Final = 0
 OUT_OF_SCOPE: Final = -2
+LAPSED: Final = -108
+"""The segment by rule for lapsed customers: also of those of whom every learnt name would be false."""
 FIRST_SEGMENT_ID: Final = 1
 SPECIAL_SEGMENTS: Final = {
     NOT_ENOUGH_DATA: "Not enough data",
@@ -38,6 +42,19 @@ class Segment:
     id: int
     name: str
     strategy: str = ""
+    flags: tuple[str, ...] = ()
+    adjectives: tuple[Adjective, ...] = field(default=(), compare=False)
+    """Words of the name, and of which share of the members they were true: figures, no part of what it is called."""
+    active: bool = False
+    """Whether the name is false of a customer who has lapsed."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Forbidden:
+    """Customers (rows,) and in which segments they must not be, (rows, k)."""
+
+    rows: Integers
+    segments: Booleans
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -86,6 +103,10 @@ class SegmentModel:
     """The setting `k` that was overruled on request; empty where it was not."""
     rolled_back_to: int | None = None
     """The version that this one brings back."""
+    lapse_days: int = FIRST_LAPSE_DAYS
+    """Without an order for longer, a customer has lapsed."""
+    new_days: int = 60
+    """First seen at most so long ago, a customer is new."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "centroids", frozen(self.centroids))
@@ -134,28 +155,68 @@ class SegmentModel:
                 bits[column] |= np.uint32(1 << min(place, 31))
         return bits
 
-    def publish(self, X: Floats, clusters: Labels, current_ids: Labels, since: Integers, now: int) -> Labels:
+    def publish(  # noqa: PLR0917
+        self,
+        X: Floats,
+        clusters: Labels,
+        current_ids: Labels,
+        since: Integers,
+        now: int,
+        recency: Floats | None = None,
+    ) -> Labels:
         """The segment id that each customer is to have, (customers,) int32.
 
         `clusters` is `assign(X)`, `current_ids` what is published now, `since` when that began (microseconds).
         A customer moves when the distance (not squared) to the current centroid exceeds (1 + margin) times that to the
         nearest, and the dwell has passed; from an id that this version does not have at once; without a vote to
-        NO_PURCHASES at once.
+        NO_PURCHASES at once. Where a segment's name would be false of a customer it counts as not there, at once; where
+        none is left, LAPSED. `recency` is days since the last order, (customers,): not needed where it is among
+        the features.
         """
         ids = self.segment_ids
         voting = clusters >= 0
-        published: Labels = np.where(voting, ids[clusters], np.int32(NO_PURCHASES))
         by_id = np.argsort(ids)
         place = np.minimum(np.searchsorted(ids[by_id], current_ids), len(ids) - 1)
         own = by_id[place]
-        unsure = np.flatnonzero(voting & (ids[own] == current_ids) & (current_ids != published))
+        held: Booleans = voting & (ids[own] == current_ids)
+        forbidden = self._forbidden(X, clusters, own, held, recency)
+        nearest, allowed, nowhere = clusters, held, np.zeros(len(X), np.bool_)
+        if forbidden is not None:
+            nearest = clusters.copy()
+            squared = self.metric.squared_distances(X[forbidden.rows], self.centroids)
+            nearest[forbidden.rows] = np.where(forbidden.segments, np.inf, squared).argmin(axis=1)
+            nowhere[forbidden.rows] = forbidden.segments.all(axis=1)
+            allowed = held.copy()
+            allowed[forbidden.rows] &= ~forbidden.segments[np.arange(len(forbidden.rows)), own[forbidden.rows]]
+        published: Labels = np.where(voting, ids[nearest], np.int32(NO_PURCHASES))
+        unsure = np.flatnonzero(allowed & (current_ids != published))
         if unsure.size:
             squared = self.metric.squared_distances(X[unsure], self.centroids)
             rows = np.arange(len(unsure))
-            clearly: Booleans = squared[rows, own[unsure]] > (1 + self.margin) ** 2 * squared[rows, clusters[unsure]]
+            clearly: Booleans = squared[rows, own[unsure]] > (1 + self.margin) ** 2 * squared[rows, nearest[unsure]]
             stay = unsure[~clearly | (since[unsure] > now - self.dwell)]
             published[stay] = current_ids[stay]
+        published[nowhere] = LAPSED
         return published
+
+    def _forbidden(
+        self, X: Floats, clusters: Labels, own: Integers, held: Booleans, recency: Floats | None
+    ) -> "_Forbidden | None":
+        """Who must not be in a segment that is the nearest, or the present one; None where nobody is."""
+        active = np.array([segment.active for segment in self.segments])
+        if not active.any():
+            return None
+        rows = np.flatnonzero((clusters >= 0) & (active[clusters] | (held & active[own])))
+        if recency is not None:
+            days = recency[rows]
+        elif RECENCY in self.features:
+            place = self.features.index(RECENCY)
+            days = self.feature_set.in_units(X[rows], self.order_value)[:, place]
+        else:
+            return None
+        lapsed = days > self.lapse_days
+        rows = rows[lapsed]
+        return _Forbidden(rows, barred(days[lapsed], active, self.lapse_days)) if rows.size else None
 
     def to_document(self) -> ModelDocument:
         """The version as it is published; `from_document` gives exactly this back."""
@@ -171,7 +232,7 @@ class SegmentModel:
             means=tuple(self.metric.means.tolist()),
             deviations=tuple(self.metric.deviations.tolist()),
             segments=tuple(
-                SegmentDocument(id=one.id, name=one.name, strategy=one.strategy, centroid=tuple(centroid), size=size)
+                _document_of(one, centroid, size)
                 for one, centroid, size in zip(self.segments, self.centroids.tolist(), self.sizes, strict=True)
             ),
             seed=self.seed,
@@ -192,6 +253,8 @@ class SegmentModel:
             ),
             k_instead_of=self.k_instead_of,
             rolled_back_to=self.rolled_back_to,
+            lapse_days=self.lapse_days,
+            new_days=self.new_days,
         )
 
     @classmethod
@@ -205,7 +268,7 @@ class SegmentModel:
             order_value=document.order_value,
             metric=Metric(np.array(document.means), np.array(document.deviations)),
             centroids=np.array([segment.centroid for segment in document.segments]),
-            segments=tuple(Segment(one.id, one.name, one.strategy) for one in document.segments),
+            segments=tuple(_segment_of(one) for one in document.segments),
             seed=document.seed,
             margin=document.margin,
             dwell=document.dwell_us,
@@ -225,12 +288,38 @@ class SegmentModel:
             ),
             k_instead_of=document.k_instead_of,
             rolled_back_to=document.rolled_back_to,
+            lapse_days=document.lapse_days,
+            new_days=document.new_days,
         )
 
     @classmethod
     def read(cls, document: bytes) -> "SegmentModel":
         """The version that a document, as it is published, describes."""
         return cls.from_document(ModelDocument.model_validate_json(document))
+
+
+def _document_of(segment: Segment, centroid: list[float], size: int) -> SegmentDocument:
+    return SegmentDocument(
+        id=segment.id,
+        name=segment.name,
+        strategy=segment.strategy,
+        centroid=tuple(centroid),
+        size=size,
+        flags=segment.flags,
+        adjectives=tuple((one.word, one.share) for one in segment.adjectives),
+        active=segment.active,
+    )
+
+
+def _segment_of(document: SegmentDocument) -> Segment:
+    return Segment(
+        id=document.id,
+        name=document.name,
+        strategy=document.strategy,
+        flags=document.flags,
+        adjectives=tuple(Adjective(*one) for one in document.adjectives),
+        active=document.active,
+    )
 
 
 def unlearned_ids(placeable: Booleans) -> Labels:

@@ -10,8 +10,15 @@ import numpy.typing as npt
 from online_model.arrays import Booleans, Floats, Labels
 from online_model.features import YEAR_HALF_LIFE, RowColumns, days_since, decayed
 from online_model.settings import ModelSettings
+from online_model.truth import Adjective
+from online_model.twins import Divider, Told, percentile, told_apart
+from online_model.words import Spanning, adjectives_for, as_name, as_suffix, numerics
 
 _HYSTERESIS: Final = 0.05
+
+HIGH_VALUE: Final = "high value"
+UPSELL: Final = "upsell"
+SUPPRESS: Final = "suppress"
 
 
 class SegmentName(NamedTuple):
@@ -19,6 +26,12 @@ class SegmentName(NamedTuple):
 
     name: str
     strategy: str
+    flags: tuple[str, ...] = ()
+    """HIGH_VALUE, UPSELL, SUPPRESS."""
+    active: bool = False
+    """Whether the name is false of a customer who has lapsed."""
+    adjectives: tuple[Adjective, ...] = ()
+    """What the name says beyond its line of the table, and of which share of the members it is true."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -35,6 +48,8 @@ class Members:
     """Orders, halved every 365 days."""
     money: Floats
     """Net spend, halved every 365 days."""
+    usual_gap: float | None = None
+    """After how many days most have bought again, as by `lapse.usual_gap`; None where that is not known."""
 
     @classmethod
     def of(cls, columns: RowColumns, now: int) -> Self:
@@ -70,38 +85,50 @@ class _Line(NamedTuple):
     strategy: str
     holds: Callable[[Profile, float], bool]
     """(profile, slack): every threshold is met to within `slack`."""
+    flags: tuple[str, ...] = ()
+    active: bool = False
 
 
 _UPSELL_BELOW: Final = 0.8
 _TABLE: Final = (
-    _Line("New customers", "Onboarding: second-order offer within 30 days", lambda p, e: p.new >= 0.6 - e),
+    _Line(
+        "New customers",
+        "Onboarding: second-order offer within 30 days",
+        lambda p, e: p.new >= 0.6 - e,
+        active=True,
+    ),
     _Line(
         "Champions",
-        "Retain: early access, no discounts (high value)",
+        "Retain: early access, no discounts",
         lambda p, e: p.active >= 0.7 - e and p.frequency >= 0.85 - e and p.money >= 0.85 - e,
+        (HIGH_VALUE,),
+        active=True,
     ),
     _Line(
         "Loyal",
         "Grow the basket: bundles, loyalty",
         lambda p, e: p.active >= 0.7 - e and p.frequency >= 0.6 - e and 1 - p.one_order >= 0.7 - e,
+        active=True,
     ),
     _Line(
         "One order so far",
         "Second order: reminder, bought-together items",
         lambda p, e: p.active >= 0.7 - e and p.one_order >= 0.6 - e,
     ),
-    _Line("Occasional", "Cross-sell a second category (upsell)", lambda p, e: p.active >= 0.7 - e),
+    _Line("Occasional", "Cross-sell a second category", lambda p, e: p.active >= 0.7 - e, (UPSELL,)),
     _Line(
         "Lost after one order",
         "Cheap reactivation, or suppress",
         lambda p, e: p.lapsed >= 0.7 - e and p.one_order >= 0.6 - e,
+        (SUPPRESS,),
     ),
     _Line(
         "Lapsed, valuable",
-        "Win back: personal offer (high value)",
+        "Win back: personal offer",
         lambda p, e: p.lapsed >= 0.7 - e and p.money >= 0.6 - e,
+        (HIGH_VALUE,),
     ),
-    _Line("Lapsed", "Win-back series, then suppress", lambda p, e: p.lapsed >= 0.7 - e),
+    _Line("Lapsed", "Win-back series, then suppress", lambda p, e: p.lapsed >= 0.7 - e, (SUPPRESS,)),
     _Line(
         "At risk (slipping)",
         "Win back now, at the customer's own rhythm",
@@ -112,73 +139,125 @@ _TABLE: Final = (
     _Line("Low spenders", "Newsletter", lambda _p, _e: True),
 )
 _NOBODY: Final = SegmentName("Empty", "")
-
-
-class _Divider(NamedTuple):
-    """What can tell twins apart: an attribute of Profile and the words for it."""
-
-    attribute: str
-    noun: str
-    more: str
-    less: str
-    most: str
-    least: str
-
-
-_DIVIDERS: Final = (
-    _Divider("money", "spend", "higher spend", "lower spend", "highest spend", "lowest spend"),
-    _Divider("recency", "time since the last order", "longer ago", "more recent", "longest ago", "most recent"),
-    _Divider("frequency", "orders", "more orders", "fewer orders", "most orders", "fewest orders"),
-)
+_PROFILE_STRATEGY: Final = "Newsletter"
 
 
 def name_segments(
-    members: Members, clusters: Labels, k: int, settings: ModelSettings, previous: Sequence[str] = ()
+    members: Members,
+    clusters: Labels,
+    k: int,
+    settings: ModelSettings,
+    previous: Sequence[str] = (),
+    *,
+    spanning: Spanning | None = None,
+    lapse_days: float | None = None,
 ) -> list[SegmentName]:
     """A true and unique name for each of the k clusters, in their order.
 
     `clusters` is (customers,), -1 for no vote. `previous` are the names so far, in the same order: such a name is kept
     until it fails, or one higher in the table passes, by more than .05. While the oldest customer in the sample is
-    younger than `new_days + lapse_days` the history may simply start there, and nobody is called new.
+    younger than `new_days` and the days of a lapse together, the history may simply start there, and nobody is called
+    new. `spanning` is what the clusters were made from, where that is more than purchases: attributes give words to
+    names, and names by themselves where no purchase is needed. `lapse_days` is by default the settings' first.
     """
-    voting = (clusters >= 0) & ~np.isnan(members.recency)
-    known = bool(voting.any()) and float(members.tenure[voting].max()) >= settings.new_days + settings.lapse_days
-    profiles = [_profile(members, voting, clusters == cluster, settings, history_known=known) for cluster in range(k)]
+    lapse_days = settings.first_lapse_days if lapse_days is None else lapse_days
     before = ([*previous] + [""] * k)[:k]
-    lines = [None if one is None else _line(one, old) for one, old in zip(profiles, before, strict=True)]
-    names = [_NOBODY if line is None else SegmentName(line.name, line.strategy) for line in lines]
-    for name in dict.fromkeys(one.name for one in names):
-        twins = [cluster for cluster in range(k) if names[cluster].name == name]
-        if len(twins) > 1:
-            apart = _told_apart(name, [profiles[twin] for twin in twins], [before[twin] for twin in twins])
-            for cluster, unique in zip(twins, apart, strict=True):
-                names[cluster] = names[cluster]._replace(name=unique)
+    profiles_only = spanning is not None and spanning.only_profiles
+    voting = clusters >= 0
+    if not profiles_only:
+        voting &= ~np.isnan(members.recency)
+    insides = [clusters == cluster for cluster in range(k)]
+    words: list[tuple[Adjective, ...]] = [
+        () if spanning is None else adjectives_for(spanning, voting, inside, settings.attribute_words, previous=old)
+        for inside, old in zip(insides, before, strict=True)
+    ]
+    if profiles_only:
+        names = [_by_profile(voting & inside, said) for inside, said in zip(insides, words, strict=True)]
+    else:
+        oldest = float(members.tenure[voting].max()) if voting.any() else 0.0
+        known = oldest >= settings.new_days + lapse_days
+        names = [
+            _by_purchases(_profile(members, voting, inside, lapse_days, settings, history_known=known), said, old)
+            for inside, said, old in zip(insides, words, before, strict=True)
+        ]
+    return _unique(names, insides, voting, _dividers(members, spanning, profiles_only=profiles_only), before)
+
+
+def _by_profile(own: Booleans, said: tuple[Adjective, ...]) -> SegmentName:
+    return SegmentName(as_name(said), _PROFILE_STRATEGY, adjectives=said) if own.any() else _NOBODY
+
+
+def _by_purchases(profile: Profile | None, said: tuple[Adjective, ...], previous: str) -> SegmentName:
+    if profile is None:
+        return _NOBODY
+    line = _line(profile, previous)
+    flags = line.flags
+    if line.name == "Loyal" and profile.money < _UPSELL_BELOW:
+        flags = (*flags, UPSELL)
+    return SegmentName(line.name + as_suffix(said), line.strategy, flags, line.active, said)
+
+
+def _dividers(members: Members, spanning: Spanning | None, *, profiles_only: bool) -> list[Divider]:
+    """What may tell twins apart."""
+    of_attributes = [] if spanning is None else [Divider.of_attribute(*one) for one in numerics(spanning)]
+    if profiles_only:
+        return of_attributes
     return [
-        one._replace(strategy=one.strategy + " (upsell)")
-        if line is not None and line.name == "Loyal" and profile is not None and profile.money < _UPSELL_BELOW
-        else one
-        for one, line, profile in zip(names, lines, profiles, strict=True)
+        Divider("spend", "higher spend", "lower spend", "highest spend", "lowest spend", members.money),
+        Divider(
+            "time since the last order",
+            "longer ago",
+            "more recent",
+            "longest ago",
+            "most recent",
+            members.recency,
+        ),
+        Divider("orders", "more orders", "fewer orders", "most orders", "fewest orders", members.frequency),
+        *of_attributes,
     ]
 
 
+def _unique(
+    names: list[SegmentName],
+    insides: Sequence[Booleans],
+    voting: Booleans,
+    dividers: Sequence[Divider],
+    before: Sequence[str],
+) -> list[SegmentName]:
+    """The same, with twins told apart."""
+    unique = list(names)
+    for name in dict.fromkeys(one.name for one in names):
+        twins = [cluster for cluster, one in enumerate(names) if one.name == name]
+        if len(twins) > 1:
+            told = told_apart(name, [insides[one] for one in twins], voting, dividers, [before[one] for one in twins])
+            for twin, apart in zip(twins, told, strict=True):
+                unique[twin] = _with_words(names[twin], apart)
+    return unique
+
+
+def _with_words(name: SegmentName, told: Told) -> SegmentName:
+    return name._replace(name=told.name, adjectives=(*name.adjectives, *told.adjectives))
+
+
 def _profile(
-    members: Members, voting: Booleans, inside: Booleans, settings: ModelSettings, *, history_known: bool
+    members: Members,
+    voting: Booleans,
+    inside: Booleans,
+    lapse_days: float,
+    settings: ModelSettings,
+    *,
+    history_known: bool,
 ) -> Profile | None:
     own = voting & inside
     if not own.any():
         return None
-
-    def percentile(values: Floats) -> float:
-        population, median = values[voting], np.median(values[own])
-        return float((np.mean(population < median) + np.mean(population <= median)) / 2)
-
     return Profile(
         new=float(np.mean(members.tenure[own] <= settings.new_days)) if history_known else 0.0,
-        active=float(np.mean(members.recency[own] <= settings.lapse_days)),
+        active=float(np.mean(members.recency[own] <= lapse_days)),
         one_order=float(np.mean(members.orders[own] == 1)),
-        frequency=percentile(members.frequency),
-        money=percentile(members.money),
-        recency=percentile(members.recency),
+        frequency=percentile(members.frequency[own], members.frequency[voting]),
+        money=percentile(members.money[own], members.money[voting]),
+        recency=percentile(members.recency[own], members.recency[voting]),
     )
 
 
@@ -193,28 +272,3 @@ def _line(profile: Profile, previous: str) -> _Line:
     # An earlier line takes over only when it holds clearly; a later one only when the kept one has failed.
     overtaken = _TABLE.index(found) < _TABLE.index(kept) and found.holds(profile, -_HYSTERESIS)
     return found if overtaken else kept
-
-
-def _told_apart(name: str, twins: Sequence[Profile | None], before: Sequence[str]) -> list[str]:
-    """Names for twins by the figure in which they differ most; as before while that is still true."""
-    known = [twin for twin in twins if twin is not None]
-    by_spread: list[tuple[float, list[str]]] = []
-    for divider in _DIVIDERS:
-        values = [float(getattr(twin, divider.attribute)) for twin in known]
-        if len(set(values)) == len(twins):
-            ranks = [sorted(values, reverse=True).index(value) for value in values]
-            words = [f"{name}, {_word(divider, rank, len(twins))}" for rank in ranks]
-            if words == before:
-                return words
-            by_spread.append((max(values) - min(values), words))
-    if not by_spread:
-        return [f"{name}, group {number}" for number in range(1, len(twins) + 1)]
-    return max(by_spread, key=lambda pair: pair[0])[1]
-
-
-def _word(divider: _Divider, rank: int, twins: int) -> str:
-    if twins == 2:
-        return (divider.more, divider.less)[rank]
-    if rank in (0, twins - 1):
-        return divider.most if rank == 0 else divider.least
-    return f"middle {divider.noun}" if twins == 3 else f"{divider.noun} {rank + 1} of {twins}"

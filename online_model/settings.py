@@ -8,8 +8,11 @@ from contracts.errors import LivesegmentsError
 from contracts.times import DAY, HOUR
 from online_model.encoding import AttributeOptions
 from online_model.presets import FeatureRequest
+from online_model.words import WordPair
 
 MAX_K: Final = 64
+FIRST_LAPSE_DAYS: Final = 90
+"""Until the gaps between purchase days can be measured."""
 
 
 class ModelSettingsError(LivesegmentsError):
@@ -52,10 +55,12 @@ class ModelSettings:
     """How much nearer another segment must be, as a share of its distance, before a customer moves."""
     dwell: int = HOUR
     """How long a customer stays in a segment at least."""
-    lapse_days: int = 90
-    """Without an order for longer, a customer has lapsed."""
+    lapse_days: int | Literal["auto"] = "auto"
+    """Without an order for longer, a customer has lapsed; "auto": for longer than most gaps between purchase days."""
     new_days: int = 60
     """First seen at most so long ago, a customer is new."""
+    attribute_words: Mapping[str, WordPair] = field(default_factory=dict)
+    """By attribute, what segments are called that are low and high in it; there are defaults by its name."""
     clusterer: Literal["means", "river"] = "means"
     """What learns: CustomerKMeans, or stock river.cluster.KMeans for comparison."""
 
@@ -77,7 +82,10 @@ class ModelSettings:
             (self.model_versions_kept >= 1, "model_versions_kept must be at least 1"),
             (0 <= self.margin <= 1, f"margin must lie between 0 and 1, not {self.margin}"),
             (self.dwell >= 0, "dwell must not be negative"),
-            (self.lapse_days > 0, f"lapse_days must be above 0, not {self.lapse_days}"),
+            (
+                self.lapse_days == "auto" or self.lapse_days > 0,
+                f'lapse_days must be "auto" or above 0, not {self.lapse_days}',
+            ),
             (self.new_days > 0, f"new_days must be above 0, not {self.new_days}"),
             (self.clusterer in {"means", "river"}, f"clusterer must be 'means' or 'river', not {self.clusterer!r}"),
         )
@@ -89,6 +97,11 @@ class ModelSettings:
     def first_k(self) -> int:
         """How many segments where nothing is known of the customers yet."""
         return self.k_default if self.k == "auto" else self.k
+
+    @property
+    def first_lapse_days(self) -> int:
+        """After how many days a customer has lapsed, as long as nothing was measured."""
+        return FIRST_LAPSE_DAYS if self.lapse_days == "auto" else self.lapse_days
 
     @property
     def request(self) -> FeatureRequest:

@@ -10,10 +10,12 @@ from online_model.agreement import shared_members
 from online_model.arrays import Integers, Labels
 from online_model.fit import Fit
 from online_model.identity import match_clusters
+from online_model.lapse import settled_lapse_days
 from online_model.lineage import lineage
 from online_model.model import Segment, SegmentModel
 from online_model.names import Members, name_segments
 from online_model.settings import ModelSettings
+from online_model.words import Spanning
 
 
 def following(  # noqa: PLR0917
@@ -23,12 +25,19 @@ def following(  # noqa: PLR0917
     members: Members | None,
     settings: ModelSettings,
     space: Mapping[str, Any],
+    *,
+    spanning: Spanning | None = None,
 ) -> SegmentModel:
-    """The next version with these clusters: ids, names and descent from the present ones; `space` are its features."""
+    """The next version with these clusters: ids, names and descent from the present ones; `space` are its features.
+
+    `spanning` is what the clusters were made from.
+    """
     k = len(found.centroids)
     found, continued = _in_old_order(found, match_clusters(present, found.labels, model.k, k))
     segments, next_id = _segments(model, continued)
-    segments = named_segments(segments, members, found.labels, settings)
+    gap = members.usual_gap if members is not None else None
+    lapse_days = settled_lapse_days(model.lapse_days, gap, settings)
+    segments = named_segments(segments, members, found.labels, settings, spanning=spanning, lapse_days=lapse_days)
     shared = shared_members(present, found.labels, model.k, k)
     return replace(
         model,
@@ -40,6 +49,8 @@ def following(  # noqa: PLR0917
         next_segment_id=next_id,
         sizes=sizes(found.labels, k),
         inertia=found.inertia,
+        lapse_days=lapse_days,
+        new_days=settings.new_days,
         lineage=lineage(ids_and_names(model.segments), ids_and_names(segments), shared, model.next_segment_id),
     )
 
@@ -76,13 +87,23 @@ def _segments(model: SegmentModel, continued: Integers) -> tuple[tuple[Segment, 
 
 
 def named_segments(
-    segments: Sequence[Segment], members: Members | None, labels: Labels, settings: ModelSettings
+    segments: Sequence[Segment],
+    members: Members | None,
+    labels: Labels,
+    settings: ModelSettings,
+    *,
+    spanning: Spanning | None = None,
+    lapse_days: int,
 ) -> tuple[Segment, ...]:
     """The segments with names and strategies that are true of these members; by their ids where none are given."""
     if members is None:
         return tuple(one if one.name else replace(one, name=f"Segment {one.id}") for one in segments)
-    names = name_segments(members, labels, len(segments), settings, [one.name for one in segments])
-    return tuple(Segment(one.id, *named) for one, named in zip(segments, names, strict=True))
+    before = [one.name for one in segments]
+    names = name_segments(members, labels, len(segments), settings, before, spanning=spanning, lapse_days=lapse_days)
+    return tuple(
+        Segment(one.id, name.name, name.strategy, name.flags, name.adjectives, name.active)
+        for one, name in zip(segments, names, strict=True)
+    )
 
 
 def sizes(labels: Labels, k: int) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from online_model.names import Members
 from online_model.outliers import OutlierBounds
 from online_model.settings import ModelSettings
 from online_model.succession import following, ids_and_names
+from online_model.words import Spanning
 
 NEVER: Final = int(np.iinfo(np.int64).min)
 """A time long ago: no dwell holds a customer back in what is tried out, as none does when a version is adopted."""
@@ -50,7 +51,7 @@ def attempt(
         "metric": metric,
     }
     return replace(
-        following(model, found, clusters, members, settings, space),
+        following(model, found, clusters, members, settings, space, spanning=Spanning(X, columns)),
         order_value=order_value,
         margin=settings.margin,
         dwell=settings.dwell,

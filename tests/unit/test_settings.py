@@ -254,6 +254,7 @@ OTHER = {
     "features": "recency,tenure",
     "attributes": "age",
     "attribute_options": '{"age": {"bins": [18, 30]}}',
+    "attribute_words": '{"visits": ["Rare", "Frequent"]}',
     "model_seed": "7",
     "first_model_buyers": "60",
     "by_rule_buyers": "60",
