@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 
-from pydantic import ValidationError
-
-from contracts.segment_names import OwnName
+from contracts.segment_names import OwnName, read_own
 
 
 class Names(dict[int, str]):
@@ -22,14 +20,8 @@ class Names(dict[int, str]):
 
     def take_over(self, stored: Mapping[int, bytes]) -> bool:
         """Take over the names that users gave; those no longer among them go. Returns whether any name is another."""
-        own: dict[int, OwnName] = {}
-        for segment, value in stored.items():
-            try:
-                own[segment] = OwnName.model_validate_json(value)
-            except ValidationError:
-                continue  # written by something else, or by a newer version: the learnt name stands
         before = dict(self)
-        self._own = own
+        self._own = {segment: own for segment, value in stored.items() if (own := read_own(value)) is not None}
         self._refresh()
         return dict(self) != before
 

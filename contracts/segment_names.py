@@ -3,7 +3,7 @@
 import unicodedata
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 MAX_NAME: Final = 60
 MAX_STRATEGY: Final = 200
@@ -30,3 +30,11 @@ class OwnName(BaseModel):
     def encode(self) -> bytes:
         """As it is stored."""
         return self.model_dump_json().encode()
+
+
+def read_own(stored: bytes) -> OwnName | None:
+    """A stored name; None where something else, or a newer version, has written what this one can not use."""
+    try:
+        return OwnName.model_validate_json(stored)
+    except ValidationError:
+        return None

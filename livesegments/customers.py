@@ -1,5 +1,6 @@
 """Everything that is known of one customer: view, segment, the row's own numbers."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -13,8 +14,11 @@ from contracts.errors import LivesegmentsError
 from contracts.events import Identifier
 from contracts.money import from_millionths
 from contracts.times import from_micros, rfc3339, to_micros
-from livesegments.records import Records, count_partitions, read_document, read_record
+from livesegments.explaining import Explainer, Explanation
+from livesegments.records import Records, clock_now, count_partitions, read_document, read_record
 from livesegments.segment_names import SegmentNames
+from livesegments.settings import Settings
+from online_model.model import SegmentModel
 from recommender.answers import Recommendations
 from recommender.reader import CustomerReader
 
@@ -50,6 +54,8 @@ class Customer:
     """None where there is no row."""
     previous: str | None
     """The name of the segment before."""
+    explanation: Explanation | None = None
+    """None where there is no row."""
 
 
 def checked_id(text: str) -> str:
@@ -61,18 +67,38 @@ def checked_id(text: str) -> str:
         raise CustomerIdError(f"{text!r} can not be a customer id: {reason}") from None
 
 
-def look_up(customer_id: str, state: State, reader: CustomerReader) -> Customer:
-    """All that is known. Raises CustomerIdError, and where Redis does not answer."""
+def look_up(
+    customer_id: str,
+    state: State,
+    reader: CustomerReader,
+    settings: Settings,
+    categories: Callable[[], Mapping[str, str]] = dict,
+) -> Customer:
+    """All that is known. Raises CustomerIdError, and where Redis does not answer.
+
+    The categories of items, as the catalogue has them, are asked for where a feature is made of them.
+    """
     checked_id(customer_id)
     partitions = count_partitions(state)
     record = None if partitions is None else read_record(state, customer_id, partitions)
     answer = reader.get(customer_id)
     previous = answer.segment.previous if answer.segment else None
+    document = read_document(state)
+    names = SegmentNames(state, document, settings.out_of_scope_name)
+    explainer = Explainer(
+        state=state,
+        names=names,
+        model=SegmentModel.from_document(document) if document else None,
+        now=clock_now(state, partitions or 0, settings.clock),
+        currency=settings.currency,
+        categories=categories,
+    )
     return Customer(
         customer_id,
         answer,
         None if record is None else _totals(record),
-        None if previous is None else SegmentNames(state, read_document(state)).name(previous),
+        None if previous is None else names.name(previous),
+        None if record is None else explainer.explain(record),
     )
 
 
@@ -92,6 +118,7 @@ def as_json(customer: Customer) -> dict[str, Any]:
         },
         "items": [[item.item_id, item.score, item.reason] for item in answer.items],
         "as_of": _text(answer.as_of),
+        **(_explained(customer.explanation) if customer.explanation else {}),
         "model_version": answer.model_version,
         "row": totals
         and {
@@ -104,6 +131,28 @@ def as_json(customer: Customer) -> dict[str, Any]:
             "units": totals.units,
             "attributes": dict(totals.attributes),
         },
+    }
+
+
+def _explained(explanation: Explanation) -> dict[str, Any]:
+    told = explanation.reasons
+    return {
+        "reasons": list(told.sentences) if told else [],
+        "moves": {
+            kind: {"amount": move.amount, "segment_id": move.segment}
+            for kind, move in (("days_without_order", told.silence), ("more_orders", told.orders))
+            if move is not None
+        }
+        if told
+        else {},
+        "rhythm": {
+            "usual_gap_days": explanation.usual_gap_days,
+            "overdue": explanation.overdue,
+            "next_expected_at": _text(explanation.next_expected_at),
+            "seasonal": explanation.seasonal,
+        },
+        "audiences": list(explanation.audiences),
+        "outliers": list(explanation.outliers),
     }
 
 

@@ -61,7 +61,7 @@ def customer_columns(
         model,
         settings.features,
         wall_micros() if settings.clock == "wall" else newest_time(state, len(partitions)),
-        SegmentNames(state, document).name,
+        SegmentNames(state, document, settings.out_of_scope_name).name,
         items=cache(lambda partition: state.keep(partition).items),
         categories=Categories(categories() if needed else None),
     )

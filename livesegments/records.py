@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from consumer.clock import wall_micros
 from consumer.decoding import Attributes
 from consumer.layout import HEADER
 from consumer.ragged import attributes_of
@@ -84,6 +85,11 @@ def newest_time(state: State, partitions: int) -> int:
     """The event clock, in microseconds UTC: the newest time of an event that counted; 0 before there is any."""
     metas = [state.meta(number) for number in range(partitions)]
     return max((meta.clock for meta in metas if meta is not None and meta.seq), default=0)
+
+
+def clock_now(state: State, partitions: int, kind: str) -> int:
+    """Now by a deployment's clock (`wall` or `event`), microseconds UTC."""
+    return wall_micros() if kind == "wall" else newest_time(state, partitions)
 
 
 def read_document(state: State) -> ModelDocument | None:

@@ -2,15 +2,24 @@
 
 from consumer.state import State
 from contracts.model import ModelDocument
-from online_model.model import SPECIAL_SEGMENTS
+from contracts.segment_names import OwnName, read_own
+from online_model.by_rule import RULE_SEGMENTS
+from online_model.model import OUT_OF_SCOPE, SPECIAL_SEGMENTS
 
 
 class SegmentNames:
-    """The names of segments by id: the newest version that has the segment says."""
+    """The names of segments by id: a user's own, else as the newest version that has the segment says."""
 
-    def __init__(self, state: State, model: ModelDocument | None) -> None:
+    def __init__(
+        self, state: State, model: ModelDocument | None, out_of_scope: str = SPECIAL_SEGMENTS[OUT_OF_SCOPE]
+    ) -> None:
         self._state = state
-        self._names = dict(SPECIAL_SEGMENTS)
+        self._names = {
+            **SPECIAL_SEGMENTS,
+            OUT_OF_SCOPE: out_of_scope,
+            **{segment: named.name for segment, named in RULE_SEGMENTS.items()},
+            **{segment: own.name for segment, own in own_names(state).items()},
+        }
         self._oldest = model.version if model else 0
         if model:
             self._take(model)
@@ -24,6 +33,15 @@ class SegmentNames:
                 self._take(ModelDocument.model_validate_json(document))
         return self._names.get(segment_id)
 
+    def told(self, segment_id: int) -> str:
+        """The name, or the id where there is none."""
+        return self.name(segment_id) or f"Segment {segment_id}"
+
     def _take(self, model: ModelDocument) -> None:
         for segment in model.segments:
             self._names.setdefault(segment.id, segment.name)
+
+
+def own_names(state: State) -> dict[int, OwnName]:
+    """What users call segments, by id; what can not be read is left out, as workers leave it out."""
+    return {segment: own for segment, value in state.segment_names().items() if (own := read_own(value)) is not None}

@@ -1,6 +1,7 @@
 """`livesegments show CUSTOMER`: segment, recommendations, and the row's own numbers."""
 
 import json
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -8,10 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from consumer.catalogue import read_categories
 from contracts.times import rfc3339, to_micros
 from livesegments.app import open_deployment
 from livesegments.customers import Customer, Totals, as_json, look_up
+from livesegments.explaining import Explanation
 from livesegments.flags import with_settings
+from livesegments.parts import log_names
 from livesegments.screen import literal, money
 from livesegments.sources import Loaded
 
@@ -33,9 +37,10 @@ def show(
     customer: Annotated[str, typer.Argument(help="The customer's id, as in the events.", metavar="CUSTOMER")],
     as_document: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Show one customer: segment, ten recommendations, and what was counted."""
+    """Show one customer: segment and why, what would change it, ten recommendations, and what was counted."""
     with open_deployment(loaded.settings) as deployment:
-        found = look_up(customer, deployment.state, deployment.reader())
+        categories = partial(read_categories, deployment.logs, log_names(loaded.settings).catalog)
+        found = look_up(customer, deployment.state, deployment.reader(), loaded.settings, categories)
     if as_document:
         typer.echo(json.dumps(as_json(found), indent=2))
         return
@@ -54,6 +59,8 @@ def _print(customer: Customer, currency: str, console: Console) -> None:
         since = f"since {rfc3339(to_micros(answer.segment.since))}, because of "
         was = ("; before: ", literal(customer.previous)) if customer.previous else ()
         console.print(Text.assemble(since, _CAUSES.get(answer.segment.cause, answer.segment.cause), *was))
+    if customer.explanation is not None:
+        _explain(customer.explanation, console)
     if customer.totals is not None:
         console.print(_counted(customer.totals, currency))
     if not answer.items:
@@ -64,6 +71,14 @@ def _print(customer: Customer, currency: str, console: Console) -> None:
         reason = {"again": "bought before", "popular": "popular"}.get(item.reason, item.reason)
         items.add_row(str(place), literal(item.item_id), literal(reason), f"{item.score:.4f}")
     console.print(items)
+
+
+def _explain(explanation: Explanation, console: Console) -> None:
+    if explanation.reasons is not None:
+        for sentence in explanation.reasons.sentences:
+            console.print(literal(sentence))
+    if explanation.next_expected_at is not None:
+        console.print(f"next order expected about {explanation.next_expected_at.date().isoformat()}", style="dim")
 
 
 def _counted(totals: Totals, currency: str) -> Table:

@@ -180,17 +180,23 @@ def test_one_type_fits_all_values_of_an_attribute(values, kind):
 
 
 def test_a_customer_in_full(worked):
-    shown = as_json(look_up("c1", worked.state, worked.reader()))
+    shown = as_json(look_up("c1", worked.state, worked.reader(), worked.settings))
     assert shown["known"]
     assert shown["segment"]["name"]
     assert shown["row"]["orders"] == 2
     assert shown["row"]["attributes"]["city"] == "Łódź"
     assert shown["row"]["last_purchase_at"] == "2024-04-11T00:00:00Z"
     assert next(reason for _, _, reason in shown["items"]) == "again"
+    why, special, change = shown["reasons"]
+    assert f" put c1 nearest to {shown['segment']['name']}" in why or "but not clearly enough" in why
+    assert special
+    days = shown["moves"]["days_without_order"]["amount"]
+    assert change.startswith(f"{days} more day")
+    assert shown["rhythm"]["usual_gap_days"] is not None
 
 
 def test_somebody_unknown_gets_what_everybody_buys(worked):
-    found = look_up("nobody", worked.state, worked.reader())
+    found = look_up("nobody", worked.state, worked.reader(), worked.settings)
     assert found.totals is None
     assert not as_json(found)["known"]
     assert found.answer.items
@@ -240,7 +246,7 @@ def test_an_erasure_is_applied_once_row_and_view_are_gone(worked):
         wait_until_applied(erasure, worked, 3, monotonic=lambda: next(clock), sleep=lambda _: None)
     work(worked)
     wait_until_applied(erasure, worked, 0, monotonic=lambda: 0)
-    found = look_up("c1", worked.state, worked.reader())
+    found = look_up("c1", worked.state, worked.reader(), worked.settings)
     assert found.totals is None
     assert not found.answer.known
 
