@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from consumer.arrivals import Arrivals
 from consumer.figures import ShopFigures
 from consumer.first_model import FirstModel
 from consumer.leading_sample import Sampler
@@ -54,6 +55,7 @@ class Leader:
         self._reviewing = Reviewing(state, sampler, settings, reviews)
         self._requests = ModelRequests(state, sampler, settings, self._reviewing)
         self._events = SegmentEvents(state, writer, names)
+        self._arrivals = Arrivals(settings.review_interval)
         self._number: int | None = None
         self._oldest = 1
         self._unhanded: SegmentModel | None = None
@@ -77,6 +79,7 @@ class Leader:
         `number` is how often partition 0 was claimed; `learnt` another clusterer's centroids in the means' place.
         """
         self._take_over(number)
+        self._arrivals.note(shop.purchases, now, None if model is None else model.adopted_at)
         if self._unhanded is None and self._on_request(number, model, shop, now) is None:
             if model is None:
                 self._published(number, self._first.attempt(shop, now))
@@ -97,6 +100,7 @@ class Leader:
         self._requests.take_over(notes.get(PIN))
         self._reviewing.take_over(notes.get(SHADOW))
         self._events.take_over(notes.get(ANNOUNCED))
+        self._arrivals.take_over()
         self._unhanded = None
         self._number = number
 
@@ -112,18 +116,19 @@ class Leader:
     def _next(
         self, number: int, model: SegmentModel, shop: ShopFigures, now: int, learnt: Floats | None
     ) -> SegmentModel | None:
-        enough = not too_little_to_learn(shop.buyers, shop.oldest, now, self._settings)
+        arrived = self._arrivals.lately(now) or not model.feature_set.needs_purchases
+        enough = arrived and not too_little_to_learn(shop.buyers, shop.oldest, now, self._settings)
         if model.by_rule and enough and self._requests.pinned is None:
             return self._published(number, handed_over(model, shop.purchases, now))
         review = self._reviewing.take()
         if review is None and not self._reviewing.running and shop.model_version == model.version:
-            self._reviewing.begin_if_due(model, shop, now)
+            self._reviewing.begin_if_due(model, shop, now, arrived=arrived)
             review = self._reviewing.take()
         if review is not None:
             return self._reviewed(number, model, review)
         if self._reviewing.running:
             return None  # the review began from this version; another one now would make its work worthless
-        if shop.model_version != model.version or shop.sums is None or self._requests.pinned is not None:
+        if shop.model_version != model.version or shop.sums is None or self._requests.pinned is not None or not arrived:
             return None
         adopted = adopt_means(model, shop.sums, shop.purchases, now, self._settings, learnt=learnt)
         if adopted is not None and learnt is None:

@@ -74,11 +74,15 @@ class Reviewing:
         """What a review came to, once."""
         return self._reviews.take()
 
-    def begin_if_due(self, model: SegmentModel, shop: ShopFigures, now: int) -> None:
-        """Ask for a review where one is due or wanted, and the last one's share of the time is over."""
+    def begin_if_due(self, model: SegmentModel, shop: ShopFigures, now: int, *, arrived: bool = True) -> None:
+        """Ask for a review where one is due or wanted, and the last one's share of the time is over.
+
+        `arrived`: whether purchases have come lately; else none falls due.
+        """
         if self._reviewed is None:
             self._reviewed = Reviewed.of(model)
-        due = self._wanted or self._reviewed.due(shop.purchases, shop.buyers, now, self._settings)
+        falls_due = arrived and self._reviewed.due(shop.purchases, shop.buyers, now, self._settings)
+        due = self._wanted or self._put_off or falls_due
         self._put_off = due and not self._reviews.free
         if due and not self._put_off:
             self._reviewed = Reviewed(now, shop.purchases, shop.buyers)
