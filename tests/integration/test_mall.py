@@ -28,7 +28,7 @@ COLUMNS = {
 
 def mall(data_folder, at_once=200, **settings):
     """A worker that has worked off the table, so many profiles a day; poorest first, as the table has them."""
-    shop = InProcess(model=ModelSettings(k=5, **settings), figures_interval=0.0)
+    shop = InProcess(model=ModelSettings(**{"k": 5, **settings}), figures_interval=0.0)
     worker = shop.worker()
     for day, start in enumerate(range(0, 200, at_once)):
         profiles = read_events(data_folder / FILE, MappingRequest(columns=COLUMNS), now=START + day * DAY)
@@ -46,9 +46,57 @@ def population(worker):
     return model, columns, X, memory.learner.clusters(rows)
 
 
+INCOME_AND_SCORE = ("attributes.annual_income", "attributes.spending_score")
+
+
+def test_income_and_score_have_five_natural_groups_named_for_what_is_true_of_them(data_folder):
+    worker = mall(data_folder, k="auto", features=INCOME_AND_SCORE)
+    model, columns, _, clusters = population(worker)
+    assert model.k == 5
+    segments = {one.name: clusters == cluster for cluster, one in enumerate(model.segments)}
+    assert set(segments) == {
+        "High-income high spenders",
+        "High-income low spenders",
+        "Low-income high spenders",
+        "Low-income low spenders",
+        "Average customers",
+    }
+    for name, inside in segments.items():
+        for attribute, low, high in (
+            ("annual_income", "Low-income", "High-income"),
+            ("spending_score", "low spenders", "high spenders"),
+        ):
+            values = columns.numbers(attribute)
+            if high in name:
+                assert np.mean(values[inside] > np.median(values)) >= 0.7
+            elif low in name:
+                assert np.mean(values[inside] < np.median(values)) >= 0.7
+            else:
+                assert abs(values[inside].mean() - values.mean()) < 0.5 * values.std()
+    worker.close()
+
+
+def test_words_for_attributes_are_settings(data_folder):
+    words = {"annual_income": ("Thrifty", "Wealthy"), "spending_score": ("Careful", "Generous")}
+    worker = mall(data_folder, features=INCOME_AND_SCORE, attribute_words=words)
+    model, *_ = population(worker)
+    names = {one.name for one in model.segments}
+    assert len(names) == 5
+    assert {"Wealthy generous customers", "Thrifty careful customers"} <= {
+        name if name.startswith(("W", "T", "A")) else _swapped(name) for name in names
+    }
+    worker.close()
+
+
+def _swapped(name):
+    """The same name, its two adjectives the other way round."""
+    first, second, noun = name.split()
+    return f"{second.capitalize()} {first.lower()} {noun}"
+
+
 @pytest.mark.parametrize("at_once", [200, 20])
 def test_income_and_score_give_the_segments_of_batch_k_means(data_folder, at_once):
-    worker = mall(data_folder, at_once, features=("attributes.annual_income", "attributes.spending_score"))
+    worker = mall(data_folder, at_once, features=INCOME_AND_SCORE)
     model, columns, X, clusters = population(worker)
     raw = np.column_stack([columns.numbers("annual_income"), columns.numbers("spending_score")])
     assert raw.shape == (200, 2)
