@@ -16,7 +16,7 @@ from contracts.documents import CAUSES, NO_SEGMENT
 from online_model.arrays import Booleans, Floats, Labels
 from online_model.by_rule import RulePopulation, by_rule
 from online_model.clusterer import OnlineClusterer, clusterer_for
-from online_model.features import bought, median_order_value
+from online_model.features import bought, days_since, median_order_value
 from online_model.model import NOT_ENOUGH_DATA, OUT_OF_SCOPE, SPECIAL_SEGMENTS, SegmentModel, unlearned_ids
 from online_model.names import Members
 from online_model.rules import Rule, measure
@@ -410,7 +410,7 @@ def _learned(model: SegmentModel, columns: Columns, voted: "_Voted", causes: Cau
     header = columns.header
     # The dwell keeps customers from going to and fro. Segments that were learnt anew are no reason to wait.
     since = np.where(causes == MODEL, MISSING_TIME, header["since"])
-    ids = model.publish(X, clusters, header["segment"], since, now)
+    ids = model.publish(X, clusters, header["segment"], since, now, days_since(columns.last_at, now))
     placeable = bought(columns) | (not model.feature_set.needs_purchases)
     ids[(clusters < 0) & placeable] = NOT_ENOUGH_DATA
     ids[voted.outside & placeable] = OUT_OF_SCOPE

@@ -14,7 +14,7 @@ from livesegments.parts import model_settings
 from livesegments.records import count_partitions, newest_time
 from livesegments.settings import Settings
 from online_model.arrays import Floats, Labels
-from online_model.features import FeatureSet, median_order_value
+from online_model.features import FeatureSet, days_since, median_order_value
 from online_model.fit import TooFewPointsError
 from online_model.metric import Metric
 from online_model.model import SegmentModel
@@ -92,15 +92,15 @@ def try_out(state: State, settings: Settings, now: int, most: int) -> Trial:
     except TooFewPointsError as error:
         raise TrialError(str(error)) from error
     before = rows.header["segment"].astype(np.int32)
-    after = _published(candidate, X, before, now)
+    after = _published(candidate, X, before, days_since(rows.last_at, now), now)
     net = (rows.header["spend"] - rows.header["refunds"]) / MILLIONTHS
     return Trial(candidate, _segments(candidate, after, net), Moved.of(before, after), len(before))
 
 
-def _published(model: SegmentModel, X: Floats, current: Labels, now: int) -> Labels:
+def _published(model: SegmentModel, X: Floats, current: Labels, recency: Floats, now: int) -> Labels:
     """The segment each customer would get; who has none of the learnt ones stays."""
     clusters = model.assign(X)
-    published = model.publish(X, clusters, current, np.full(len(X), NEVER), now)
+    published = model.publish(X, clusters, current, np.full(len(X), NEVER), now, recency)
     return np.where((clusters < 0) & (current <= 0), current, published)
 
 

@@ -10,7 +10,7 @@ from contracts.errors import LivesegmentsError
 from contracts.times import DAY
 from online_model.arrays import Booleans, Floats, Labels, frozen
 from online_model.model import LAPSED, NO_PURCHASES
-from online_model.names import _TABLE, Members, SegmentName
+from online_model.names import TABLE, Members, SegmentName
 from online_model.settings import ModelSettings
 
 _IDS: Final = {
@@ -26,7 +26,7 @@ _IDS: Final = {
 """Never changed and never used for anything else: rows and readers keep them."""
 RULE_SEGMENTS: Final = {
     _IDS[line.name]: SegmentName(line.name, line.strategy, line.flags, line.active)
-    for line in _TABLE
+    for line in TABLE
     if line.name in _IDS
 }
 """Names and strategies of the segments by rule, by id.
@@ -115,7 +115,7 @@ def by_rule(members: Members, population: RulePopulation) -> Labels:
     frequency = _percentiles(members.frequency, population.frequency)
     money = _percentiles(members.money, population.money)
     lines = {
-        "New customers": (members.tenure <= population.new_days) & population.history_known,
+        "New customers": (members.customer_days <= population.new_days) & population.history_known,
         "Champions": active & (frequency >= 0.85) & (money >= 0.85),
         "Loyal": active & (frequency >= 0.6) & ~one,
         "One order so far": active & one,

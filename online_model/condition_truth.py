@@ -31,7 +31,7 @@ from online_model.condition import (
 )
 from online_model.condition_fields import FEATURE, FIGURES, SEGMENT, SEGMENT_ID, ConditionColumns, kind_of
 from online_model.features import FEATURES, TextColumn, bought
-from online_model.names import _TABLE
+from online_model.names import TABLE
 
 _COMPARE: Final[dict[Operator, Callable[[Any, Any], Any]]] = {
     "=": operator.eq,
@@ -41,7 +41,7 @@ _COMPARE: Final[dict[Operator, Callable[[Any, Any], Any]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-_FAMILIES: Final = sorted((line.name.casefold() for line in _TABLE), key=len, reverse=True)
+_FAMILIES: Final = sorted((line.name.casefold() for line in TABLE), key=len, reverse=True)
 """Names of the naming table; a comma and what tells twins apart may follow them."""
 
 

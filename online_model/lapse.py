@@ -14,6 +14,9 @@ GAP_QUANTILE: Final = 0.875
 HISTORY_DAYS: Final = 180
 """A shorter history can not hold the long gaps."""
 _GAPS: Final = 200
+_LEAST_DAYS: Final = 14
+_MOST_DAYS: Final = 365
+"""Whatever the gaps: a baker's customers are not lost within the week, and a year's silence says something anywhere."""
 _CLEARLY: Final = 0.2
 """By what share a measured number must differ before it takes over."""
 
@@ -35,10 +38,10 @@ def settled_lapse_days(present: int, measured: float | None, settings: ModelSett
     """After how many days customers count as lapsed from now on.
 
     What settings say; with "auto" what is in force, until the measured number is more than 20 % away from it: names and
-    campaigns are not to tremble with a quantile.
+    campaigns are not to tremble with a quantile. What is measured counts from 14 to 365 days.
     """
     if settings.lapse_days != "auto":
         return settings.lapse_days
     if measured is None or abs(measured - present) <= _CLEARLY * present:
         return present
-    return max(1, round(measured))
+    return min(max(round(measured), _LEAST_DAYS), _MOST_DAYS)

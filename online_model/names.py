@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from online_model.arrays import Booleans, Floats, Labels
+from online_model.customer_since import ATTRIBUTE, customer_since
 from online_model.features import YEAR_HALF_LIFE, RowColumns, days_since, decayed
 from online_model.settings import ModelSettings
 from online_model.truth import Adjective
@@ -50,6 +51,8 @@ class Members:
     """Net spend, halved every 365 days."""
     usual_gap: float | None = None
     """After how many days most have bought again, as by `lapse.usual_gap`; None where that is not known."""
+    told_days: Floats | None = None
+    """Days for which they are customers as their profiles tell; NaN where these do not; None: no profile does."""
 
     @classmethod
     def of(cls, columns: RowColumns, now: int) -> Self:
@@ -60,7 +63,16 @@ class Members:
             orders=columns.orders,
             frequency=decayed(columns.orders_decayed, columns.newest_at, now, YEAR_HALF_LIFE),
             money=decayed(columns.net_decayed, columns.newest_at, now, YEAR_HALF_LIFE),
+            told_days=days_since(customer_since(columns.labels(ATTRIBUTE)), now),
         )
+
+    @property
+    def customer_days(self) -> Floats:
+        """Days for which they are customers: since the first order, or for as long as their profiles tell.
+
+        `tenure` is what says how far the history of purchases goes back, whatever profiles tell of the time before.
+        """
+        return self.tenure if self.told_days is None else np.fmax(self.tenure, self.told_days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +102,7 @@ class _Line(NamedTuple):
 
 
 _UPSELL_BELOW: Final = 0.8
-_TABLE: Final = (
+TABLE: Final = (
     _Line(
         "New customers",
         "Onboarding: second-order offer within 30 days",
@@ -114,8 +126,9 @@ _TABLE: Final = (
         "One order so far",
         "Second order: reminder, bought-together items",
         lambda p, e: p.active >= 0.7 - e and p.one_order >= 0.6 - e,
+        active=True,
     ),
-    _Line("Occasional", "Cross-sell a second category", lambda p, e: p.active >= 0.7 - e, (UPSELL,)),
+    _Line("Occasional", "Cross-sell a second category", lambda p, e: p.active >= 0.7 - e, (UPSELL,), active=True),
     _Line(
         "Lost after one order",
         "Cheap reactivation, or suppress",
@@ -252,7 +265,7 @@ def _profile(
     if not own.any():
         return None
     return Profile(
-        new=float(np.mean(members.tenure[own] <= settings.new_days)) if history_known else 0.0,
+        new=float(np.mean(members.customer_days[own] <= settings.new_days)) if history_known else 0.0,
         active=float(np.mean(members.recency[own] <= lapse_days)),
         one_order=float(np.mean(members.orders[own] == 1)),
         frequency=percentile(members.frequency[own], members.frequency[voting]),
@@ -262,13 +275,13 @@ def _profile(
 
 
 def _line(profile: Profile, previous: str) -> _Line:
-    found = next(line for line in _TABLE if line.holds(profile, 0))
+    found = next(line for line in TABLE if line.holds(profile, 0))
     # Of names that begin alike the longer one is meant: Lapsed, valuable is not Lapsed.
     kept = max(
-        (line for line in _TABLE if previous.startswith(line.name)), key=lambda line: len(line.name), default=None
+        (line for line in TABLE if previous.startswith(line.name)), key=lambda line: len(line.name), default=None
     )
     if kept is None or kept is found or not kept.holds(profile, _HYSTERESIS):
         return found
     # An earlier line takes over only when it holds clearly; a later one only when the kept one has failed.
-    overtaken = _TABLE.index(found) < _TABLE.index(kept) and found.holds(profile, -_HYSTERESIS)
+    overtaken = TABLE.index(found) < TABLE.index(kept) and found.holds(profile, -_HYSTERESIS)
     return found if overtaken else kept

@@ -30,7 +30,7 @@ from contracts.times import DAY, EPOCH, HOUR
 from logs.base import Batch, LogInfo
 from online_model.features import DEFAULT_FEATURES, FeatureSet, bought
 from online_model.metric import Metric
-from online_model.model import FIRST_SEGMENT_ID, NO_PURCHASES, NOT_ENOUGH_DATA, Segment, SegmentModel
+from online_model.model import FIRST_SEGMENT_ID, LAPSED, NO_PURCHASES, NOT_ENOUGH_DATA, Segment, SegmentModel
 from online_model.sums import ClusterSums, Votes
 from recommender.store import MemoryViews
 
@@ -39,6 +39,7 @@ START = 19_000 * DAY
 CUSTOMERS = [f"c{n}" for n in range(14)]
 LOG = LogInfo("events", "id", PARTITIONS)
 HALF_LIFE = 7 * DAY
+LAPSE_DAYS = 20
 FEATURES = FeatureSet.of(DEFAULT_FEATURES)
 SLICE = 3
 """Rows of one slice of a sweep."""
@@ -163,8 +164,9 @@ class MemoryMachine(RuleBasedStateMachine):
         seed=st.integers(0, 999),
         order_value=st.sampled_from([10.0, 10.0, 40.0]),
         new_ids=st.booleans(),
+        promising=st.integers(0, 4),
     )
-    def adopt(self, k, seed, order_value, new_ids):
+    def adopt(self, k, seed, order_value, new_ids, promising):
         """A version of any centroids: nothing here depends on their being good ones."""
         rng = np.random.default_rng(seed)
         newest = self.memory.learner.model
@@ -176,7 +178,7 @@ class MemoryMachine(RuleBasedStateMachine):
             order_value=order_value,
             metric=Metric(rng.uniform(0, 1, 3), rng.uniform(0.2, 2, 3)),
             centroids=rng.uniform(0, 2, (k, 3)),
-            segments=tuple(Segment(first + c, f"S{first + c}") for c in range(k)),
+            segments=tuple(Segment(first + c, f"S{first + c}", active=c < promising) for c in range(k)),
             seed=0,
             margin=0.1,
             dwell=HOUR,
@@ -188,6 +190,7 @@ class MemoryMachine(RuleBasedStateMachine):
             next_segment_id=first + k,
             sizes=(0,) * k,
             inertia=0.0,
+            lapse_days=LAPSE_DAYS,
         )
         self._abandon()
         self.memory.adopt(model)
@@ -341,7 +344,20 @@ class MemoryMachine(RuleBasedStateMachine):
             elif self.placed.get(who) is None:
                 assert segment == NOT_ENOUGH_DATA or who not in self.placed
             else:
-                assert segment in self.placed[who].segment_ids.tolist()
+                assert segment in [LAPSED, *self.placed[who].segment_ids.tolist()]
+
+    @invariant()
+    def nobody_who_lapsed_is_where_the_name_is_false(self):
+        """And nobody else is put among the lapsed, nor anybody for whom there is another segment."""
+        for who, row in self._rows():
+            model, header = self.placed.get(who), self.memory.store.header[row]
+            if model is None or who not in self.evaluated or not header["orders"]:
+                continue
+            lapsed = self.evaluated[who].now - int(header["last_at"]) > LAPSE_DAYS * DAY
+            segment = int(header["segment"])
+            false = {one.id for one in model.segments if one.active and lapsed}
+            assert segment not in false
+            assert (segment == LAPSED) == (len(false) == model.k)
 
     @invariant()
     def nothing_waits_for_rows_that_are_gone(self):

@@ -89,7 +89,7 @@ def test_segments_by_rule_follow_the_table_of_the_learned_ones(customers):
             money=percentile(4, money),
             recency=percentile(0, recency),
         )
-        line = next(line for line in names._TABLE if line.holds(profile, 0))
+        line = next(line for line in names.TABLE if line.holds(profile, 0))
         assert RULE_SEGMENTS[segment].name == line.name
 
 

@@ -14,7 +14,14 @@ from sklearn.cluster import KMeans
 from contracts.times import DAY
 from online_model.adoption import Reviewed, adopt_means, first_model, refit
 from online_model.choose_k import choose, curves
-from online_model.features import MISSING_TIME, RECENT_HALF_LIFE, YEAR_HALF_LIFE, FeatureSet, median_order_value
+from online_model.features import (
+    MISSING_TIME,
+    RECENT_HALF_LIFE,
+    YEAR_HALF_LIFE,
+    FeatureSet,
+    TextColumn,
+    median_order_value,
+)
 from online_model.names import Members
 from online_model.settings import ModelSettings
 from online_model.sums import ClusterSums, Votes
@@ -52,6 +59,10 @@ class Rows:
         self.first_at, self.last_at, self.newest_at = (np.full(customers, MISSING_TIME) for _ in range(3))
         self.orders = np.zeros(customers, np.uint32)
         self.orders_decayed, self.net_decayed, self.recent_net, self.spend = (np.zeros(customers) for _ in range(4))
+
+    def labels(self, _attribute):
+        """Nobody has a profile."""
+        return TextColumn(np.full(len(self.orders), -1, np.int32), ())
 
     def apply(self, customer, at, net, *, returned):
         age = 0 if self.newest_at[customer] == MISSING_TIME else at - self.newest_at[customer]
