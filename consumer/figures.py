@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -12,7 +13,23 @@ from consumer.layout import MISSING_TIME
 from consumer.learning import Learner
 from consumer.row_store import Rows, RowStore
 from contracts.documents import NO_SEGMENT
+from contracts.times import DAY
+from online_model.model import SegmentModel
+from online_model.settings import ModelSettings
 from online_model.sums import Sums
+
+_USUAL: Final = ModelSettings()
+"""What counts as lapsed and as new before a model says it."""
+
+
+class Lifecycle(NamedTuple):
+    """How many customers of a segment are ..."""
+
+    active: int
+    """... with an order within `lapse_days`."""
+    new: int
+    """... with their first one within `new_days`."""
+    one_order: int
 
 
 class PartitionFigures(msgspec.Struct, frozen=True):
@@ -35,7 +52,9 @@ class PartitionFigures(msgspec.Struct, frozen=True):
     """Customers by segment id."""
     net_spend: dict[int, int]
     """Spend less refunds, in millionths, by segment id."""
-    sums: bytes
+    lifecycles: dict[int, tuple[int, int, int]] = {}
+    """Customers with an order within `lapse_days`, first seen within `new_days`, with one order; by segment id."""
+    sums: bytes = b""
     """`Sums.to_bytes`, empty before there is a model."""
 
     def cells(self) -> Sums | None:
@@ -58,13 +77,14 @@ class ShopFigures:
     held_back: int
     sizes: dict[int, int]
     net_spend: dict[int, int]
+    lifecycles: dict[int, Lifecycle]
     model_version: int | None
     """The version that all sums are of; None while they are of several, or some are missing."""
     sums: Sums | None
 
 
-def figures_of(store: RowStore, learner: Learner, held: Held) -> bytes:
-    """One partition's figures, encoded."""
+def figures_of(store: RowStore, learner: Learner, held: Held, now: int | None = None) -> bytes:
+    """One partition's figures, encoded; who is active and new as of now (microseconds UTC), where that is given."""
     partition = held.number
     rows = np.fromiter(store.partitions[partition].index.values(), np.int64)
     header = store.header[rows]
@@ -85,9 +105,34 @@ def figures_of(store: RowStore, learner: Learner, held: Held) -> bytes:
             buyers=_candidates(store, rows, needs_purchases=learner.needs_purchases),
             sizes={int(one): int(size) for one, size in zip(ids, sizes, strict=True) if one != NO_SEGMENT},
             net_spend={int(one): int(amount) for one, amount in zip(ids, net, strict=True) if one != NO_SEGMENT},
+            lifecycles=_lifecycles(header, places, ids, learner.model, now) if now is not None else {},
             sums=found[1].to_bytes() if found else b"",
         )
     )
+
+
+def _lifecycles(
+    header: npt.NDArray[Any],
+    places: npt.NDArray[np.int64],
+    ids: npt.NDArray[np.int32],
+    model: SegmentModel | None,
+    now: int,
+) -> dict[int, tuple[int, int, int]]:
+    lapse_days, new_days = (
+        (_USUAL.first_lapse_days, _USUAL.new_days) if model is None else (model.lapse_days, model.new_days)
+    )
+    # MISSING_TIME is far in the past: who never bought is neither.
+    which = (
+        header["last_at"] >= now - lapse_days * DAY,
+        header["first_at"] >= now - new_days * DAY,
+        header["orders"] == 1,
+    )
+    counts = [np.bincount(places[one], minlength=len(ids)).tolist() for one in which]
+    return {
+        one: (active, new, single)
+        for one, active, new, single in zip(ids.tolist(), *counts, strict=True)
+        if one != NO_SEGMENT
+    }
 
 
 def _oldest(first_at: npt.NDArray[np.int64]) -> int:
@@ -114,6 +159,11 @@ def merged(encoded: Iterable[bytes], partitions: int) -> ShopFigures:
             sizes[segment] = sizes.get(segment, 0) + size
         for segment, amount in part.net_spend.items():
             net_spend[segment] = net_spend.get(segment, 0) + amount
+    lifecycles: dict[int, Lifecycle] = {}
+    for part in parts:
+        for segment, counted in part.lifecycles.items():
+            before = lifecycles.get(segment, (0, 0, 0))
+            lifecycles[segment] = Lifecycle(*(a + b for a, b in zip(before, counted, strict=True)))
     versions = {part.model_version for part in parts}
     whole = len(parts) == partitions and len(versions) == 1 and versions != {0}
     sums: Sums | None = None
@@ -132,6 +182,7 @@ def merged(encoded: Iterable[bytes], partitions: int) -> ShopFigures:
         held_back=sum(part.held_back for part in parts),
         sizes=sizes,
         net_spend=net_spend,
+        lifecycles=lifecycles,
         model_version=versions.pop() if whole else None,
         sums=sums,
     )

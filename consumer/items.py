@@ -128,6 +128,17 @@ class ItemSums:
         """The popularity slot of a segment, -1 where it has none."""
         return self._slots.get(segment, _NO_SLOT)
 
+    def buyers(self, most: int) -> npt.NDArray[np.int64]:
+        """How many customers bought each item, (items,), by their kept lines; of `most` customers where there are more.
+
+        A purchase that was given back counts, too.
+        """
+        rows = np.flatnonzero(self._counted_in != _NOT_COUNTED)
+        history = self.history(rows[:: -(-len(rows) // most) or 1])
+        history = history.where(history.quantity > 0)
+        pairs = np.unique(history.customers.astype(np.int64) << 32 | history.items)
+        return np.bincount(pairs & 0xFFFFFFFF, minlength=len(self.items.texts))
+
     def revise(self, rows: Rows, before: Mapping[int, Before]) -> None:
         """Take back what rows contributed, count what they contribute now.
 

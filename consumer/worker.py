@@ -125,7 +125,7 @@ class Worker:
         self._leader = Leader(
             parts.state, self.memory.store, settings.model, self._reviews, writer=parts.writer, names=settings.names
         )
-        self._window = ShopWindow(parts.views, settings.keys, settings.recommender)
+        self._window = ShopWindow(parts.views, settings.keys, settings.recommender, settings.rates.currency)
         self._history = HistoryWriter(parts.state, parts.views, settings.keys)
         self._changes = ChangePublisher(parts.writer, settings.names)
         self._backlog = Backlog(settings.batch_events)
@@ -507,7 +507,10 @@ class Worker:
 
     def _decide(self, *, due: bool, at_rest: bool) -> bool:
         memory, state = self.memory, self._state
-        own = {number: figures_of(memory.store, memory.learner, held) for number, held in memory.held.items()}
+        own = {
+            number: figures_of(memory.store, memory.learner, held, self.clock.now)
+            for number, held in memory.held.items()
+        }
         if due:
             self._figures_due = self._monotonic() + self._settings.figures_interval
             state.put_sums(own)

@@ -90,6 +90,20 @@ class SegmentCard(_Document):
     profile: dict[str, float]
     """Mean of each feature and numeric attribute, in its own unit."""
     strategy: str = ""
+    flags: tuple[str, ...] = ()
+    """What to mind: `high value`, `upsell`, `suppress`."""
+    adjectives: tuple[tuple[str, float], ...] = ()
+    """Words of the name, and the share of members of whom each was true when it was given."""
+    sets_apart: tuple[str, ...] = ()
+    """In what it differs most from the shop, in sentences."""
+    active: float | None = None
+    """Share of members with an order within `lapse_days`; None where nothing is known."""
+    lapsed: float | None = None
+    """Share of those without."""
+    new: float | None = None
+    """Share first seen within `new_days`."""
+    one_order: float | None = None
+    """Share with exactly one order."""
     items: tuple[tuple[Identifier, float], ...]
     """Item id and lift: how many times its share of all purchases it has of this segment's purchases."""
     as_of: Timestamp

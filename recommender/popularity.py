@@ -36,15 +36,21 @@ class Popular:
         best = self.items[:, 0]
         return np.where(best >= 0, self.shares[np.arange(len(best)), best], np.float32(0))
 
-    def lift(self, slot: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def lift(
+        self, slot: int, n: int, among: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """The n items that set a segment apart, and by how many times their share in it exceeds their share in all.
 
         Ordered by share · log(lift), what an item adds to the divergence of the segment's purchases from everybody's:
-        by lift alone, items that hardly anybody buys would come first. Items with a lift of 1 or less are left out.
+        by lift alone, items that hardly anybody buys would come first. Items with a lift of 1 or less are left out,
+        and those that are not `among`, (items,), where that is given; an item beyond its end is not.
         """
         own, everybody = self.shares[slot], self.shares[-1]
         ratio = np.divide(own, everybody, out=np.ones_like(everybody), where=everybody > 0)
         telling = own * np.log(np.maximum(ratio, 1))
+        if among is not None:
+            telling[len(among) :] = 0
+            telling[: len(among)] *= among[: len(telling)]
         items = np.argsort(-telling, kind="stable")[:n].astype(np.int32)
         items = items[telling[items] > 0]
         return items, ratio[items]

@@ -174,9 +174,14 @@ def cold_start(popular: Popular, items: ItemTexts, stamp: Stamp, n: int) -> Cold
     )
 
 
-def lifted_items(popular: Popular, slot: int, items: ItemTexts, n: int) -> tuple[tuple[str, float], ...]:
-    """The items of a segment card: those a segment buys more than others do, with their lift."""
-    numbers, lifts = popular.lift(slot, n)
+def lifted_items(
+    popular: Popular, slot: int, items: ItemTexts, n: int, among: NDArray[np.bool_] | None = None
+) -> tuple[tuple[str, float], ...]:
+    """The items of a segment card: those a segment buys more than others do, with their lift.
+
+    Only items of `among`, (items,), where it is given; an item beyond its end is not among them.
+    """
+    numbers, lifts = popular.lift(slot, n, among)
     return tuple(
         (items.ids[number], round(lift, 2)) for number, lift in zip(numbers.tolist(), lifts.tolist(), strict=True)
     )
