@@ -221,9 +221,10 @@ class Learner:
         value = self._newest_model.order_value if self._newest_model else _order_value(columns)
         self._usual = Usual(measure(rules, columns, now, value) if compares else {}, value)
         if self._rules_apply:
-            self._by_rule = RulePopulation.of(
-                Members.of(columns, now), new_days=self._settings.new_days, lapse_days=self._settings.first_lapse_days
-            )
+            model, settings = self._newest_model, self._settings
+            lapse_days = model.lapse_days if model is not None else settings.first_lapse_days
+            members = Members.of(columns, now)
+            self._by_rule = RulePopulation.of(members, new_days=settings.new_days, lapse_days=lapse_days)
 
     def _abandon(self) -> None:
         assert self._building is not None

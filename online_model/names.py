@@ -101,6 +101,7 @@ class _Line(NamedTuple):
     active: bool = False
 
 
+_LOYAL: Final = "Loyal"
 _UPSELL_BELOW: Final = 0.8
 TABLE: Final = (
     _Line(
@@ -117,7 +118,7 @@ TABLE: Final = (
         active=True,
     ),
     _Line(
-        "Loyal",
+        _LOYAL,
         "Grow the basket: bundles, loyalty",
         lambda p, e: p.active >= 0.7 - e and p.frequency >= 0.6 - e and 1 - p.one_order >= 0.7 - e,
         active=True,
@@ -162,19 +163,22 @@ def name_segments(
     settings: ModelSettings,
     previous: Sequence[str] = (),
     *,
+    previous_flags: Sequence[tuple[str, ...]] = (),
     spanning: Spanning | None = None,
     lapse_days: float | None = None,
 ) -> list[SegmentName]:
     """A true and unique name for each of the k clusters, in their order.
 
     `clusters` is (customers,), -1 for no vote. `previous` are the names so far, in the same order: such a name is kept
-    until it fails, or one higher in the table passes, by more than .05. While the oldest customer in the sample is
-    younger than `new_days` and the days of a lapse together, the history may simply start there, and nobody is called
-    new. `spanning` is what the clusters were made from, where that is more than purchases: attributes give words to
-    names, and names by themselves where no purchase is needed. `lapse_days` is by default the settings' first.
+    until it fails, or one higher in the table passes, by more than .05; and so are `previous_flags`. While the oldest
+    customer in the sample is younger than `new_days` and the days of a lapse together, the history may simply start
+    there, and nobody is called new. `spanning` is what the clusters were made from, where that is more than purchases:
+    attributes give words to names, and names by themselves where no purchase is needed. `lapse_days` is by default the
+    settings' first.
     """
     lapse_days = settings.first_lapse_days if lapse_days is None else lapse_days
     before = ([*previous] + [""] * k)[:k]
+    flagged = ([*previous_flags] + [()] * k)[:k]
     profiles_only = spanning is not None and spanning.only_profiles
     voting = clusters >= 0
     if not profiles_only:
@@ -190,8 +194,10 @@ def name_segments(
         oldest = float(members.tenure[voting].max()) if voting.any() else 0.0
         known = oldest >= settings.new_days + lapse_days
         names = [
-            _by_purchases(_profile(members, voting, inside, lapse_days, settings, history_known=known), said, old)
-            for inside, said, old in zip(insides, words, before, strict=True)
+            _by_purchases(
+                _profile(members, voting, inside, lapse_days, settings, history_known=known), said, old, flags
+            )
+            for inside, said, old, flags in zip(insides, words, before, flagged, strict=True)
         ]
     return _unique(names, insides, voting, _dividers(members, spanning, profiles_only=profiles_only), before)
 
@@ -200,13 +206,16 @@ def _by_profile(own: Booleans, said: tuple[Adjective, ...]) -> SegmentName:
     return SegmentName(as_name(said), _PROFILE_STRATEGY, adjectives=said) if own.any() else _NOBODY
 
 
-def _by_purchases(profile: Profile | None, said: tuple[Adjective, ...], previous: str) -> SegmentName:
+def _by_purchases(
+    profile: Profile | None, said: tuple[Adjective, ...], previous: str, previous_flags: tuple[str, ...]
+) -> SegmentName:
     if profile is None:
         return _NOBODY
     line = _line(profile, previous)
     flags = line.flags
-    if line.name == "Loyal" and profile.money < _UPSELL_BELOW:
-        flags = (*flags, UPSELL)
+    if line.name == _LOYAL:
+        slack = _HYSTERESIS * (previous.startswith(_LOYAL) * (1 if UPSELL in previous_flags else -1))
+        flags = (UPSELL,) if profile.money < _UPSELL_BELOW + slack else ()
     return SegmentName(line.name + as_suffix(said), line.strategy, flags, line.active, said)
 
 

@@ -98,8 +98,16 @@ def named_segments(
     """The segments with names and strategies that are true of these members; by their ids where none are given."""
     if members is None:
         return tuple(one if one.name else replace(one, name=f"Segment {one.id}") for one in segments)
-    before = [one.name for one in segments]
-    names = name_segments(members, labels, len(segments), settings, before, spanning=spanning, lapse_days=lapse_days)
+    names = name_segments(
+        members,
+        labels,
+        len(segments),
+        settings,
+        [one.name for one in segments],
+        previous_flags=[one.flags for one in segments],
+        spanning=spanning,
+        lapse_days=lapse_days,
+    )
     return tuple(
         Segment(one.id, name.name, name.strategy, name.flags, name.adjectives, name.active)
         for one, name in zip(segments, names, strict=True)

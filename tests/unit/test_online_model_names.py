@@ -121,3 +121,31 @@ def test_a_strategy_comes_with_the_name():
 def test_loyal_needs_second_orders(orders):
     shop = [(10, 5, 700, 30, 20.0, 9000.0), (10, 20, 700, orders, 6.0, 90.0), (20, 20, 700, 1, 1.0, 100.0)]
     assert (names(*shop)[1] == "Loyal") == (orders > 1)
+
+
+def test_a_flag_that_narrowly_fails_is_kept():
+    """So many of a hundred others spend less than the loyal, who are ten more: p(money) is (below + 5.5) / 110."""
+
+    def flags(below, previous):
+        money = [10.0] * below + [500.0] + [1000.0] * (99 - below)
+        others = Members(
+            np.full(100, 20.0), np.full(100, 500.0), np.ones(100, np.uint32), np.ones(100), np.array(money)
+        )
+        loyal = ([1.0, 500.0, 5, 9.0, 500.0] for _ in range(10))
+        joined = [np.concatenate(pair) for pair in zip(columns_of(others), np.array(list(loyal)).T, strict=True)]
+        sample = Members(joined[0], joined[1], joined[2].astype(np.uint32), joined[3], joined[4])
+        labels = np.repeat([0, 1], [100, 10]).astype(np.int32)
+        known = ["", "Loyal"] if previous is not None else []
+        named = name_segments(sample, labels, 2, SETTINGS, known, previous_flags=[(), previous or ()])
+        assert named[1].name == "Loyal"
+        return named[1].flags
+
+    assert flags(80, None) == ("upsell",)
+    assert flags(80, ()) == ()
+    assert flags(84, None) == ()
+    assert flags(84, ("upsell",)) == ("upsell",)
+    assert flags(60, ()) == ("upsell",)
+
+
+def columns_of(members):
+    return members.recency, members.tenure, members.orders, members.frequency, members.money
