@@ -1,0 +1,59 @@
+"""Giving a segment a name of one's own, and taking it back."""
+
+from pydantic import ValidationError
+
+from consumer.state import State
+from contracts.documents import SegmentList, SegmentSize
+from contracts.errors import LivesegmentsError
+from contracts.segment_names import OwnName
+from livesegments.screen import plain
+from livesegments.segment_names import own_names
+
+
+class NoSuchSegmentError(LivesegmentsError):
+    """There is no segment of that id."""
+
+
+class SegmentNameError(LivesegmentsError):
+    """A segment can not be called that."""
+
+
+def find_segment(listed: SegmentList | None, segment: int) -> SegmentSize:
+    """The segment of that id. Raises NoSuchSegmentError."""
+    found = {one.id: one for one in listed.segments} if listed else {}
+    if segment not in found:
+        there = ", ".join(f"{one.id} ({plain(one.name)})" for one in found.values())
+        raise NoSuchSegmentError(
+            f"there is no segment {segment}; {f'there are {there}' if there else 'there are none yet: run a worker'}"
+        )
+    return found[segment]
+
+
+def rename_segment(
+    state: State, listed: SegmentList | None, segment: int, name: str | None, strategy: str | None
+) -> OwnName:
+    """Call a segment so; without a name it keeps the one it has. Workers follow within seconds.
+
+    Raises NoSuchSegmentError; SegmentNameError for a name that is not 1 to 60 printable characters or that another
+    segment has.
+    """
+    is_called = find_segment(listed, segment).name
+    try:
+        own = OwnName(name=is_called if name is None else name, strategy=strategy)
+    except ValidationError as error:
+        part = error.errors()[0]
+        raise SegmentNameError(f"the {part['loc'][0]} can not be used: {part['msg']}") from None
+    others = {one.id: one.name for one in listed.segments} if listed else {}
+    others |= {other: given.name for other, given in own_names(state).items()}
+    taken = [other for other, called in others.items() if other != segment and called.casefold() == own.name.casefold()]
+    if taken:
+        raise SegmentNameError(f"segment {taken[0]} is already called {plain(own.name)!r}: choose another name")
+    state.put_segment_name(segment, own.encode())
+    return own
+
+
+def reset_segment(state: State, segment: int) -> None:
+    """Let a segment be called what was worked out. Raises NoSuchSegmentError where it has no own name."""
+    if segment not in own_names(state):
+        raise NoSuchSegmentError(f"segment {segment} has no name of your own")
+    state.put_segment_name(segment, None)
