@@ -153,7 +153,7 @@ def ours(servers: Servers, events: int) -> Ours:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     collector.calm()
     run = uuid.uuid4().hex[:8]
-    settings = WorkerSettings(clock="event", names=servers.names, keys=Keys(f"{servers.tag}-{run}"), group=run)
+    settings = WorkerSettings(clock="wall", names=servers.names, keys=Keys(f"{servers.tag}-{run}"), group=run)
     client = redis.Redis.from_url(servers.redis_url)
     began = ended = settled = 0.0
     oldest = 0.0
@@ -176,7 +176,7 @@ def ours(servers: Servers, events: int) -> Ours:
             state=RedisState(client, settings.keys),
             views=RedisViews(client),
         )
-        worker = Worker(parts, settings, Clock("event"))
+        worker = Worker(parts, settings, Clock("wall"))
         first = _first_batch(worker)
         worker.run(until_idle=0.5, on_step=watch)
     _forget(client, settings.keys)

@@ -1,7 +1,7 @@
 """Batches that were polled and not yet worked on, cut so that each step fits into one checkpoint."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import islice
 
 from consumer.state import MAX_BYTES, MAX_ROWS
@@ -55,14 +55,17 @@ class Backlog:
         """Forget a partition's records; they are read again by whoever holds it next."""
         self._waiting.pop(partition, None)
 
-    def take(self, event_bytes: Mapping[int, float]) -> list[Batch]:
-        """One batch of each partition that has any.
+    def __contains__(self, partition: int) -> bool:
+        return partition in self._waiting
+
+    def take(self, event_bytes: Mapping[int, float], busy: Container[int] = ()) -> list[Batch]:
+        """One batch of each partition that has any and is not busy.
 
         So many records at most that their rows fit into one checkpoint, going by their keys and by the bytes that a
         record of each partition made last.
         """
         taken = []
-        for partition, waiting in list(self._waiting.items()):
+        for partition, waiting in [pair for pair in self._waiting.items() if pair[0] not in busy]:
             batch = waiting.popleft()
             most = min(self._most, max(1, int(MAX_BYTES / max(1.0, event_bytes.get(partition, 0.0)))))
             most = _within_rows(batch.keys, min(most, len(batch)))

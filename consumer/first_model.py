@@ -33,7 +33,8 @@ class FirstModel:
             return None
         features = FeatureSet(columns)
         X = features.features(sample.columns, now, sample.order_value)
-        choice = first_choice(X, Metric.of_sample(X, features.scaling), self._settings)
+        by_rule = too_little_to_learn(shop.buyers, shop.oldest, now, self._settings)
+        choice = first_choice(X, Metric.of_sample(X, features.scaling), self._settings, by_rule=by_rule)
         try:
             return first_model(
                 X,
@@ -45,7 +46,7 @@ class FirstModel:
                 members=sample.members,
                 columns=columns,
                 why=choice.reason,
-                by_rule=too_little_to_learn(shop.buyers, shop.oldest, now, self._settings),
+                by_rule=by_rule,
             )
         except TooFewPointsError:
             return None

@@ -48,11 +48,11 @@ class HistoryWriter:
             del self._shown[one]
 
     def _read(self, partitions: int, day: int) -> list[dict[int, bytes]]:
-        """Every partition's pages: all of them the first time, then those that may have changed."""
-        if self._books is None or len(self._books) != partitions:
+        """Every partition's pages: all of them until there are some, then those that may have changed."""
+        if self._books is None or len(self._books) != partitions or not any(self._books):
             self._books = [dict(book) for book in self._state.pages(partitions)]
             return self._books
-        newest = max((max(book) for book in self._books if book), default=day)
+        newest = max(max(book) for book in self._books if book)
         for book, pages in zip(
             self._books,
             self._state.pages(partitions, range(min(newest, day) - _LATE_DAYS, max(newest, day) + 1)),

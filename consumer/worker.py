@@ -19,9 +19,11 @@ from consumer.checkpoints import Checkpoints, Prepared
 from consumer.clock import Clock
 from consumer.dead_letters import Refused
 from consumer.decoding import Decoded, Decoder, Kind
+from consumer.event_order import EventOrder
 from consumer.figures import figures_of, merged
 from consumer.held import Held, claim, load
 from consumer.history import HistoryWriter
+from consumer.layout import MISSING_TIME
 from consumer.leader import Leader, read_model
 from consumer.memory import Memory
 from consumer.moves import Moves
@@ -51,6 +53,8 @@ _IDLE_VIEWS: Final = 0.05
 """Seconds that an idle worker gives to views in one step."""
 _MOST_OVER: Final = 0.25
 """Seconds that views may have had too much and are made to wait for; a server that was down is no fault of theirs."""
+_GATHER: Final = 1.0
+"""Seconds for which an event clock waits for partitions that have records and have not delivered any."""
 _SILENCE: Final = 1.0
 """Seconds without an answer from the log that are worth a word."""
 
@@ -129,6 +133,7 @@ class Worker:
         self._history = HistoryWriter(parts.state, parts.views, settings.keys)
         self._changes = ChangePublisher(parts.writer, settings.names)
         self._backlog = Backlog(settings.batch_events)
+        self._order = EventOrder(settings.sweep_interval) if settings.clock == "event" else None
         self._ahead: list[tuple[Batch, Decoded]] = []
         """Batches of the next step, decoded while the state wrote the last one."""
         self._unheard: Polled | None = None
@@ -143,6 +148,8 @@ class Worker:
         """Whether the leader has looked at everything as it stands."""
         self._undecided = 0
         """Records since the leader looked last."""
+        self._decided_at = MISSING_TIME
+        """The `now` of that."""
         self._views_owed = 0.0
         """Seconds of their share of the time that views have not had yet; below 0 where they had more."""
         self._silent = False
@@ -199,8 +206,7 @@ class Worker:
         """Whether nothing is left to do: no lag, outbox, dirty view, sweep, review, decision or rebalance."""
         memory, held = self.memory, self.memory.held.values()
         return not (
-            self._backlog
-            or self._ahead
+            self._waiting
             or self._unheard
             or self._to_claim
             or self._reader.rebalancing
@@ -212,6 +218,11 @@ class Worker:
             or any(one.outbox or one.has_news for one in held)
             or memory.views.pending(held)
         )
+
+    @property
+    def _waiting(self) -> bool:
+        """Whether records are here that are to be worked on."""
+        return bool(self._backlog or self._ahead or self._order)
 
     def step(self, timeout: float) -> bool:
         """One turn; waits at most `timeout` seconds for events. Returns whether there was anything to do."""
@@ -239,7 +250,7 @@ class Worker:
     # ---- assignment ----
 
     def _poll(self, timeout: float) -> None:
-        waiting = bool(self._backlog or self._ahead)
+        waiting = self._waiting
         polled, self._unheard = self._unheard, None
         if polled is None and waiting and not self._reader.rebalancing:
             return
@@ -270,13 +281,28 @@ class Worker:
         """Poll and decode for the next step. A change of assignment has to wait for that."""
         if self._ahead or self._unheard is not None:
             return
-        if not self._backlog:
-            polled = self._reader.poll(0.0)
-            if polled.assigned or polled.revoked:
-                self._unheard = polled
-                return
-            self._receive(polled)
+        if not self._waiting and not self._poll_ahead(0.0):
+            return
         self._ahead = self._decode_next()
+
+    def _poll_ahead(self, timeout: float) -> bool:
+        """Poll out of turn. False: the assignment changes, which has to wait for the next step."""
+        polled = self._reader.poll(timeout)
+        if polled.assigned or polled.revoked:
+            self._unheard = polled
+            return False
+        self._receive(polled)
+        return True
+
+    def _gather(self) -> None:
+        """With an event clock: have records of every partition that has any, or their time would pass unseen."""
+        end = self._monotonic() + _GATHER
+        while self._waiting and self._unheard is None and self._monotonic() < end and not self._stopping.is_set():
+            lag = self._reader.lag()
+            here = [number for number in self.memory.held if number in self._backlog or number in (self._order or ())]
+            if lag is not None and not any(lag.get(number) for number in set(self.memory.held).difference(here)):
+                return
+            self._poll_ahead(_GATHER / 10)
 
     def _report_silence(self) -> None:
         since = self._reader.failing_since
@@ -327,6 +353,8 @@ class Worker:
 
     def _drop(self, partition: int) -> None:
         self._backlog.drop(partition)
+        if self._order is not None:
+            self._order.drop(partition)
         self._ahead = [pair for pair in self._ahead if pair[0].partition != partition]
         if self.memory.drop(partition):
             _log.info("partition given up", partition=partition)
@@ -372,8 +400,16 @@ class Worker:
         return True
 
     def _decode_next(self) -> list[tuple[Batch, Decoded]]:
-        batches = self._backlog.take({number: held.event_bytes for number, held in self.memory.held.items()})
-        return [(batch, self._decoder.decode(batch)) for batch in batches]
+        if self._order is not None:
+            self._gather()
+        event_bytes = {number: held.event_bytes for number, held in self.memory.held.items()}
+        batches = self._backlog.take(event_bytes, self._order or ())
+        decoded = [(batch, self._decoder.decode(batch)) for batch in batches]
+        if self._order is None:
+            return decoded
+        for batch, events in decoded:
+            self._order.add(batch, events)
+        return self._order.take()
 
     def _set_aside(self, batch: Batch, refused: Sequence[Refused], outcome: Outcome) -> list[Aside]:
         """What is to be published instead of applied: dead letters, and events of other partitions."""
@@ -446,7 +482,7 @@ class Worker:
         if not self.clock.known:
             return False
         passed = self.clock.now - learner.swept_at
-        if self.clock.kind == "event" and not self._backlog and self._at_rest():
+        if self.clock.kind == "event" and not self._waiting and self._at_rest():
             return passed > 0
         return passed >= self._settings.sweep_interval
 
@@ -495,7 +531,7 @@ class Worker:
         memory = self.memory
         due = self._monotonic() >= self._figures_due
         # Alone there is nothing to wait for: decisions keep up with what has changed, at rest with everything.
-        enough = at_rest or self._undecided >= max(_DECIDE_EVENTS, len(memory.store))
+        enough = at_rest or self._moved_on or self._undecided >= max(_DECIDE_EVENTS, len(memory.store))
         soon = memory.holds_all and not self._decided and enough
         if not memory.held or memory.learner.sweeping or not (due or soon):
             return False
@@ -504,6 +540,11 @@ class Worker:
         except (StateUnavailableError, ViewsUnavailableError, LogUnavailableError) as error:
             self._patience.pause("figures", error)
             return False
+
+    @property
+    def _moved_on(self) -> bool:
+        """Whether an event clock has moved so far since the last decision that there may be something to decide."""
+        return self.clock.kind == "event" and self.clock.now - self._decided_at >= self._settings.sweep_interval
 
     def _decide(self, *, due: bool, at_rest: bool) -> bool:
         memory, state = self.memory, self._state
@@ -549,6 +590,7 @@ class Worker:
                     names=memory.names,
                     quiet_since=self._quiet_since,
                 )
+        self._decided_at = self.clock.now
         self._decided = not (adopted or self._leader.busy)
         self._undecided = 0
         return adopted

@@ -193,12 +193,15 @@ def decided(
     return choice.k, f"{streak.reviews} reviews in a row: {choice.reason}"
 
 
-def first_choice(X: Floats, metric: Metric, settings: ModelSettings) -> Choice:
-    """How many segments the first model is to have. A natural number is taken at once, if it is stable."""
+def first_choice(X: Floats, metric: Metric, settings: ModelSettings, *, by_rule: bool = False) -> Choice:
+    """How many segments the first model is to have. A natural number is taken at once, if it is stable.
+
+    Not while segments go by rule: in a shop's first weeks customers of one order, and of two, look like groups.
+    """
     if settings.k != "auto":
         return Choice(settings.k, natural=False, reason=f"{settings.k} segments, by the setting `k`")
     voting = int(np.count_nonzero(~np.isnan(X).all(axis=1)))
-    if voting < _NOT_FIRST:
+    if voting < _NOT_FIRST or by_rule:
         reason = f"{settings.k_default} segments (k_default): {voting} customers are too few to see natural groups"
         return Choice(settings.k_default, natural=False, reason=reason)
     points = curves(X, metric, settings.seed, points=_FIRST_POINTS)

@@ -113,3 +113,13 @@ def test_history_adds_up_to_the_rows_and_to_the_published_changes():
     assert sum(one.orders for day in history for one in day.segments) == sum(
         json.loads(event)["type"] == "purchase" for event in shop.all_events()
     )
+
+
+def test_a_backlog_of_many_days_leaves_a_document_of_each():
+    shop = InProcess(partitions=2)
+    for day in range(25):
+        shop.publish(*(purchase(f"c{n}", day, 0, 5.0 + n) for n in range(day % 4, 60, 3)))
+    shop.run()
+    assert [one.day.day for one in days_of(shop)] == [
+        (date(1970, 1, 1) + timedelta(days=START // DAY + n)).day for n in range(25)
+    ]
