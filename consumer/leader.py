@@ -31,6 +31,9 @@ from online_model.settings import ModelSettings
 OLDEST: Final = "oldest"
 """The note that holds the oldest model version that is kept."""
 
+_OVERTAKES: Final = 0.02
+"""A gain worth more than the review that is under way: in a fast replay weeks pass while one works."""
+
 _log = structlog.get_logger("livesegments.leader")
 
 
@@ -126,11 +129,11 @@ class Leader:
             review = self._reviewing.take()
         if review is not None:
             return self._reviewed(number, model, review)
-        if self._reviewing.running:
-            return None  # the review began from this version; another one now would make its work worthless
         if shop.model_version != model.version or shop.sums is None or self._requests.pinned is not None or not arrived:
             return None
         adopted = adopt_means(model, shop.sums, shop.purchases, now, self._settings, learnt=learnt)
+        if self._reviewing.running and (adopted is None or adopted.gain < _OVERTAKES):
+            return None  # the review began from this version; another one now would make its work worthless
         if adopted is not None and learnt is None:
             adopted = self._polished(adopted, shop, now)
         return self._published(number, adopted)
