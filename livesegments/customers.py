@@ -1,6 +1,5 @@
 """Everything that is known of one customer: view, segment, the row's own numbers."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -9,16 +8,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from consumer.decoding import Attributes
 from consumer.layout import MISSING_TIME
-from consumer.state import State
 from contracts.errors import LivesegmentsError
 from contracts.events import Identifier
 from contracts.money import from_millionths
 from contracts.times import from_micros, rfc3339, to_micros
 from livesegments.explaining import Explainer, Explanation
-from livesegments.records import Records, clock_now, count_partitions, read_document, read_record
-from livesegments.segment_names import SegmentNames
-from livesegments.settings import Settings
-from online_model.model import SegmentModel
+from livesegments.records import Records, count_partitions, read_record
 from recommender.answers import Recommendations
 from recommender.reader import CustomerReader
 
@@ -67,37 +62,18 @@ def checked_id(text: str) -> str:
         raise CustomerIdError(f"{text!r} can not be a customer id: {reason}") from None
 
 
-def look_up(
-    customer_id: str,
-    state: State,
-    reader: CustomerReader,
-    settings: Settings,
-    categories: Callable[[], Mapping[str, str]] = dict,
-) -> Customer:
-    """All that is known. Raises CustomerIdError, and where Redis does not answer.
-
-    The categories of items, as the catalogue has them, are asked for where a feature is made of them.
-    """
+def look_up(customer_id: str, reader: CustomerReader, explainer: Explainer) -> Customer:
+    """All that is known. Raises CustomerIdError, and where Redis does not answer."""
     checked_id(customer_id)
-    partitions = count_partitions(state)
-    record = None if partitions is None else read_record(state, customer_id, partitions)
+    partitions = count_partitions(explainer.state)
+    record = None if partitions is None else read_record(explainer.state, customer_id, partitions)
     answer = reader.get(customer_id)
     previous = answer.segment.previous if answer.segment else None
-    document = read_document(state)
-    names = SegmentNames(state, document, settings.out_of_scope_name)
-    explainer = Explainer(
-        state=state,
-        names=names,
-        model=SegmentModel.from_document(document) if document else None,
-        now=clock_now(state, partitions or 0, settings.clock),
-        currency=settings.currency,
-        categories=categories,
-    )
     return Customer(
         customer_id,
         answer,
         None if record is None else _totals(record),
-        None if previous is None else names.name(previous),
+        None if previous is None else explainer.names.name(previous),
         None if record is None else explainer.explain(record),
     )
 

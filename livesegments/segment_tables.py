@@ -11,11 +11,7 @@ from contracts.documents import SegmentCard, SegmentList
 from contracts.times import rfc3339, to_micros
 from livesegments.screen import literal
 
-_TITLES: Final = {
-    "recency_days": "days since\nlast order",
-    "frequency": "orders\n(per year*)",
-    "monetary": "net\n(per year*)",
-}
+_TITLES: Final = {"recency_days": "days since\nlast order", "frequency": "orders*", "monetary": "net*"}
 _MOST_TYPICAL: Final = 3
 """Typical figures that fit beside names into 80 columns."""
 
@@ -26,11 +22,11 @@ def show_segments(cards: Sequence[SegmentCard], listed: SegmentList, currency: s
     typical = typical[:_MOST_TYPICAL]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("id", justify="right")
-    table.add_column("segment", min_width=18)
+    table.add_column("segment")
     for title in (
         "customers",
         "share",
-        "share of\nrevenue",
+        "of\nrevenue",
         *(_TITLES.get(one, one.replace("_", " ")) for one in typical),
     ):
         table.add_column(literal(title) if "\n" not in title else title, justify="right")
@@ -83,7 +79,7 @@ def _notes(listed: SegmentList) -> list[str]:
     """What is not as it seems, in a line each."""
     said = []
     if listed.held_back:
-        said.append(f"{listed.held_back:,} customers are nearer to another segment, not clearly or long enough to move")
+        said.append(f"{listed.held_back:,} customers are nearer to another segment and stay: margin, dwell or its name")
     if listed.quiet_since is not None:
         since = rfc3339(to_micros(listed.quiet_since))
         said.append(f"no event since {since}: the feed seems broken, and time alone moves nobody")

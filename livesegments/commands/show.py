@@ -1,7 +1,6 @@
 """`livesegments show CUSTOMER`: segment, recommendations, and the row's own numbers."""
 
 import json
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -9,13 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from consumer.catalogue import read_categories
 from contracts.times import rfc3339, to_micros
 from livesegments.app import open_deployment
-from livesegments.customers import Customer, Totals, as_json, look_up
+from livesegments.customers import Customer, Totals, as_json, checked_id, look_up
 from livesegments.explaining import Explanation
 from livesegments.flags import with_settings
-from livesegments.parts import log_names
+from livesegments.open_explainer import explainer_of
 from livesegments.screen import literal, money
 from livesegments.sources import Loaded
 
@@ -38,9 +36,9 @@ def show(
     as_document: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Show one customer: segment and why, what would change it, ten recommendations, and what was counted."""
+    checked_id(customer)
     with open_deployment(loaded.settings) as deployment:
-        categories = partial(read_categories, deployment.logs, log_names(loaded.settings).catalog)
-        found = look_up(customer, deployment.state, deployment.reader(), loaded.settings, categories)
+        found = look_up(customer, deployment.reader(), explainer_of(deployment))
     if as_document:
         typer.echo(json.dumps(as_json(found), indent=2))
         return

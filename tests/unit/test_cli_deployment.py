@@ -18,6 +18,7 @@ from livesegments.erasing import NotErasedError, publish, wait_until_applied
 from livesegments.export import export_customers
 from livesegments.export_columns import AttributeTypes
 from livesegments.non_product_entries import publish_entries
+from livesegments.open_explainer import explainer_of
 from livesegments.settings import Settings
 from livesegments.table_file import TableFileError
 from logs.memory import MemoryLogs
@@ -180,7 +181,7 @@ def test_one_type_fits_all_values_of_an_attribute(values, kind):
 
 
 def test_a_customer_in_full(worked):
-    shown = as_json(look_up("c1", worked.state, worked.reader(), worked.settings))
+    shown = as_json(look_up("c1", worked.reader(), explainer_of(worked)))
     assert shown["known"]
     assert shown["segment"]["name"]
     assert shown["row"]["orders"] == 2
@@ -196,7 +197,7 @@ def test_a_customer_in_full(worked):
 
 
 def test_somebody_unknown_gets_what_everybody_buys(worked):
-    found = look_up("nobody", worked.state, worked.reader(), worked.settings)
+    found = look_up("nobody", worked.reader(), explainer_of(worked))
     assert found.totals is None
     assert not as_json(found)["known"]
     assert found.answer.items
@@ -246,7 +247,7 @@ def test_an_erasure_is_applied_once_row_and_view_are_gone(worked):
         wait_until_applied(erasure, worked, 3, monotonic=lambda: next(clock), sleep=lambda _: None)
     work(worked)
     wait_until_applied(erasure, worked, 0, monotonic=lambda: 0)
-    found = look_up("c1", worked.state, worked.reader(), worked.settings)
+    found = look_up("c1", worked.reader(), explainer_of(worked))
     assert found.totals is None
     assert not found.answer.known
 

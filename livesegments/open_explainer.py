@@ -1,0 +1,25 @@
+"""What explains customers of a deployment: its model, its names, its clock."""
+
+from functools import partial
+
+from consumer.catalogue import read_categories
+from livesegments.app import Deployment
+from livesegments.explaining import Explainer
+from livesegments.parts import log_names
+from livesegments.records import clock_now, count_partitions, read_document
+from livesegments.segment_names import SegmentNames
+from online_model.model import SegmentModel
+
+
+def explainer_of(deployment: Deployment) -> Explainer:
+    """The explainer of a deployment as it is now."""
+    state, settings = deployment.state, deployment.settings
+    document = read_document(state)
+    return Explainer(
+        state=state,
+        names=SegmentNames(state, document, settings.out_of_scope_name),
+        model=SegmentModel.from_document(document) if document else None,
+        now=clock_now(state, count_partitions(state) or 0, settings.clock),
+        currency=settings.currency,
+        categories=partial(read_categories, deployment.logs, log_names(settings).catalog),
+    )
