@@ -47,7 +47,7 @@ def rename_segment(
     others |= {other: given.name for other, given in own_names(state).items()}
     taken = [other for other, called in others.items() if other != segment and called.casefold() == own.name.casefold()]
     if taken:
-        raise SegmentNameError(f"segment {taken[0]} is already called {plain(own.name)!r}: choose another name")
+        raise SegmentNameError(f"segment {taken[0]} is already called {plain(others[taken[0]])}: choose another name")
     state.put_segment_name(segment, own.encode())
     return own
 
