@@ -127,9 +127,8 @@ TABLE: Final = (
         "One order so far",
         "Second order: reminder, bought-together items",
         lambda p, e: p.active >= 0.7 - e and p.one_order >= 0.6 - e,
-        active=True,
     ),
-    _Line("Occasional", "Cross-sell a second category", lambda p, e: p.active >= 0.7 - e, (UPSELL,), active=True),
+    _Line("Occasional", "Cross-sell a second category", lambda p, e: p.active >= 0.7 - e, (UPSELL,)),
     _Line(
         "Lost after one order",
         "Cheap reactivation, or suppress",
