@@ -43,8 +43,8 @@ class Backlog:
         self._most = most
         self._waiting: dict[int, deque[Batch]] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
+    def __len__(self) -> int:
+        return sum(len(batch) for waiting in self._waiting.values() for batch in waiting)
 
     def add(self, batch: Batch) -> None:
         """Append records."""

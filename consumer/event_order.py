@@ -20,8 +20,8 @@ class EventOrder:
         self._interval = interval
         self._waiting: dict[int, _Waiting] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
+    def __len__(self) -> int:
+        return sum(len(one.batch) - one.place for one in self._waiting.values())
 
     def __contains__(self, partition: object) -> bool:
         return partition in self._waiting

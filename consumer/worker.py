@@ -465,6 +465,13 @@ class Worker:
 
     # ---- background work ----
 
+    @property
+    def lag(self) -> int | None:
+        """Records of our partitions that are not worked on yet, here or on the log; None while that is unknown."""
+        lag = self._reader.lag()
+        here = len(self._backlog) + len(self._order or ()) + sum(len(batch) for batch, _ in self._ahead)
+        return None if lag is None else sum(lag.values()) + here
+
     def _lag(self) -> float:
         """Records that the log still has for us; infinite while that is unknown."""
         lag = self._reader.lag()

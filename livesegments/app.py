@@ -16,7 +16,7 @@ from consumer.redis_state import RedisState
 from consumer.state import State
 from livesegments.parts import kafka_security, keys, log_names, log_specs, worker_settings
 from livesegments.settings import Settings
-from logs.base import LogReader, Logs
+from logs.base import Logs
 from logs.kafka_log import KafkaLogs
 from logs.redis_log import RedisLogs
 from recommender.reader import CustomerReader
@@ -93,8 +93,8 @@ def create_logs(settings: Settings, logs: Logs) -> None:
 
 
 @contextlib.contextmanager
-def open_worker(deployment: Deployment, patience: Patience) -> Iterator[tuple["Worker", LogReader]]:
-    """A worker and its reader, once the servers answer. Raises StoppedError where it is to stop before they do."""
+def open_worker(deployment: Deployment, patience: Patience) -> Iterator["Worker"]:
+    """A worker, once the servers answer. Raises StoppedError where it is to stop before they do."""
     # Learning and ranking bring scipy and river: nobody else waits for these.
     from consumer.catalogue import CatalogueFollower  # noqa: PLC0415
     from consumer.worker import Parts, Worker  # noqa: PLC0415
@@ -121,4 +121,4 @@ def open_worker(deployment: Deployment, patience: Patience) -> Iterator[tuple["W
                 logs, log_names(settings).catalog, f"{settings.group}-catalog-{uuid.uuid4().hex}"
             ),
         )
-        yield Worker(parts, worker_settings(settings), Clock(settings.clock)), reader
+        yield Worker(parts, worker_settings(settings), Clock(settings.clock))

@@ -8,7 +8,6 @@ import structlog
 
 from livesegments.log_output import as_text
 from livesegments.settings import Settings
-from logs.base import LogReader
 
 if TYPE_CHECKING:
     from consumer.worker import Worker
@@ -19,8 +18,7 @@ _log = structlog.get_logger("livesegments")
 class StatusLine:
     """Called after every step of a worker; says how it is doing every so many seconds."""
 
-    def __init__(self, reader: LogReader, interval: float, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._reader = reader
+    def __init__(self, interval: float, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._interval = interval
         self._monotonic = monotonic
         self._said_at = monotonic()
@@ -37,10 +35,9 @@ class StatusLine:
         self._said_at, self._records = now, records
 
     def _state(self, worker: "Worker") -> dict[str, Any]:
-        lag = self._reader.lag()
         model = worker.memory.learner.model
         return {
-            "lag": sum(lag.values()) if lag is not None else None,
+            "lag": worker.lag,
             "partitions": len(worker.memory.held),
             "customers": len(worker.memory.store),
             "model_version": model.version if model else None,

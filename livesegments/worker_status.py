@@ -14,7 +14,6 @@ from consumer.clock import wall_micros
 from consumer.state import State, StateError
 from contracts.documents import WorkerStatus
 from contracts.times import HOUR, from_micros, to_micros
-from logs.base import LogReader
 
 if TYPE_CHECKING:
     from consumer.worker import Worker
@@ -35,7 +34,6 @@ class StatusPublisher:
     def __init__(
         self,
         state: State,
-        reader: LogReader,
         interval: float,
         *,
         wall: Callable[[], int] = wall_micros,
@@ -43,7 +41,6 @@ class StatusPublisher:
     ) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._state = state
-        self._reader = reader
         self._interval = interval
         self._wall = wall
         self._monotonic = monotonic
@@ -71,7 +68,6 @@ class StatusPublisher:
             self._state.put_worker(self.name, None)
 
     def _status(self, worker: "Worker", now: float) -> WorkerStatus:
-        lag = self._reader.lag()
         model = worker.memory.learner.model
         return WorkerStatus(
             worker=self.name,
@@ -80,7 +76,7 @@ class StatusPublisher:
             interval_s=self._interval,
             records=worker.figures.records,
             events_per_s=self._speed(worker.figures.records, now),
-            lag=sum(lag.values()) if lag is not None else None,
+            lag=worker.lag,
             partitions=len(worker.memory.held),
             customers=len(worker.memory.store),
             model_version=model.version if model else None,

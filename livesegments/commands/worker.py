@@ -49,12 +49,12 @@ def worker(
             redis=without_password(settings.redis_url),
             clock=settings.clock,
         )
-        with open_worker(deployment, Patience(stopping)) as (working, reader):
+        with open_worker(deployment, Patience(stopping)) as working:
             for warning in deployment.state.warnings():
                 _log.warning(warning)
             collector.calm()
-            line = StatusLine(reader, settings.status_interval.seconds)
-            published = StatusPublisher(deployment.state, reader, settings.figures_interval.seconds)
+            line = StatusLine(settings.status_interval.seconds)
+            published = StatusPublisher(deployment.state, settings.figures_interval.seconds)
 
             def on_step(stepped: "Worker") -> None:
                 line(stepped)

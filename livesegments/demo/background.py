@@ -17,7 +17,6 @@ from producer.shop import Shop, ShopSettings
 
 if TYPE_CHECKING:
     from consumer.worker import Worker
-    from logs.base import LogReader
 
 
 class Background:
@@ -51,7 +50,6 @@ class WorkerInBackground:
 
     def __init__(self, stage: Stage, stopping: threading.Event) -> None:
         self.worker: Worker | None = None
-        self._reader: LogReader | None = None
         self._stage = stage
         self._stopping = stopping
         self._background = Background("worker", self._work, stopping)
@@ -59,16 +57,15 @@ class WorkerInBackground:
     def _work(self) -> None:
         with (
             self._stage.open() as deployment,
-            open_worker(deployment, Patience(self._stopping)) as (worker, reader),
+            open_worker(deployment, Patience(self._stopping)) as worker,
         ):
-            self.worker, self._reader = worker, reader
+            self.worker = worker
             worker.run(on_step=lambda working: working.stop() if self._stopping.is_set() else None)
 
     @property
     def lag(self) -> int | None:
         """Events not yet read; None while that is unknown."""
-        lag = self._reader.lag() if self._reader is not None else None
-        return None if lag is None else sum(lag.values())
+        return self.worker.lag if self.worker is not None else None
 
     def join(self) -> None:
         """Wait for its clean stop."""

@@ -68,7 +68,7 @@ def fill(deployment):
 
 
 def work(deployment, **run):
-    with open_worker(deployment, Patience(threading.Event())) as (worker, _):
+    with open_worker(deployment, Patience(threading.Event())) as worker:
         worker.run(**{"until_idle": 0.2} | run)
         return worker
 

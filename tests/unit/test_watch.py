@@ -165,8 +165,7 @@ def at_work():
 
 
 def publisher(shop, clock, state=None):
-    reader = shop.logs.reader(shop.names.events, "other")
-    return StatusPublisher(state or shop.state, reader, 1.0, wall=lambda: START, monotonic=lambda: clock[0])
+    return StatusPublisher(state or shop.state, 1.0, wall=lambda: START, monotonic=lambda: clock[0])
 
 
 def test_a_worker_says_how_it_is_doing(at_work):
