@@ -2,29 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from consumer.audiences import Audiences, Usual
 from consumer.columns import Columns
-from consumer.layout import MAX_MOVES, MISSING_TIME, MOVE
-from consumer.moves import AudienceMoves, Bits, Causes, Moves
+from consumer.moves import Causes, Moves
+from consumer.placing import MODEL, TIME, Found, Voted, learned_segments, publish
 from consumer.row_store import Rows, RowStore
-from contracts.documents import CAUSES, NO_SEGMENT
+from contracts.documents import NO_SEGMENT
 from online_model.arrays import Booleans, Floats, Labels
 from online_model.by_rule import RulePopulation, by_rule
 from online_model.clusterer import OnlineClusterer, clusterer_for
-from online_model.features import bought, days_since, median_order_value
-from online_model.model import NOT_ENOUGH_DATA, OUT_OF_SCOPE, SPECIAL_SEGMENTS, SegmentModel, unlearned_ids
+from online_model.features import bought, median_order_value
+from online_model.model import OUT_OF_SCOPE, SPECIAL_SEGMENTS, SegmentModel, unlearned_ids
 from online_model.names import Members
 from online_model.rules import Rule, measure
 from online_model.settings import ModelSettings
 from online_model.sums import ClusterSums, Sums, Votes
 
-TIME: Final = CAUSES.index("time")
-MODEL: Final = CAUSES.index("model")
 SWEEP_ROWS: Final = 16_384
 """Rows that one slice of a sweep re-evaluates: a few milliseconds."""
 _SAMPLE_ROWS: Final = 20_000
@@ -218,7 +215,9 @@ class Learner:
         rows = np.flatnonzero(self._store.partition[: self._store.used] >= 0)
         self._measured_rows = len(rows)
         columns = Columns.of_store(self._store, rows[:: max(1, len(rows) // _SAMPLE_ROWS)])
-        value = self._newest_model.order_value if self._newest_model else _order_value(columns)
+        value = (
+            self._newest_model.order_value if self._newest_model else median_order_value(columns.spend, columns.orders)
+        )
         self._usual = Usual(measure(rules, columns, now, value) if compares else {}, value)
         if self._rules_apply:
             model, settings = self._newest_model, self._settings
@@ -288,7 +287,7 @@ class Learner:
         inside = self._scope.holds(columns, now, {}, self._usual.percentiles, self._usual.order_value)
         return np.asarray(~inside)
 
-    def _vote(self, generation: _Generation, rows: Rows, columns: Columns, outside: Booleans, now: int) -> "_Voted":
+    def _vote(self, generation: _Generation, rows: Rows, columns: Columns, outside: Booleans, now: int) -> Voted:
         """Replace the rows' votes."""
         X = generation.model.features_of(columns, now)
         clusters = generation.clusterer.assign(X)
@@ -297,12 +296,12 @@ class Learner:
         generation.clusterer.learn(before, Votes(before.partitions, clusters, X))
         generation.X[rows] = X
         self._clusters[rows] = clusters
-        return _Voted(X, clusters, outside)
+        return Voted(X, clusters, outside)
 
     def _place(self, rows: Rows, now: int, causes: Causes) -> Moves:
         """Vote again and publish segments and audiences; a customer who moves gets the cause of that row."""
         self._fit_in()
-        found = _Found.empty(len(rows))
+        found = Found.empty(len(rows))
         place = {row: i for i, row in enumerate(rows.tolist())} if self._building is not None else None
         for generation, some in self._by_generation(rows):
             at = slice(None) if place is None else np.array([place[row] for row in some.tolist()], np.int64)
@@ -315,7 +314,7 @@ class Learner:
                 found.segments[at] = (
                     self._unlearned(columns, outside, now)
                     if generation.model.by_rule
-                    else _learned(generation.model, columns, voted, causes[at], now)
+                    else learned_segments(generation.model, columns, voted, causes[at], now)
                 )
                 found.versions[at] = generation.model.version
                 found.outlying[at] = generation.model.outlying(voted.X)
@@ -324,7 +323,7 @@ class Learner:
                 found.audiences[at] = self.audiences.of(columns, now, self._names, self._usual)
         if self.quiet:
             self._withhold(rows, found, causes)
-        return self._publish(rows, found, causes, now)
+        return publish(self._store, rows, found, causes, now)
 
     def _unlearned(self, columns: Columns, outside: Booleans, now: int) -> Labels:
         """Segment ids before there is a model: by rule, where segments are made of purchases."""
@@ -335,88 +334,10 @@ class Learner:
         ids[outside & buyers] = OUT_OF_SCOPE
         return ids
 
-    def _withhold(self, rows: Rows, found: "_Found", causes: Causes) -> None:
+    def _withhold(self, rows: Rows, found: Found, causes: Causes) -> None:
         """Leave where they are those who would move because of time alone."""
         header = self._store.header
         before = header["segment"][rows]
         stays = (causes == TIME) & (before != NO_SEGMENT)
         found.segments[stays] = before[stays]
         found.audiences[stays] = header["audiences"][rows[stays]]
-
-    def _publish(self, rows: Rows, found: "_Found", causes: Causes, now: int) -> Moves:
-        header = self._store.header
-        segments, audiences, outlying = (header[name][rows] for name in ("segment", "audiences", "outlying"))
-        moved = np.flatnonzero(segments != found.segments)
-        entered = np.flatnonzero(audiences != found.audiences)
-        marked = rows[outlying != found.outlying]
-        moves = Moves(
-            rows[moved],
-            segments[moved],
-            found.segments[moved],
-            causes[moved],
-            AudienceMoves(rows[entered], audiences[entered], found.audiences[entered], causes[entered]),
-            marked,
-        )
-        if len(moves):
-            header["previous"][moves.rows] = moves.before
-            header["segment"][moves.rows] = moves.after
-            header["since"][moves.rows] = now
-            header["cause"][moves.rows] = moves.causes
-            header["model_version"][moves.rows] = found.versions[moved]
-            self._remember(moves, now)
-        header["audiences"][rows[entered]] = found.audiences[entered]
-        header["outlying"][rows] = found.outlying
-        return moves
-
-    def _remember(self, moves: Moves, now: int) -> None:
-        """Append to each row's last ten moves."""
-        packed = np.empty(len(moves), MOVE)
-        packed["at"], packed["to"], packed["cause"] = now, moves.after, moves.causes
-        data = packed.tobytes()
-        size = MOVE.itemsize
-        kept = self._store.moves
-        for place, row in enumerate(moves.rows.tolist()):
-            kept[row] = (kept[row] + data[place * size : (place + 1) * size])[-MAX_MOVES * size :]
-
-
-@dataclass(frozen=True, slots=True)
-class _Voted:
-    """Rows under a model: features (rows, features), nearest clusters (rows,), who is out of scope (rows,)."""
-
-    X: Floats
-    clusters: Labels
-    outside: Booleans
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What rows are to be published as, columns of shape (rows,)."""
-
-    segments: Labels
-    versions: npt.NDArray[np.uint32]
-    audiences: Bits
-    outlying: npt.NDArray[np.uint32]
-
-    @classmethod
-    def empty(cls, rows: int) -> Self:
-        """Nothing found yet."""
-        return cls(
-            np.zeros(rows, np.int32), np.zeros(rows, np.uint32), np.zeros(rows, np.uint64), np.zeros(rows, np.uint32)
-        )
-
-
-def _learned(model: SegmentModel, columns: Columns, voted: "_Voted", causes: Causes, now: int) -> Labels:
-    """Segment ids under a model."""
-    X, clusters = voted.X, voted.clusters
-    header = columns.header
-    # The dwell keeps customers from going to and fro. Segments that were learnt anew are no reason to wait.
-    since = np.where(causes == MODEL, MISSING_TIME, header["since"])
-    ids = model.publish(X, clusters, header["segment"], since, now, days_since(columns.last_at, now))
-    placeable = bought(columns) | (not model.feature_set.needs_purchases)
-    ids[(clusters < 0) & placeable] = NOT_ENOUGH_DATA
-    ids[voted.outside & placeable] = OUT_OF_SCOPE
-    return ids
-
-
-def _order_value(columns: Columns) -> float:
-    return median_order_value(columns.spend, columns.orders)

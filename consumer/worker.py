@@ -18,13 +18,13 @@ from consumer.changes import ChangePublisher
 from consumer.checkpoints import Checkpoints, Prepared
 from consumer.clock import Clock
 from consumer.dead_letters import Refused
+from consumer.deciding import Deciding
 from consumer.decoding import Decoded, Decoder, Kind
 from consumer.event_order import EventOrder
-from consumer.figures import figures_of, merged
+from consumer.feed import Feed
 from consumer.held import Held, claim, load
 from consumer.history import HistoryWriter
-from consumer.layout import MISSING_TIME
-from consumer.leader import Leader, read_model
+from consumer.leader import Leader
 from consumer.memory import Memory
 from consumer.moves import Moves
 from consumer.patience import Patience, StoppedError
@@ -35,16 +35,11 @@ from consumer.shop_window import ShopWindow
 from consumer.state import State, StateConflictError, StateUnavailableError
 from contracts.documents import CAUSES
 from contracts.errors import LivesegmentsError
-from contracts.times import DAY, rfc3339
 from logs.base import Batch, LogInfo, LogReader, LogUnavailableError, LogWriter, Polled
 from recommender.store import ViewStore, ViewsUnavailableError
 
-LEADING: Final = 0
-"""The owner of this partition leads."""
 _MOST_CONFLICTS: Final = 3
 """Times a minute that a partition may turn out to be another's before the worker stops."""
-_DECIDE_EVENTS: Final = 20_000
-"""A lone leader looks again after so many records, or as many as there are customers, if that is sooner than due."""
 _TRIM_SECONDS: Final = 10.0
 """Between two times that records are let go of."""
 _LAGGING_VIEWS: Final = 0.05
@@ -126,11 +121,21 @@ class Worker:
         self._patience = Patience(self._stopping)
         self._decoder = Decoder(settings.rates)
         self._reviews = InlineReviews() if settings.review_inline else ProcessReviews(monotonic)
-        self._leader = Leader(
+        leader = Leader(
             parts.state, self.memory.store, settings.model, self._reviews, writer=parts.writer, names=settings.names
         )
-        self._window = ShopWindow(parts.views, settings.keys, settings.recommender, settings.rates.currency)
-        self._history = HistoryWriter(parts.state, parts.views, settings.keys)
+        self._feed = Feed(clock, self.memory.learner, settings.quiet_after)
+        self._deciding = Deciding(
+            self.memory,
+            parts.state,
+            settings,
+            clock,
+            leader,
+            feed=self._feed,
+            window=ShopWindow(parts.views, settings.keys, settings.recommender, settings.rates.currency),
+            history=HistoryWriter(parts.state, parts.views, settings.keys),
+            monotonic=monotonic,
+        )
         self._changes = ChangePublisher(parts.writer, settings.names)
         self._backlog = Backlog(settings.batch_events)
         self._order = EventOrder(settings.sweep_interval) if settings.clock == "event" else None
@@ -142,21 +147,10 @@ class Worker:
         self._to_claim: dict[int, float] = {}
         """Assigned partitions that are not claimed yet, with the monotonic time from which to try."""
         self._conflicts: deque[float] = deque()
-        self._figures_due = 0.0
         self._trim_due = 0.0
-        self._decided = False
-        """Whether the leader has looked at everything as it stands."""
-        self._undecided = 0
-        """Records since the leader looked last."""
-        self._decided_at = MISSING_TIME
-        """The `now` of that."""
         self._views_owed = 0.0
         """Seconds of their share of the time that views have not had yet; below 0 where they had more."""
         self._silent = False
-        self._heard = 0
-        """Log time of the newest record that anybody has read, microseconds."""
-        self._quiet_since: int | None = None
-        """When the last event came, while that is so long ago that the feed seems broken."""
 
     # ---- running ----
 
@@ -213,8 +207,7 @@ class Worker:
             or not self._at_rest()
             or self._sweep_due()
             or memory.learner.sweeping
-            or self._leader.busy
-            or not self._decided
+            or not self._deciding.settled
             or any(one.outbox or one.has_news for one in held)
             or memory.views.pending(held)
         )
@@ -236,6 +229,7 @@ class Worker:
         if not took:
             self._note_news()
         decided = self._lead(at_rest=not took and not swept)
+        self._trim()
         lagging = took and self._lag() > self._settings.batch_events
         share = _LAGGING_VIEWS if lagging else self._settings.views_share
         worked = self._monotonic()
@@ -324,11 +318,11 @@ class Worker:
                 continue
             del self._to_claim[partition]
             self._patience.try_until_done("audiences", self._number_audiences)
-            self._patience.try_until_done("model", self._read_model)
+            self._patience.try_until_done("model", self._deciding.read_model)
             self.memory.take_in(held, rows)
             self._reader.seek(partition, held.position)
             self._changes.publish(held, held.outbox)
-            self._decided = False
+            self._deciding.unsettle()
             _log.info(
                 "partition claimed",
                 partition=partition,
@@ -395,8 +389,7 @@ class Worker:
         if aside:  # they must stand on the log before the position passes them
             self._patience.try_until_done("publish", lambda: publish(self._parts.writer, aside))
         self._checkpoint_batches([batch for batch, _ in work], applied)
-        self._decided = False
-        self._undecided += sum(len(batch) for batch, _ in work)
+        self._deciding.unsettle(sum(len(batch) for batch, _ in work))
         return True
 
     def _decode_next(self) -> list[tuple[Batch, Decoded]]:
@@ -498,10 +491,10 @@ class Worker:
         if not learner.sweeping:
             if not self.memory.held or not self._sweep_due():
                 return False
-            self._listen(at_rest=False)
+            self._feed.listen(self.memory.held.values(), at_rest=False)
             learner.begin_sweep(self.clock.now)
         self._count_moves(self.memory.sweep())
-        self._decided = False
+        self._deciding.unsettle()
         return True
 
     def _write_views(self, seconds: float, *, lagging: bool) -> None:
@@ -522,119 +515,23 @@ class Worker:
         self._write([self._checkpoints.prepare(held, (), held.position)])
         return held.number in self.memory.held
 
-    # ---- the model ----
-
-    def _read_model(self) -> None:
-        """Take over the published model version: another worker's, or an older one where the state was rolled back."""
-        document = self._state.model()
-        if document is not None:
-            model = read_model(document)
-            known = self.memory.learner.model
-            if known is None or model.version != known.version:
-                self.memory.adopt(model)
-
     def _lead(self, *, at_rest: bool) -> bool:
-        """Report the figures, and decide if partition 0 is ours. Returns whether a version was adopted."""
-        memory = self.memory
-        due = self._monotonic() >= self._figures_due
-        # Alone there is nothing to wait for: decisions keep up with what has changed, at rest with everything.
-        enough = at_rest or self._moved_on or self._undecided >= max(_DECIDE_EVENTS, len(memory.store))
-        soon = memory.holds_all and not self._decided and enough
-        if not memory.held or memory.learner.sweeping or not (due or soon):
-            return False
+        """Report, and decide where we lead. Returns whether a model version was adopted."""
         try:
-            return self._decide(due=due, at_rest=at_rest)
+            return self._deciding.decide_if_due(at_rest=at_rest)
         except (StateUnavailableError, ViewsUnavailableError, LogUnavailableError) as error:
             self._patience.pause("figures", error)
             return False
-
-    @property
-    def _moved_on(self) -> bool:
-        """Whether an event clock has moved so far since the last decision that there may be something to decide."""
-        return self.clock.kind == "event" and self.clock.now - self._decided_at >= self._settings.sweep_interval
-
-    def _decide(self, *, due: bool, at_rest: bool) -> bool:
-        memory, state = self.memory, self._state
-        own = {
-            number: figures_of(memory.store, memory.learner, held, self.clock.now)
-            for number, held in memory.held.items()
-        }
-        if due:
-            self._figures_due = self._monotonic() + self._settings.figures_interval
-            state.put_sums(own)
-            self._trim()
-            if memory.names.take_over(state.segment_names()):
-                memory.views.rewrite_all(memory.held.values())
-            if not memory.holds_all:
-                self._exchange()
-        adopted = False
-        everybody = own if memory.holds_all else {**state.sums(), **own}
-        shop = merged(everybody.values(), self._parts.log.partitions)
-        self.clock.hear([shop.clock] if shop.clock > 0 else [])
-        self._heard = max(self._heard, shop.heard)
-        self._listen(at_rest=at_rest)
-        if LEADING in memory.held:
-            decided = self._leader.decide(
-                memory.held[LEADING].claims,
-                memory.learner.model,
-                shop,
-                self.clock.now,
-                memory.learner.learnt() if memory.holds_all else None,
-            )
-            if decided is not None:
-                memory.adopt(decided)
-                adopted = True
-            if due or at_rest:
-                self._history.show(self._parts.log.partitions, self.clock.now // DAY, memory.names)
-            if (due or at_rest) and not adopted:
-                popular = memory.views.popular(self.clock.now)
-                self._window.show(
-                    memory.learner.model,
-                    shop,
-                    popular,
-                    memory.item_sums,
-                    self.clock.now,
-                    names=memory.names,
-                    quiet_since=self._quiet_since,
-                )
-        self._decided_at = self.clock.now
-        self._decided = not (adopted or self._leader.busy)
-        self._undecided = 0
-        return adopted
-
-    def _listen(self, *, at_rest: bool) -> None:
-        """Tell a silent feed from silent customers: by the wall clock no shop's customers all fall silent in a day.
-
-        It is over when everything that was waiting on the log has been read.
-        """
-        learner = self.memory.learner
-        heard = self._heard = max(self._heard, *(held.heard for held in self.memory.held.values()))
-        if self.clock.kind != "wall" or not heard:
-            return
-        silent = self.clock.wall() - heard > self._settings.quiet_after
-        if silent and not learner.quiet:
-            learner.quiet, self._quiet_since = True, heard
-            _log.warning("no event has come for long: nobody moves because of time alone", since=rfc3339(heard))
-        elif learner.quiet and not silent and at_rest:
-            learner.quiet, self._quiet_since = False, None
-            learner.swept_at = None  # those who were kept where they were move now
-            _log.info("events come again")
 
     def _trim(self) -> None:
         """Let go of what every checkpoint has passed, where the log keeps records in memory."""
         if self._parts.trim is None or self._monotonic() < self._trim_due:
             return
         self._trim_due = self._monotonic() + _TRIM_SECONDS
-        for held in self.memory.held.values():
-            if held.position is not None and held.position > held.trimmed:
-                self._parts.trim(held.number, held.position)
-                held.trimmed = held.position
-
-    def _exchange(self) -> None:
-        """Tell the other workers what sells here, hear what sells there, and whether there is a newer model."""
-        wall = self.clock.wall()
-        me = min(held.token for held in self.memory.held.values())
-        self._state.put_popularity(me, self.memory.item_sums.share(wall))
-        others = {worker: said for worker, said in self._state.popularity().items() if worker != me}
-        self.memory.item_sums.hear(others, wall - round(self._settings.session_timeout * 2e6))
-        self._read_model()
+        try:
+            for held in self.memory.held.values():
+                if held.position is not None and held.position > held.trimmed:
+                    self._parts.trim(held.number, held.position)
+                    held.trimmed = held.position
+        except LogUnavailableError as error:
+            self._patience.pause("trim", error)

@@ -10,7 +10,8 @@ from consumer.applying import Applier
 from consumer.currency import Rates
 from consumer.decoding import Decoder
 from consumer.layout import MAX_MOVES, MOVE, Limits
-from consumer.learning import MODEL, TIME, Learner
+from consumer.learning import Learner
+from consumer.placing import MODEL, TIME
 from consumer.row_store import PartitionRows, RowStore
 from contracts.documents import CAUSES
 from contracts.events import Line, Purchase, encode_event

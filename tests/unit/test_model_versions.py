@@ -62,7 +62,7 @@ class Shop(InProcess):
     def ask(self, worker, kind, **request):
         """What the leader answers."""
         request_id = ask(self.state, ModelRequest(kind=kind, asked_at=START, **request))
-        worker._figures_due = 0.0
+        worker._deciding.due_at = 0.0
         step_until(worker, lambda: self.answered(request_id))
         return wait_until_answered(self.state, request_id, 0)
 

@@ -103,7 +103,7 @@ def test_segments_by_rule_have_cards_with_a_strategy():
 def renamed(shop, segment, name, strategy=None):
     value = None if name is None else OwnName(name=name, strategy=strategy).encode()
     shop.state.put_segment_name(segment, value)
-    shop.one._figures_due = 0.0
+    shop.one._deciding.due_at = 0.0
     expected = name or SegmentModel.read(shop.state.model()).name_of(segment)
     step_until(shop.one, lambda: shop.reader().segment(segment).name == expected)
     shop.run(shop.one)

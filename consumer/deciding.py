@@ -1,0 +1,141 @@
+"""What a worker tells the others and hears from them, and the decisions about the model where it leads."""
+
+from collections.abc import Callable
+from typing import Final
+
+from consumer.clock import Clock
+from consumer.feed import Feed
+from consumer.figures import ShopFigures, figures_of, merged
+from consumer.history import HistoryWriter
+from consumer.layout import MISSING_TIME
+from consumer.leader import Leader, read_model
+from consumer.memory import Memory
+from consumer.settings import WorkerSettings
+from consumer.shop_window import ShopWindow
+from consumer.state import State
+from contracts.times import DAY
+
+LEADING: Final = 0
+"""The owner of this partition leads."""
+_DECIDE_RECORDS: Final = 20_000
+"""A lone leader looks again after so many records, or as many as there are customers, if that is sooner than due."""
+
+
+class Deciding:
+    """Reports figures every `figures_interval`; decides whenever the figures of all partitions are new."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        state: State,
+        settings: WorkerSettings,
+        clock: Clock,
+        leader: Leader,
+        *,
+        feed: Feed,
+        window: ShopWindow,
+        history: HistoryWriter,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._memory = memory
+        self._state = state
+        self._settings = settings
+        self._clock = clock
+        self._leader = leader
+        self._feed = feed
+        self._window = window
+        self._history = history
+        self._monotonic = monotonic
+        self.due_at = 0.0
+        """Monotonic time of the next report."""
+        self._settled = False
+        self._records = 0
+        self._decided_at = MISSING_TIME
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything has been looked at as it stands, and nothing of it is under way."""
+        return self._settled and not self._leader.busy
+
+    def unsettle(self, records: int = 0) -> None:
+        """Something has changed: so many records, or a sweep, or the partitions that are held."""
+        self._settled = False
+        self._records += records
+
+    def read_model(self) -> None:
+        """Take over the published model version: another worker's, or an older one where the state was rolled back."""
+        document = self._state.model()
+        if document is not None:
+            model = read_model(document)
+            known = self._memory.learner.model
+            if known is None or model.version != known.version:
+                self._memory.adopt(model)
+
+    def decide_if_due(self, *, at_rest: bool) -> bool:
+        """Report the figures, and decide if partition 0 is ours. Returns whether a version was adopted.
+
+        Raises what state, views and log raise where they do not answer.
+        """
+        memory = self._memory
+        due = self._monotonic() >= self.due_at
+        # Alone there is nothing to wait for: decisions keep up with what has changed, at rest with everything.
+        enough = at_rest or self._moved_on or self._records >= max(_DECIDE_RECORDS, len(memory.store))
+        soon = memory.holds_all and not self._settled and enough
+        if not memory.held or memory.learner.sweeping or not (due or soon):
+            return False
+        return self._decide(due=due, at_rest=at_rest)
+
+    @property
+    def _moved_on(self) -> bool:
+        """Whether an event clock has moved so far since the last decision that there may be something to decide."""
+        return self._clock.kind == "event" and self._clock.now - self._decided_at >= self._settings.sweep_interval
+
+    def _decide(self, *, due: bool, at_rest: bool) -> bool:
+        memory, state, now = self._memory, self._state, self._clock.now
+        own = {number: figures_of(memory.store, memory.learner, held, now) for number, held in memory.held.items()}
+        if due:
+            self.due_at = self._monotonic() + self._settings.figures_interval
+            state.put_sums(own)
+            if memory.names.take_over(state.segment_names()):
+                memory.views.rewrite_all(memory.held.values())
+            if not memory.holds_all:
+                self._exchange()
+        everybody = own if memory.holds_all else {**state.sums(), **own}
+        shop = merged(everybody.values(), memory.partitions)
+        self._clock.hear([shop.clock] if shop.clock > 0 else [])
+        self._feed.listen(memory.held.values(), shop.heard, at_rest=at_rest)
+        adopted = LEADING in memory.held and self._lead(shop, show=due or at_rest)
+        self._decided_at = self._clock.now
+        self._settled = not (adopted or self._leader.busy)
+        self._records = 0
+        return adopted
+
+    def _lead(self, shop: ShopFigures, *, show: bool) -> bool:
+        """Decide, and show what there is now. Returns whether a version was adopted."""
+        memory, now = self._memory, self._clock.now
+        learnt = memory.learner.learnt() if memory.holds_all else None
+        decided = self._leader.decide(memory.held[LEADING].claims, memory.learner.model, shop, now, learnt)
+        if decided is not None:
+            memory.adopt(decided)
+        if show:
+            self._history.show(memory.partitions, now // DAY, memory.names)
+        if show and decided is None:
+            self._window.show(
+                memory.learner.model,
+                shop,
+                memory.views.popular(now),
+                memory.item_sums,
+                now,
+                names=memory.names,
+                quiet_since=self._feed.quiet_since,
+            )
+        return decided is not None
+
+    def _exchange(self) -> None:
+        """Tell the other workers what sells here, hear what sells there, and whether there is a newer model."""
+        memory, wall = self._memory, self._clock.wall()
+        me = min(held.token for held in memory.held.values())
+        self._state.put_popularity(me, memory.item_sums.share(wall))
+        others = {worker: said for worker, said in self._state.popularity().items() if worker != me}
+        memory.item_sums.hear(others, wall - round(self._settings.session_timeout * 2e6))
+        self.read_model()
