@@ -119,15 +119,8 @@ class Deployment:
     # ---- what there is ----
 
     def rows(self) -> dict[str, dict]:
-        """Every row in Redis as plain values, by customer; lines as (item, quantity) pairs with time and event."""
-        found: dict[str, dict] = {}
-        for partition in range(self.partitions):
-            items = self.state.keep(partition).items
-            for ids, blobs in self.state.rows(partition):
-                for customer_id, blob in zip(ids, blobs, strict=True):
-                    assert customer_id not in found, f"{customer_id} has two rows"
-                    found[customer_id] = plain(blob, items)
-        return found
+        """Every row in Redis as plain values, by customer."""
+        return plain_rows(self.state, self.partitions)
 
     def changes(self) -> dict[str, list[bytes]]:
         """Published moves of customers: every content that was seen, by change id."""
@@ -142,6 +135,18 @@ class Deployment:
     def dead_letters(self) -> list[bytes]:
         with closing(self.logs()) as logs:
             return [value for batch in logs.read_all(self.names.dead_letters) for value in batch.values]
+
+
+def plain_rows(state, partitions: int) -> dict[str, dict]:
+    """Every row as plain values, by customer; nobody has two. Lines are (item, quantity) pairs."""
+    found: dict[str, dict] = {}
+    for partition in range(partitions):
+        items = state.keep(partition).items
+        for ids, blobs in state.rows(partition):
+            for who, blob in zip(ids, blobs, strict=True):
+                assert who not in found, f"{who} has two rows"
+                found[who] = plain(blob, items)
+    return found
 
 
 def plain(blob: bytes, items) -> dict:

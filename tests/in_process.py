@@ -24,7 +24,7 @@ from online_model.model import Segment, SegmentModel
 from online_model.settings import ModelSettings
 from recommender.reader import CustomerReader
 from recommender.store import MemoryViews
-from tests.deployment import DECAYED, EXACT, plain
+from tests.deployment import DECAYED, EXACT, plain_rows
 
 START = 19_000 * DAY
 LOG_TIME = START + 10_000 * DAY
@@ -131,14 +131,7 @@ class InProcess:
 
     def rows(self) -> dict[str, dict]:
         """Every row in the state as plain values, by customer; nobody has two."""
-        found: dict[str, dict] = {}
-        for partition in range(self.partitions):
-            items = self.state.keep(partition).items
-            for ids, blobs in self.state.rows(partition):
-                for who, blob in zip(ids, blobs, strict=True):
-                    assert who not in found, f"{who} has two rows"
-                    found[who] = plain(blob, items)
-        return found
+        return plain_rows(self.state, self.partitions)
 
     def all_events(self) -> list[bytes]:
         """Everything on the events log, partition after partition."""

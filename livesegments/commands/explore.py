@@ -18,7 +18,7 @@ from livesegments.flags import with_settings
 from livesegments.parts import keys, zone
 from livesegments.settings import Settings
 from livesegments.sources import Loaded
-from producer.mapping import FIELDS, SETTABLE, MappingRequest, parse_assignments
+from livesegments.table_options import Columns, Constants, Sheet, TimeFormat, mapping_request
 
 app = typer.Typer(add_completion=False)
 LIVE: Final = "live"
@@ -36,23 +36,13 @@ def explore(
     source: Annotated[
         str, typer.Argument(metavar="FILE|live", help="CSV, TSV, Parquet or XLSX; or the live customers in Redis.")
     ],
-    columns: Annotated[
-        list[str] | None,
-        typer.Option("--map", metavar="FIELD=COLUMN", help=f"As for replay: {', '.join(FIELDS)}."),
-    ] = None,
-    constants: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help=f"A value for all rows, of {', '.join(SETTABLE)}."),
-    ] = None,
+    columns: Columns = None,
+    constants: Constants = None,
     only: Annotated[
         list[str] | None, typer.Option("--column", metavar="COLUMN", help="Look at these columns only.")
     ] = None,
-    time_format: Annotated[
-        str | None, typer.Option(metavar="FORMAT", help="As for strptime, or s, ms, us since 1970; guessed otherwise.")
-    ] = None,
-    sheet: Annotated[
-        str | None, typer.Option(metavar="SHEET", help="Of a workbook, by name or number; the first otherwise.")
-    ] = None,
+    time_format: TimeFormat = None,
+    sheet: Sheet = None,
     out: Annotated[Path, typer.Option(help="The report, one HTML file; replaced if it is there.")] = Path(
         "report.html"
     ),
@@ -62,9 +52,9 @@ def explore(
 ) -> None:
     """Explore data: what is missing, distributions, correlations, pairs, age groups, outliers."""
     settings = loaded.settings
-    request = MappingRequest(
-        columns=parse_assignments(columns or (), "--map"),
-        constants=parse_assignments(constants or (), "--set"),
+    request = mapping_request(
+        columns,
+        constants,
         currency=settings.currency,
         time_format=time_format,
         sheet=sheet,

@@ -14,8 +14,9 @@ from livesegments.non_product_entries import non_product_entries, publish_entrie
 from livesegments.parts import log_names, zone
 from livesegments.screen import plain
 from livesegments.sources import Loaded
+from livesegments.table_options import Columns, Constants, Sheet, TimeFormat, mapping_request
 from producer.cli import run_replay
-from producer.mapping import FIELDS, SETTABLE, MappingRequest, parse_assignments
+from producer.mapping import MappingRequest
 from producer.pacing import parse_speed
 
 app = typer.Typer(add_completion=False)
@@ -27,18 +28,8 @@ def replay(
     loaded: Loaded,
     *,
     file: Annotated[Path, typer.Argument(help="CSV, TSV (also .gz, .bz2, .xz, .zip, .zst), Parquet or XLSX.")],
-    columns: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map",
-            metavar="FIELD=COLUMN",
-            help=f"Which column is which field: {', '.join(FIELDS)}. Online Retail I and II are known.",
-        ),
-    ] = None,
-    constants: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help=f"A value for all rows, of {', '.join(SETTABLE)}."),
-    ] = None,
+    columns: Columns = None,
+    constants: Constants = None,
     speed: Annotated[
         str, typer.Option(metavar="3600x|max", help="Event time per time: 3600x is an hour a second.")
     ] = "max",
@@ -48,18 +39,14 @@ def replay(
     cancelled: Annotated[
         str, typer.Option(metavar="PATTERN", help="Orders whose id begins so are returns; empty for none.")
     ] = MappingRequest().cancelled,
-    time_format: Annotated[
-        str | None, typer.Option(metavar="FORMAT", help="As for strptime, or s, ms, us since 1970; guessed otherwise.")
-    ] = None,
-    sheet: Annotated[
-        str | None, typer.Option(metavar="SHEET", help="Of a workbook, by name or number; the first otherwise.")
-    ] = None,
+    time_format: TimeFormat = None,
+    sheet: Sheet = None,
 ) -> None:
     """Publish a table as events, sorted by time. Doing it twice changes nothing."""
     settings = loaded.settings
-    request = MappingRequest(
-        columns=parse_assignments(columns or (), "--map"),
-        constants=parse_assignments(constants or (), "--set"),
+    request = mapping_request(
+        columns,
+        constants,
         currency=settings.currency,
         cancelled=cancelled,
         time_format=time_format,
