@@ -83,14 +83,17 @@ class Deciding:
         soon = memory.holds_all and not self._settled and enough
         if not memory.held or memory.learner.sweeping or not (due or soon):
             return False
-        return self._decide(due=due, at_rest=at_rest)
+        # Alone with an event clock, when it is decided must not hang on how fast this machine is: the same stream
+        # makes the same versions.
+        timeless = self._clock.kind == "event" and memory.holds_all
+        return self._decide(due=due, at_rest=at_rest, decides=enough or not timeless)
 
     @property
     def _moved_on(self) -> bool:
         """Whether an event clock has moved so far since the last decision that there may be something to decide."""
         return self._clock.kind == "event" and self._clock.now - self._decided_at >= self._settings.sweep_interval
 
-    def _decide(self, *, due: bool, at_rest: bool) -> bool:
+    def _decide(self, *, due: bool, at_rest: bool, decides: bool) -> bool:
         memory, state, now = self._memory, self._state, self._clock.now
         own = {number: figures_of(memory.store, memory.learner, held, now) for number, held in memory.held.items()}
         if due:
@@ -104,22 +107,30 @@ class Deciding:
         shop = merged(everybody.values(), memory.partitions)
         self._clock.hear([shop.clock] if shop.clock > 0 else [])
         self._feed.listen(memory.held.values(), shop.heard, at_rest=at_rest)
-        adopted = LEADING in memory.held and self._lead(shop, show=due or at_rest)
-        self._decided_at = self._clock.now
-        self._settled = not (adopted or self._leader.busy)
-        self._records = 0
+        leads = LEADING in memory.held
+        adopted = leads and decides and self._adopt(shop)
+        if leads and (due or at_rest):
+            self._show(shop, adopted=adopted)
+        if decides:
+            self._decided_at = self._clock.now
+            self._settled = not (adopted or self._leader.busy)
+            self._records = 0
         return adopted
 
-    def _lead(self, shop: ShopFigures, *, show: bool) -> bool:
-        """Decide, and show what there is now. Returns whether a version was adopted."""
-        memory, now = self._memory, self._clock.now
+    def _adopt(self, shop: ShopFigures) -> bool:
+        """Decide. Returns whether a version was adopted."""
+        memory = self._memory
         learnt = memory.learner.learnt() if memory.holds_all else None
-        decided = self._leader.decide(memory.held[LEADING].claims, memory.learner.model, shop, now, learnt)
+        decided = self._leader.decide(memory.held[LEADING].claims, memory.learner.model, shop, self._clock.now, learnt)
         if decided is not None:
             memory.adopt(decided)
-        if show:
-            self._history.show(memory.partitions, now // DAY, memory.names)
-        if show and decided is None:
+        return decided is not None
+
+    def _show(self, shop: ShopFigures, *, adopted: bool) -> None:
+        """Write what everybody may read of all segments; of a version just adopted nothing has been counted yet."""
+        memory, now = self._memory, self._clock.now
+        self._history.show(memory.partitions, now // DAY, memory.names)
+        if not adopted:
             self._window.show(
                 memory.learner.model,
                 shop,
@@ -129,7 +140,6 @@ class Deciding:
                 names=memory.names,
                 quiet_since=self._feed.quiet_since,
             )
-        return decided is not None
 
     def _exchange(self) -> None:
         """Tell the other workers what sells here, hear what sells there, and whether there is a newer model."""
