@@ -18,9 +18,11 @@ from consumer.settings import WorkerSettings
 from consumer.worker import Parts, Worker
 from contracts.documents import SegmentChange
 from contracts.keys import Keys, LogNames
+from contracts.times import DAY
 from logs.base import LogSpec
 from logs.kafka_log import KafkaLogs
 from logs.open import open_logs
+from online_model.settings import ModelSettings
 from recommender.reader import CustomerReader
 from recommender.store import RedisViews
 
@@ -41,6 +43,10 @@ EXACT = (
 )
 """Columns that are the same, bit for bit, in any order of arrival."""
 DECAYED = ("orders_decayed", "net_decayed", "recent_net")
+
+
+RARE_LOOKS = ModelSettings(k_interval=1_000 * DAY)
+"""Reviews look at the number of segments once: in the worker itself, each look would hold it up for a second."""
 
 
 @dataclass
@@ -75,6 +81,7 @@ class Deployment:
                 "group": self.tag,
                 "session_timeout": self.session_timeout,
                 "review_inline": True,
+                "model": RARE_LOOKS,
                 **self.settings,
                 **more,
             }
