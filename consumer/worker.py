@@ -230,7 +230,8 @@ class Worker:
             self._note_news()
         decided = self._lead(at_rest=not took and not swept)
         self._trim()
-        lagging = took and self._lag() > self._settings.batch_events
+        on_log = self._on_log() if took else 0
+        lagging = on_log is None or on_log > self._settings.batch_events
         share = _LAGGING_VIEWS if lagging else self._settings.views_share
         worked = self._monotonic()
         # What is written together takes longer than a short step's share: that is held against the steps after it.
@@ -381,7 +382,8 @@ class Worker:
         aside: list[Aside] = []
         for batch, decoded in work:
             held = self.memory.held[batch.partition]
-            held.heard = max(held.heard, *batch.log_times)
+            newest = max(batch.log_times)
+            held.heard = max(held.heard, newest)
             outcome = self.memory.applier.apply(decoded.events, came_rerouted(batch))
             aside += self._set_aside(batch, [*decoded.refused, *outcome.refused], outcome)
         applied, moves = self.memory.settle()
@@ -461,18 +463,18 @@ class Worker:
     @property
     def lag(self) -> int | None:
         """Records of our partitions that are not worked on yet, here or on the log; None while that is unknown."""
-        lag = self._reader.lag()
+        on_log = self._on_log()
         here = len(self._backlog) + len(self._order or ()) + sum(len(batch) for batch, _ in self._ahead)
-        return None if lag is None else sum(lag.values()) + here
+        return None if on_log is None else on_log + here
 
-    def _lag(self) -> float:
-        """Records that the log still has for us; infinite while that is unknown."""
+    def _on_log(self) -> int | None:
+        """Records that the log still has for us; None while that is unknown."""
         lag = self._reader.lag()
-        return float("inf") if lag is None else sum(lag.values())
+        return None if lag is None else sum(lag.values())
 
     def _at_rest(self) -> bool:
         """Whether the log has nothing more for us."""
-        return self._lag() == 0
+        return self._on_log() == 0
 
     def _sweep_due(self) -> bool:
         """Whether the clock has moved on far enough; an event clock that stands still wants a last, exact sweep."""
