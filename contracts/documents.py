@@ -79,6 +79,42 @@ class ColdStart(_Document):
     model_version: int
 
 
+class SimilarItems(_Document):
+    """`<prefix>:similar:<item id>`: what customers of an item buy as well, the most telling first."""
+
+    item_id: Identifier
+    items: tuple[tuple[Identifier, float], ...]
+    """Item ids and scores, which compare within one document only."""
+    as_of: Timestamp
+
+
+class PopularItems(_Document):
+    """`<prefix>:popular` and `<prefix>:popular:<category>`: what sells best now, in all or in one category."""
+
+    category: str | None = None
+    items: tuple[RecommendedItem, ...]
+    as_of: Timestamp
+
+
+class CatalogueEntry(BaseModel):
+    """A field of the hash `<prefix>:{catalogue}:items`: what the catalogue says of one item."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str | None = None
+    category: str | None = None
+    offered: bool = True
+    """Whether it may be recommended: in stock, and not marked as no product."""
+
+
+class Withdrawn(_Document):
+    """`<prefix>:{catalogue}:withdrawn`: what may not be recommended now, whatever a view says."""
+
+    version: Annotated[int, Field(ge=0)]
+    """As in `<prefix>:{catalogue}:version` since this was written."""
+    items: tuple[Identifier, ...]
+
+
 class SegmentCard(_Document):
     """`<prefix>:segment:<id>`: what there is to say about one segment."""
 

@@ -59,6 +59,26 @@ class Keys:
         """JSON: recommendations for somebody unknown."""
         return f"{self.prefix}:cold-start"
 
+    def similar(self, item_id: str) -> str:
+        """JSON: what is bought together with an item."""
+        return f"{self.prefix}:similar:{item_id}"
+
+    def popular(self, category: str | None = None) -> str:
+        """JSON: what sells best, in all or in a category of the catalogue."""
+        return f"{self.prefix}:popular" if category is None else f"{self.prefix}:popular:{category}"
+
+    def catalogue(self) -> str:
+        """Hash: item id to what the catalogue says of the item, as JSON. One cluster slot with the next two."""
+        return f"{self.prefix}:{{catalogue}}:items"
+
+    def withdrawn(self) -> str:
+        """JSON: the items that may not be recommended now (out of stock, no products), with the catalogue's version."""
+        return f"{self.prefix}:{{catalogue}}:withdrawn"
+
+    def catalogue_version(self) -> str:
+        """Decimal number, raised by each change of the catalogue: tells a reader that its copy is old."""
+        return f"{self.prefix}:{{catalogue}}:version"
+
     def model(self) -> str:
         """JSON: the current model document."""
         return f"{self.prefix}:model"
@@ -123,6 +143,10 @@ class Keys:
     def audiences(self) -> str:
         """Hash: name of an audience to the number of its bit in rows; for ever."""
         return f"{self.prefix}:audiences"
+
+    def item_model(self) -> str:
+        """Bytes: what was learnt last about items bought together, for every worker."""
+        return f"{self.prefix}:item-model"
 
     def popularity(self) -> str:
         """Hash: worker to its items' popularity, as the others add them up."""
