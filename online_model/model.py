@@ -138,11 +138,6 @@ class SegmentModel:
         """The ids in cluster order, (k,) int32."""
         return np.array([segment.id for segment in self.segments], np.int32)
 
-    def name_of(self, segment_id: int) -> str | None:
-        """The name of a segment of this version or of a special one; None for an id of another version."""
-        names = {segment.id: segment.name for segment in self.segments}
-        return names.get(segment_id, SPECIAL_SEGMENTS.get(segment_id))
-
     def assign(self, X: Floats) -> Labels:
         """The nearest adopted centroid of each row of X, (customers,) int32; -1 where nothing is observed."""
         return self.metric.nearest(X, self.centroids)

@@ -203,12 +203,6 @@ class ClusterSums:
         """The sums of one partition, a copy."""
         return Sums(self._cells[partition].copy())
 
-    def replace_partition(self, partition: int, sums: Sums) -> None:
-        """Put a partition's sums in place of what is there. Raises ShapeError where they are another model's."""
-        if sums.cells.shape != self._cells.shape[1:]:
-            raise ShapeError("the sums are of another number of clusters or features")
-        self._cells[partition] = sums.cells
-
     def drop_partition(self, partition: int) -> None:
         """Forget a partition that went to another worker."""
         self._cells[partition] = 0

@@ -118,16 +118,6 @@ def test_a_document_that_contradicts_itself_is_refused(change):
         ModelDocument.model_validate(fields)
 
 
-def test_names_of_segments_and_of_special_ones():
-    model = line()
-    assert [model.name_of(i) for i in (7, NO_PURCHASES, NOT_ENOUGH_DATA, 1)] == [
-        "Near",
-        "No purchases yet",
-        "Not enough data",
-        None,
-    ]
-
-
 def test_before_there_is_a_model():
     assert unlearned_ids(np.array([True, False])).tolist() == [NOT_ENOUGH_DATA, NO_PURCHASES]
 

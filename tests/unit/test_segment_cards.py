@@ -104,7 +104,7 @@ def renamed(shop, segment, name, strategy=None):
     value = None if name is None else OwnName(name=name, strategy=strategy).encode()
     shop.state.put_segment_name(segment, value)
     shop.one._deciding.due_at = 0.0
-    expected = name or SegmentModel.read(shop.state.model()).name_of(segment)
+    expected = name or next(one.name for one in SegmentModel.read(shop.state.model()).segments if one.id == segment)
     step_until(shop.one, lambda: shop.reader().segment(segment).name == expected)
     shop.run(shop.one)
 
