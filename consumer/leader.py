@@ -45,7 +45,7 @@ class Leader:
         state: State,
         store: RowStore,
         settings: ModelSettings,
-        reviews: Reviews,
+        reviews: Reviews[Review],
         *,
         writer: LogWriter,
         names: LogNames,

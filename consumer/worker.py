@@ -6,7 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -28,7 +28,7 @@ from consumer.leader import Leader
 from consumer.memory import Memory
 from consumer.moves import Moves
 from consumer.patience import Patience, StoppedError
-from consumer.reviews import InlineReviews, ProcessReviews
+from consumer.reviews import InlineReviews, ProcessReviews, ReviewProcess, Reviews
 from consumer.row_store import Rows
 from consumer.settings import WorkerSettings
 from consumer.shop_window import ShopWindow
@@ -37,6 +37,9 @@ from contracts.documents import CAUSES
 from contracts.errors import LivesegmentsError
 from logs.base import Batch, LogInfo, LogReader, LogUnavailableError, LogWriter, Polled
 from recommender.store import ViewStore, ViewsUnavailableError
+
+if TYPE_CHECKING:
+    from online_model.review import Review
 
 _MOST_CONFLICTS: Final = 3
 """Times a minute that a partition may turn out to be another's before the worker stops."""
@@ -120,9 +123,11 @@ class Worker:
         self._stopping = threading.Event()
         self._patience = Patience(self._stopping)
         self._decoder = Decoder(settings.rates)
-        self._reviews = InlineReviews() if settings.review_inline else ProcessReviews(monotonic)
+        self._review_process = ReviewProcess()
+        inline = settings.review_inline
+        reviews: Reviews[Review] = InlineReviews() if inline else ProcessReviews(self._review_process, monotonic)
         leader = Leader(
-            parts.state, self.memory.store, settings.model, self._reviews, writer=parts.writer, names=settings.names
+            parts.state, self.memory.store, settings.model, reviews, writer=parts.writer, names=settings.names
         )
         self._feed = Feed(clock, self.memory.learner, settings.quiet_after)
         self._deciding = Deciding(
@@ -190,7 +195,7 @@ class Worker:
             # What is not noted is done again by the next owner: everything here may be repeated.
             _log.info("left without a last checkpoint", error=str(error))
         self._checkpoints.close()
-        self._reviews.close()
+        self._review_process.close()
         if self._parts.catalogue is not None:
             self._parts.catalogue.close()
         self._reader.close()
