@@ -98,6 +98,10 @@ class Columns:
         """Of each kept purchase, in the order of rows and times: the row's place, and when it was."""
         return self._parts.kept_purchases()
 
+    def season_begins(self, places: Integers) -> Integers:
+        """When the season of the newest purchase of rows at these places began, microseconds; MISSING_TIME: none."""
+        return self._parts.season_begins(places)
+
     @property
     def purchase_days(self) -> npt.NDArray[np.uint32]:
         """UTC days with a purchase."""

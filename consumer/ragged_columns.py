@@ -13,6 +13,7 @@ from consumer.decoding import Attributes
 from consumer.layout import HEAD, LINE, ORDERS_HALF_LIFE
 from contracts.times import DAY
 from online_model.features import AttributeCount, TextColumn
+from online_model.rhythm import Rhythm
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -156,6 +157,9 @@ class RaggedColumns(Protocol):
     def category_counts(self) -> Mapping[str, int]:
         """Kept purchase lines by category."""
 
+    def season_begins(self, places: Integers) -> Integers:
+        """When the season of the newest purchase of rows at these places began; MISSING_TIME: no season."""
+
     def kept_purchases(self) -> tuple[Integers, Integers]:
         """Kept purchases: the row's place, and when."""
 
@@ -222,6 +226,10 @@ class DecodedColumns:
         if self.kept is None:
             return {}
         return count_categories(self.kept)
+
+    def season_begins(self, places: Integers) -> Integers:
+        """When the season of the newest purchase of rows at these places began; MISSING_TIME: no season."""
+        return Rhythm.of(*self.kept_purchases(), len(self.attributes)).season_begins[places]
 
     def kept_purchases(self) -> tuple[Integers, Integers]:
         """Kept purchases: the row's place, and when."""

@@ -22,7 +22,8 @@ from consumer.ragged_columns import (
     number_of,
     text_of,
 )
-from online_model.features import AttributeCount, TextColumn
+from online_model.features import MISSING_TIME, AttributeCount, TextColumn
+from online_model.rhythm import Rhythm
 
 Rows = npt.NDArray[np.int64]
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -80,6 +81,8 @@ class RowCache:
         self._version = -1
         self._shares: Floats = np.empty((0, 0))
         self._item_codes: dict[int, tuple[Sequence[str], Codes]] = {}
+        self._seasonal_lines = _Fresh(lines)
+        self._season_begins: Integers = np.empty(0, np.int64)
 
     def numbers(self, rows: Rows, attribute: str) -> Floats:
         """An attribute of rows as numbers; NaN where it is none."""
@@ -118,6 +121,15 @@ class RowCache:
                 len(self._chosen),
             )
         return self._shares[rows]
+
+    def season_begins(self, rows: Rows) -> Integers:
+        """When the season of each row's newest purchase began, as by `Rhythm`."""
+        self._season_begins = _fitting(self._season_begins, len(self.lines), MISSING_TIME)
+        stale = self._seasonal_lines.stale(rows)
+        if stale:
+            purchases = kept_purchases([self.heads[row] for row in stale], [self.lines[row] for row in stale])
+            self._season_begins[stale] = Rhythm.of(*purchases, len(stale)).season_begins
+        return self._season_begins[rows]
 
     def _codes_of(self, partition: int, items: Mapping[int, Sequence[str]]) -> Codes:
         names = items[partition]
@@ -180,6 +192,10 @@ class CachedColumns:
         cache, rows = self.cache, self.rows.tolist()
         heads, lines = [cache.heads[row] for row in rows], [cache.lines[row] for row in rows]
         return count_categories(Lines(heads, lines, self.partitions.tolist(), self.items.__getitem__, cache.categories))
+
+    def season_begins(self, places: Integers) -> Integers:
+        """When the season of the newest purchase of rows at these places began; MISSING_TIME: no season."""
+        return self.cache.season_begins(self.rows[places])
 
     def kept_purchases(self) -> tuple[Integers, Integers]:
         """Kept purchases: the row's place, and when."""

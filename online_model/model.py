@@ -20,6 +20,7 @@ from online_model.truth import Adjective, barred
 NOT_ENOUGH_DATA: Final = -1
 NO_PURCHASES: Final = 0
 OUT_OF_SCOPE: Final = -2
+OUT_OF_SEASON: Final = -3
 LAPSED: Final = -108
 """The segment by rule for lapsed customers: also of those of whom every learnt name would be false."""
 FIRST_SEGMENT_ID: Final = 1
@@ -27,6 +28,7 @@ SPECIAL_SEGMENTS: Final = {
     NOT_ENOUGH_DATA: "Not enough data",
     NO_PURCHASES: "No purchases yet",
     OUT_OF_SCOPE: "Out of scope",
+    OUT_OF_SEASON: "Out of season",
 }
 """Segments that no model learns; what settings call the last one stands in its place."""
 
@@ -47,6 +49,8 @@ class Segment:
     """Words of the name, and of which share of the members they were true: figures, no part of what it is called."""
     active: bool = False
     """Whether the name is false of a customer who has lapsed."""
+    lapsing: bool = False
+    """Whether the name is about silence: false of a seasonal customer whose season has not come."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -303,6 +307,7 @@ def _document_of(segment: Segment, centroid: list[float], size: int) -> SegmentD
         flags=segment.flags,
         adjectives=tuple((one.word, one.share) for one in segment.adjectives),
         active=segment.active,
+        lapsing=segment.lapsing,
     )
 
 
@@ -314,6 +319,7 @@ def _segment_of(document: SegmentDocument) -> Segment:
         flags=document.flags,
         adjectives=tuple(Adjective(*one) for one in document.adjectives),
         active=document.active,
+        lapsing=document.lapsing,
     )
 
 

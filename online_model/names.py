@@ -33,6 +33,8 @@ class SegmentName(NamedTuple):
     """Whether the name is false of a customer who has lapsed."""
     adjectives: tuple[Adjective, ...] = ()
     """What the name says beyond its line of the table, and of which share of the members it is true."""
+    lapsing: bool = False
+    """Whether the name is about silence: false of a seasonal customer whose season has not come."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -99,6 +101,7 @@ class _Line(NamedTuple):
     """(profile, slack): every threshold is met to within `slack`."""
     flags: tuple[str, ...] = ()
     active: bool = False
+    lapsing: bool = False
 
 
 _LOYAL: Final = "Loyal"
@@ -134,18 +137,21 @@ TABLE: Final = (
         "Cheap reactivation, or suppress",
         lambda p, e: p.lapsed >= 0.7 - e and p.one_order >= 0.6 - e,
         (SUPPRESS,),
+        lapsing=True,
     ),
     _Line(
         "Lapsed, valuable",
         "Win back: personal offer",
         lambda p, e: p.lapsed >= 0.7 - e and p.money >= 0.6 - e,
         (HIGH_VALUE,),
+        lapsing=True,
     ),
-    _Line("Lapsed", "Win-back series, then suppress", lambda p, e: p.lapsed >= 0.7 - e, (SUPPRESS,)),
+    _Line("Lapsed", "Win-back series, then suppress", lambda p, e: p.lapsed >= 0.7 - e, (SUPPRESS,), lapsing=True),
     _Line(
         "At risk (slipping)",
         "Win back now, at the customer's own rhythm",
         lambda p, e: p.frequency >= 0.5 - e or p.money >= 0.5 - e,
+        lapsing=True,
     ),
     _Line("High spenders", "Newsletter", lambda p, e: p.money >= 2 / 3 - e),
     _Line("Average spenders", "Newsletter", lambda p, e: p.money >= 1 / 3 - e),
@@ -215,7 +221,7 @@ def _by_purchases(
     if line.name == _LOYAL:
         slack = _HYSTERESIS * (previous.startswith(_LOYAL) * (1 if UPSELL in previous_flags else -1))
         flags = (UPSELL,) if profile.money < _UPSELL_BELOW + slack else ()
-    return SegmentName(line.name + as_suffix(said), line.strategy, flags, line.active, said)
+    return SegmentName(line.name + as_suffix(said), line.strategy, flags, line.active, said, line.lapsing)
 
 
 def _dividers(members: Members, spanning: Spanning | None, *, profiles_only: bool) -> list[Divider]:

@@ -106,7 +106,17 @@ class Rhythm:
 
     def out_of_season(self, now: int) -> Booleans:
         """Seasonal customers whose next season has not begun, (customers,): silence says nothing about them."""
-        return self.seasonal & (now < self.next_expected())
+        return season_to_come(self.season_begins, now)
+
+
+def season_to_come(season_begins: Integers, now: int) -> Booleans:
+    """Of whom the next season has not begun, by `Rhythm.season_begins`, (customers,)."""
+    return np.asarray((season_begins != MISSING_TIME) & (now < season_begins + YEAR))
+
+
+def may_be_seasonal(first_at: Integers, last_at: Integers, purchase_days: npt.NDArray[np.integer]) -> Booleans:
+    """Who is worth a look at the kept purchases, (customers,); nobody else is seasonal."""
+    return np.asarray((purchase_days >= _SEASON_PURCHASE_DAYS) & (last_at - first_at > (365 - SEASON_DAYS) * DAY))
 
 
 def _ordered(owners: npt.NDArray[np.integer], times: Integers) -> tuple[Integers, Integers]:

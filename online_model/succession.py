@@ -109,7 +109,7 @@ def named_segments(
         lapse_days=lapse_days,
     )
     return tuple(
-        Segment(one.id, name.name, name.strategy, name.flags, name.adjectives, name.active)
+        Segment(one.id, name.name, name.strategy, name.flags, name.adjectives, name.active, name.lapsing)
         for one, name in zip(segments, names, strict=True)
     )
 
