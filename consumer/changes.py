@@ -10,7 +10,7 @@ import msgspec
 from consumer.audiences import names_in
 from consumer.held import Held
 from consumer.row_store import RowStore
-from contracts.documents import CAUSES, NO_SEGMENT, AudienceChange, SegmentChange
+from contracts.documents import CAUSES, NO_SEGMENT, RULE_IDS, AudienceChange, SegmentChange
 from contracts.keys import LogNames
 from contracts.times import from_micros
 from logs.base import LogError, LogWriter, Placed
@@ -36,6 +36,7 @@ def new_changes(
                     customer_id=store.ids[row],
                     from_segment=None if change.before == NO_SEGMENT else change.before,
                     to_segment=change.after,
+                    by_rule=change.after in RULE_IDS,
                     cause=CAUSES[change.cause],
                     at=from_micros(change.at),
                     model_version=change.model_version,

@@ -139,6 +139,7 @@ class Deciding:
                 now,
                 names=memory.names,
                 quiet_since=self._feed.quiet_since,
+                rules=memory.learner.rules,
             )
 
     def _exchange(self) -> None:

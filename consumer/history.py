@@ -7,7 +7,7 @@ from typing import Final
 
 from consumer.day_book import KEPT_DAYS, Page, read_page
 from consumer.state import State
-from contracts.documents import NO_SEGMENT, DayMoves, HistoryDay, SegmentDay
+from contracts.documents import NO_SEGMENT, RULE_IDS, DayMoves, HistoryDay, SegmentDay
 from contracts.keys import Keys
 from contracts.money import from_millionths
 from recommender.store import ViewStore
@@ -90,6 +90,7 @@ def _document(day: int, pages: list[Page], names: Mapping[int, str]) -> HistoryD
                 name=names.get(one, f"Segment {one}"),
                 size=sizes[one],
                 orders=orders[one],
+                by_rule=one in RULE_IDS,
                 net_revenue=from_millionths(net[one]),
             )
             for one in there

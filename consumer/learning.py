@@ -11,9 +11,9 @@ from consumer.columns import Columns
 from consumer.moves import Causes, Moves
 from consumer.placing import MODEL, TIME, Found, Voted, learned_segments, publish
 from consumer.row_store import Rows, RowStore
-from contracts.documents import NO_SEGMENT
+from contracts.documents import NO_SEGMENT, RuleThresholds
 from online_model.arrays import Booleans, Floats, Labels
-from online_model.by_rule import RulePopulation, by_rule
+from online_model.by_rule import by_rule, thresholds
 from online_model.clusterer import OnlineClusterer, clusterer_for
 from online_model.features import bought, median_order_value
 from online_model.model import OUT_OF_SCOPE, SPECIAL_SEGMENTS, SegmentModel, unlearned_ids
@@ -77,7 +77,7 @@ class Learner:
         self._cursor: int | None = None
         self._newest_model: SegmentModel | None = None
         self._clusters: Labels = np.empty(0, np.int32)
-        self._by_rule: RulePopulation | None = None
+        self._thresholds: RuleThresholds | None = None
         self._usual = Usual()
         self.swept_at: int | None = None
         """The `now` of the last full sweep's beginning."""
@@ -100,6 +100,11 @@ class Learner:
     def outgrown(self) -> bool:
         """Whether there are so many more rows than at the last sweep that what is usual is to be measured anew."""
         return self._rules_apply and len(self._store) >= 2 * max(_FEW_ROWS, self._measured_rows)
+
+    @property
+    def rules(self) -> RuleThresholds | None:
+        """By what customers are placed while segments go by rule; None where they do not, or nothing is measured."""
+        return self._thresholds if self._rules_apply and self.needs_purchases else None
 
     @property
     def _rules_apply(self) -> bool:
@@ -223,7 +228,7 @@ class Learner:
             model, settings = self._newest_model, self._settings
             lapse_days = model.lapse_days if model is not None else settings.first_lapse_days
             members = Members.of(columns, now)
-            self._by_rule = RulePopulation.of(members, new_days=settings.new_days, lapse_days=lapse_days)
+            self._thresholds = thresholds(members, now, new_days=settings.new_days, lapse_days=lapse_days)
 
     def _abandon(self) -> None:
         assert self._building is not None
@@ -329,8 +334,8 @@ class Learner:
         """Segment ids before there is a model: by rule, where segments are made of purchases."""
         buyers = bought(columns)
         ids = unlearned_ids(buyers | (not self.needs_purchases))
-        if self.needs_purchases and self._by_rule is not None:
-            ids = by_rule(Members.of(columns, now), self._by_rule)
+        if self.needs_purchases and self._thresholds is not None:
+            ids = by_rule(Members.of(columns, now), self._thresholds, now)
         ids[outside & buyers] = OUT_OF_SCOPE
         return ids
 

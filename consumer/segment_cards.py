@@ -9,7 +9,7 @@ import numpy as np
 from consumer.figures import ShopFigures
 from consumer.items import ItemSums
 from consumer.names import Names
-from contracts.documents import SegmentCard
+from contracts.documents import RULE_IDS, SegmentCard
 from contracts.money import MILLIONTHS
 from contracts.times import from_micros
 from online_model.arrays import Booleans, Floats
@@ -89,6 +89,7 @@ class CardWriter:
         return SegmentCard(
             id=segment.id,
             name=segment.name,
+            by_rule=segment.id in RULE_IDS,
             size=size,
             share_of_customers=_share(shop.sizes, segment.id),
             share_of_revenue=_share(shop.net_spend, segment.id),

@@ -4,7 +4,7 @@ from consumer.figures import ShopFigures
 from consumer.items import ItemSums
 from consumer.names import Names
 from consumer.segment_cards import CardWriter, KnownItems, known_segments
-from contracts.documents import SegmentList, SegmentSize
+from contracts.documents import RULE_IDS, RuleThresholds, SegmentList, SegmentSize
 from contracts.keys import Keys
 from contracts.times import from_micros
 from online_model.model import Segment, SegmentModel
@@ -35,6 +35,7 @@ class ShopWindow:
         *,
         names: Names,
         quiet_since: int | None = None,
+        rules: RuleThresholds | None = None,
     ) -> None:
         """Write what differs from what was written last, apart from its time."""
         stamp = Stamp(now, model.version if model else 0, 0, "")
@@ -43,7 +44,7 @@ class ShopWindow:
         cards = CardWriter(model, shop, popular, item_sums, enough, self._currency, now)
         documents = {
             self._keys.cold_start(): cold_start(popular, item_sums.items.texts, stamp, self._settings.list_length),
-            self._keys.segments(): _list(segments, stamp, shop, quiet_since),
+            self._keys.segments(): _list(segments, stamp, shop, quiet_since, rules),
             **{self._keys.segment(segment.id): cards.card(segment) for segment in segments},
         }
         timeless = {
@@ -55,12 +56,18 @@ class ShopWindow:
             self._shown = timeless
 
 
-def _list(segments: list[Segment], stamp: Stamp, shop: ShopFigures, quiet_since: int | None) -> SegmentList:
+def _list(
+    segments: list[Segment], stamp: Stamp, shop: ShopFigures, quiet_since: int | None, rules: RuleThresholds | None
+) -> SegmentList:
     return SegmentList(
-        segments=tuple(SegmentSize(id=one.id, name=one.name, size=shop.sizes.get(one.id, 0)) for one in segments),
+        segments=tuple(
+            SegmentSize(id=one.id, name=one.name, size=shop.sizes.get(one.id, 0), by_rule=one.id in RULE_IDS)
+            for one in segments
+        ),
         history_start=None if shop.oldest is None else from_micros(shop.oldest),
         held_back=shop.held_back,
         quiet_since=None if quiet_since is None else from_micros(quiet_since),
+        rules=rules,
         as_of=from_micros(stamp.as_of),
         model_version=stamp.model_version,
     )

@@ -26,6 +26,17 @@ CAUSES: Final[tuple[Cause, ...]] = ("purchase", "return", "profile", "time", "mo
 NO_SEGMENT: Final = -(2**31)
 """Where segment ids travel as columns: there is none (yet). Documents say null."""
 
+RULE_IDS: Final = range(-199, -100)
+"""Ids kept free for segments by rule: the naming table applied to one customer, while there is little data."""
+
+
+def _is_false(value: object) -> bool:
+    return value is False
+
+
+ByRule = Annotated[bool, Field(exclude_if=_is_false)]
+"""Whether a segment is one by rule; left out of the JSON where it is not."""
+
 Reason = str
 """Why an item is recommended: `again`, `popular`; more will come, so a reader accepts any."""
 RecommendedItem = tuple[Identifier, float, Reason]
@@ -54,6 +65,8 @@ class Membership(BaseModel):
     since: Timestamp
     previous: int | None = None
     cause: Cause
+    by_rule: ByRule = False
+    """Given by the naming table to this one customer, not learnt: there is little data yet."""
 
 
 class CustomerView(_Document):
@@ -120,6 +133,7 @@ class SegmentCard(_Document):
 
     id: int
     name: str
+    by_rule: ByRule = False
     size: Annotated[int, Field(ge=0)]
     share_of_customers: float
     share_of_revenue: float
@@ -154,6 +168,28 @@ class SegmentSize(BaseModel):
     id: int
     name: str
     size: Annotated[int, Field(ge=0)]
+    by_rule: ByRule = False
+
+
+class RuleThresholds(BaseModel):
+    """What the naming table asks of one customer, while segments go by rule: its percentiles as figures.
+
+    Orders and net spend are halved every 365 days. None: nobody reaches it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    loyal_orders: float | None
+    champion_orders: float | None
+    champion_net: float | None
+    valuable_net: float | None
+    """Of those who have lapsed."""
+    lapse_days: Annotated[float, Field(ge=0)]
+    """Without an order for longer, a customer has lapsed."""
+    new_days: Annotated[float, Field(ge=0)]
+    """First seen at most so long ago, a customer is new ..."""
+    new_from: Timestamp | None
+    """... from this moment on: before, the history may simply begin there. None: nothing was bought yet."""
 
 
 class SegmentList(_Document):
@@ -166,6 +202,8 @@ class SegmentList(_Document):
     """Customers nearer to another segment than to theirs: margin, dwell or a quiet feed keeps them where they are."""
     quiet_since: Timestamp | None = None
     """When the last event came, while that is so long ago that the feed seems broken: time alone moves nobody then."""
+    rules: RuleThresholds | None = None
+    """By what customers are placed while segments go by rule; None once they are learnt."""
     as_of: Timestamp
     model_version: int
 
@@ -191,6 +229,8 @@ class SegmentChange(_Document):
     from_segment: Annotated[int | None, Field(alias="from")] = None
     """None: the customer was in no segment before."""
     to_segment: Annotated[int | None, Field(alias="to")] = None
+    by_rule: ByRule = False
+    """Whether `to` is a segment by rule."""
     cause: Cause
     at: Timestamp
     model_version: int
@@ -229,6 +269,7 @@ class SegmentDay(BaseModel):
     size: int
     """Customers at the end of the day."""
     orders: Annotated[int, Field(ge=0)]
+    by_rule: ByRule = False
     net_revenue: float
     """Spend less refunds of the day, by the segment that each customer was in after it."""
 

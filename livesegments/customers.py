@@ -91,6 +91,7 @@ def as_json(customer: Customer) -> dict[str, Any]:
             "since": _text(segment.since),
             "previous": segment.previous,
             "cause": segment.cause,
+            **({"by_rule": True} if segment.by_rule else {}),
         },
         "items": [[item.item_id, item.score, item.reason] for item in answer.items],
         "as_of": _text(answer.as_of),

@@ -12,12 +12,13 @@ from consumer.columns import Columns
 from consumer.layout import MISSING_TIME
 from consumer.ragged_columns import Categories, DecodedColumns, Lines
 from consumer.state import State
-from contracts.documents import NO_SEGMENT
+from contracts.documents import NO_SEGMENT, RuleThresholds
 from contracts.times import from_micros
 from livesegments.records import Records
 from livesegments.segment_names import SegmentNames
 from online_model.model import SegmentModel
-from online_model.reasons import Reasons, Subject, outlying, reasons
+from online_model.next_move import Subject
+from online_model.reasons import Reasons, outlying, reasons
 from online_model.rhythm import Rhythm
 
 
@@ -50,6 +51,8 @@ class Explainer:
     currency: str
     categories: Callable[[], Mapping[str, str]] = dict
     """Categories of items; asked for where a feature is made of them."""
+    rules: RuleThresholds | None = None
+    """By what customers are placed while segments go by rule, as the leader last said."""
 
     def explain(self, record: Records) -> Explanation:
         """The explanation of one customer's row."""
@@ -70,7 +73,7 @@ class Explainer:
                 audiences=audiences,
                 rhythm=rhythm,
             )
-            why = reasons(subject, self.model, self.now, self.names.told, self.currency)
+            why = reasons(subject, self.model, self.now, self.names.told, self.currency, rules=self.rules)
         expected = int(rhythm.next_expected()[0])
         far = [] if self.model is None else outlying(row, self.model, self.now)
         return Explanation(

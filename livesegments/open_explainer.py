@@ -15,6 +15,7 @@ def explainer_of(deployment: Deployment) -> Explainer:
     """The explainer of a deployment as it is now."""
     state, settings = deployment.state, deployment.settings
     document = read_document(state)
+    listed = deployment.reader().segments()
     return Explainer(
         state=state,
         names=SegmentNames(state, document, settings.out_of_scope_name),
@@ -22,4 +23,5 @@ def explainer_of(deployment: Deployment) -> Explainer:
         now=clock_now(state, count_partitions(state) or 0, settings.clock),
         currency=settings.currency,
         categories=partial(read_categories, deployment.logs, log_names(settings).catalog),
+        rules=None if listed is None else listed.rules,
     )

@@ -7,9 +7,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from contracts.documents import SegmentCard, SegmentList
+from contracts.documents import SegmentCard, SegmentDay, SegmentList
 from contracts.times import rfc3339, to_micros
 from livesegments.screen import literal
+from livesegments.watching import WatchedSegment
 
 _TITLES: Final = {"recency_days": "days since\nlast order", "frequency": "orders*", "monetary": "net*"}
 _MOST_TYPICAL: Final = 3
@@ -33,7 +34,7 @@ def show_segments(cards: Sequence[SegmentCard], listed: SegmentList, currency: s
     for card in sorted(cards, key=lambda card: (-card.size, card.id)):
         numbers = [f"{card.profile[name]:,.1f}" if name in card.profile else "" for name in typical]
         shares = (f"{card.size:,}", f"{card.share_of_customers:.1%}", f"{card.share_of_revenue:.1%}")
-        table.add_row(str(card.id), literal(card.name, "bold"), *shares, *numbers)
+        table.add_row(str(card.id), name_of(card), *shares, *numbers)
     console.print(table)
     console.print()
     advised = Table.grid(padding=(0, 2, 0, 0))
@@ -50,7 +51,7 @@ def show_segments(cards: Sequence[SegmentCard], listed: SegmentList, currency: s
 
 def show_card(card: SegmentCard, currency: str, console: Console) -> None:
     """One segment in full."""
-    console.print(Text.assemble(literal(card.name, "bold green"), f" ({card.id})"))
+    console.print(Text.assemble(literal(card.name, "bold green"), f" ({card.id}{', by rule' if card.by_rule else ''})"))
     console.print(
         f"{card.size:,} customers ({card.share_of_customers:.1%}), {card.share_of_revenue:.1%} of the revenue"
     )
@@ -73,6 +74,11 @@ def show_card(card: SegmentCard, currency: str, console: Console) -> None:
             items.add_row(literal(item), f"{lift:.2f}")
         console.print(items)
     console.print(_source(card), style="dim")
+
+
+def name_of(segment: SegmentCard | SegmentDay | WatchedSegment) -> Text:
+    """The name, and whether it is one by rule."""
+    return Text.assemble(literal(segment.name, "bold"), (" by rule" if segment.by_rule else "", "dim"))
 
 
 def _notes(listed: SegmentList) -> list[str]:

@@ -25,6 +25,8 @@ class WatchedSegment:
     """Customers more than when the watch began."""
     last_minute: int
     """Customers more than a minute ago, or than when the watch began, if that is sooner."""
+    by_rule: bool = False
+    """Given to each customer by the naming table, not learnt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ class Watch:
                 share=one.size / total if total else 0.0,
                 since_start=one.size - self._first.get(one.id, 0),
                 last_minute=one.size - before.get(one.id, 0),
+                by_rule=one.by_rule,
             )
             for one in sorted(listed.segments, key=lambda one: -one.size)
             if one.size or one.id > 0

@@ -1,14 +1,12 @@
 """Segments by rule, while there is too little data to learn any: the naming table applied to one customer at a time."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final
 
 import numpy as np
 
-from contracts.errors import LivesegmentsError
-from contracts.times import DAY
-from online_model.arrays import Booleans, Floats, Labels, frozen
+from contracts.documents import RuleThresholds
+from contracts.times import DAY, from_micros, to_micros
+from online_model.arrays import Booleans, Floats, Integers, Labels
 from online_model.model import LAPSED, NO_PURCHASES
 from online_model.names import TABLE, Members, SegmentName
 from online_model.settings import ModelSettings
@@ -25,7 +23,7 @@ _IDS: Final = {
 }
 """Never changed and never used for anything else: rows and readers keep them."""
 RULE_SEGMENTS: Final = {
-    _IDS[line.name]: SegmentName(line.name, line.strategy, line.flags, line.active)
+    _IDS[line.name]: SegmentName(line.name, line.strategy, line.flags, line.active, lapsing=line.lapsing)
     for line in TABLE
     if line.name in _IDS
 }
@@ -34,12 +32,6 @@ RULE_SEGMENTS: Final = {
 The table's last lines are not among them: a single customer is either active or lapsed, and they are for segments that
 are neither.
 """
-_KEPT_POINTS: Final = 1_000
-"""A larger population is remembered by so many of its order statistics."""
-
-
-class RulePopulationError(LivesegmentsError):
-    """What is stored of a population makes no sense."""
 
 
 def too_little_to_learn(buyers: int, first_at: int | None, now: int, settings: ModelSettings) -> bool:
@@ -52,76 +44,46 @@ def too_little_to_learn(buyers: int, first_at: int | None, now: int, settings: M
     return buyers < settings.by_rule_buyers or first_at is None or now - first_at < settings.by_rule_days * DAY
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class RulePopulation:
-    """The customers that one customer is compared with, at some moment: what percentiles are taken in."""
+def thresholds(members: Members, now: int, *, new_days: float, lapse_days: float) -> RuleThresholds:
+    """What the naming table's percentiles come to among these customers, all or a sample, as of `now` (microseconds).
 
-    frequency: Floats
-    """Of those who bought, rising, (points,): orders, halved every 365 days."""
-    money: Floats
-    """Of those who bought, rising, (points,): net spend, halved every 365 days."""
-    history_known: bool
-    """Whether the history goes back so far that who is first seen now is new."""
-    new_days: float
-    lapse_days: float
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "frequency", frozen(self.frequency))
-        object.__setattr__(self, "money", frozen(self.money))
-
-    @classmethod
-    def of(cls, members: Members, *, new_days: float, lapse_days: float) -> Self:
-        """From all customers, or from a sample.
-
-        While the oldest is younger than `new_days + lapse_days` the history may simply begin there: nobody is new.
-        """
-        bought = ~np.isnan(members.recency)
-        oldest = float(members.tenure[bought].max()) if bought.any() else 0.0
-        known = oldest >= new_days + lapse_days
-        return cls(_points(members.frequency[bought]), _points(members.money[bought]), known, new_days, lapse_days)
-
-    def to_plain(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return {
-            "frequency": self.frequency.tolist(),
-            "money": self.money.tolist(),
-            "history_known": self.history_known,
-            "new_days": self.new_days,
-            "lapse_days": self.lapse_days,
-        }
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """The population that `to_plain` gave. Raises RulePopulationError for something else."""
-        try:
-            frequency, money = (np.asarray(plain[name], np.float64) for name in ("frequency", "money"))
-            known, new_days, lapse_days = (plain[name] for name in ("history_known", "new_days", "lapse_days"))
-            return cls(frequency, money, bool(known), float(new_days), float(lapse_days))
-        except (KeyError, TypeError, ValueError) as error:
-            raise RulePopulationError(
-                f"the stored population for segments by rule can not be read ({error}); take it anew from the rows"
-            ) from error
+    While the oldest is younger than `new_days + lapse_days` the history may simply begin there: nobody is new.
+    """
+    bought = ~np.isnan(members.recency)
+    frequency, money = members.frequency[bought], members.money[bought]
+    oldest = float(members.tenure[bought].max()) if bought.any() else None
+    known = None if oldest is None else now + round((new_days + lapse_days - oldest) * DAY)
+    return RuleThresholds(
+        loyal_orders=_least(frequency, 0.6),
+        champion_orders=_least(frequency, 0.85),
+        champion_net=_least(money, 0.85),
+        valuable_net=_least(money, 0.6),
+        lapse_days=lapse_days,
+        new_days=new_days,
+        new_from=None if known is None else from_micros(known),
+    )
 
 
-def by_rule(members: Members, population: RulePopulation) -> Labels:
+def by_rule(members: Members, asked: RuleThresholds, now: int | Integers) -> Labels:
     """The segment ids of customers, (customers,) int32: keys of RULE_SEGMENTS, NO_PURCHASES for who never bought.
 
     The first line of the naming table that holds, where every share is 1 or 0, since it is that of one customer, and
-    percentiles are those of the customer's own figures in the population.
+    percentiles are those of the customer's own figures in the population. `now`: microseconds, one or (customers,).
     """
     bought = ~np.isnan(members.recency)
-    active: Booleans = members.recency <= population.lapse_days
+    active: Booleans = members.recency <= asked.lapse_days
     one = members.orders == 1
-    frequency = _percentiles(members.frequency, population.frequency)
-    money = _percentiles(members.money, population.money)
+    known = asked.new_from is not None and np.asarray(now) >= to_micros(asked.new_from)
     lines = {
-        "New customers": (members.customer_days <= population.new_days) & population.history_known,
-        "Champions": active & (frequency >= 0.85) & (money >= 0.85),
-        "Loyal": active & (frequency >= 0.6) & ~one,
+        "New customers": (members.customer_days <= asked.new_days) & known,
+        "Champions": active
+        & _reached(members.frequency, asked.champion_orders)
+        & _reached(members.money, asked.champion_net),
+        "Loyal": active & _reached(members.frequency, asked.loyal_orders) & ~one,
         "One order so far": active & one,
         "Occasional": active,
         "Lost after one order": one,
-        "Lapsed, valuable": money >= 0.6,
+        "Lapsed, valuable": _reached(members.money, asked.valuable_net),
     }
     ids: Labels = np.full(len(bought), _IDS["Lapsed"], np.int32)
     for name, holds in reversed(lines.items()):
@@ -130,17 +92,22 @@ def by_rule(members: Members, population: RulePopulation) -> Labels:
     return ids
 
 
-def _points(values: Floats) -> Floats:
-    """The values, rising; of many, so many evenly spread over their ranks."""
-    ordered = np.sort(values)
-    if len(ordered) <= _KEPT_POINTS:
-        return ordered
-    ranks = (np.arange(_KEPT_POINTS) + 0.5) * len(ordered) / _KEPT_POINTS
-    return ordered[ranks.astype(np.int64)]
+def _reached(values: Floats, least: float | None) -> Booleans:
+    return np.asarray(values >= (np.inf if least is None else least))
 
 
-def _percentiles(values: Floats, population: Floats) -> Floats:
-    """Mid-ranks in the population, 0 … 1, as the naming table has them; 0 where the population is empty."""
-    below = np.searchsorted(population, values, "left")
-    up_to = np.searchsorted(population, values, "right")
-    return np.asarray((below + up_to) / max(2 * len(population), 1))
+def _least(population: Floats, percentile: float) -> float | None:
+    """The least figure with that percentile in the population or a higher one; None where that is empty.
+
+    Percentiles are mid-ranks, as the naming table has them. They jump at each figure that somebody has, to the middle
+    of the jump at it and to its top beyond: hence the next float where only that is enough.
+    """
+    figures, customers = np.unique(population, return_counts=True)
+    if not len(figures):
+        return None
+    up_to = np.cumsum(customers)
+    beyond = 2 * up_to / (2 * len(population))
+    at = (2 * up_to - customers) / (2 * len(population))
+    place = int(np.argmax(beyond >= percentile))
+    figure = figures[place]
+    return float(figure if at[place] >= percentile else np.nextafter(figure, np.inf))

@@ -3,48 +3,21 @@
 from calendar import month_name
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
+from contracts.documents import RULE_IDS, RuleThresholds
 from contracts.times import from_micros
-from online_model.arrays import Floats, Integers, Labels
+from online_model.arrays import Floats, Integers
 from online_model.features import FeatureSet, RowColumns, days_since
 from online_model.model import NO_PURCHASES, OUT_OF_SCOPE, SegmentModel
+from online_model.next_move import Move, Subject, move_by_orders, move_by_silence, published
 from online_model.rhythm import YEAR, Rhythm
 from online_model.telling import counted, money, number_of, short, tell
 from online_model.what_if import Futures
 
-MOST_DAYS: Final = 730
-"""So far ahead silence is looked at."""
-MOST_ORDERS: Final = 20
-"""So many more orders are looked at."""
-
-
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
-class Subject:
-    """One customer as they are published."""
-
-    customer_id: str
-    row: RowColumns
-    """Of this customer alone."""
-    segment: int
-    """What is published now."""
-    since: int
-    """Microseconds UTC."""
-    purchases: Integers
-    """When, (kept purchases,), microseconds UTC, rising."""
-    audiences: tuple[str, ...] = ()
-    rhythm: Rhythm
-    """Of these purchases."""
-
-
-class Move(NamedTuple):
-    """The least that moves a customer, and to which segment."""
-
-    amount: int
-    """Days without an order, or orders of the usual value."""
-    segment: int
+_BY_RULE: Final = "by rule while there is too little data to learn segments from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +39,28 @@ class Reasons:
 
 
 def reasons(
-    subject: Subject, model: SegmentModel | None, now: int, name_of: Callable[[int], str], currency: str
+    subject: Subject,
+    model: SegmentModel | None,
+    now: int,
+    name_of: Callable[[int], str],
+    currency: str,
+    *,
+    rules: RuleThresholds | None = None,
 ) -> Reasons:
-    """The sentences about one customer. `name_of` says what segments are called."""
-    learned = model is not None and not model.by_rule
-    voting = learned and model is not None and bool(model.assign(model.features_of(subject.row, now))[0] >= 0)
-    if model is None or not voting or subject.segment == OUT_OF_SCOPE:
+    """The sentences about one customer. `name_of` says what segments are called.
+
+    `rules` is by what customers are placed while segments go by rule; None where that is not known.
+    """
+    by = _placed_by(subject, model, now, rules)
+    if by is None:
         return Reasons(
-            _why_otherwise(subject, now, name_of, currency, by_rule=not learned),
-            _special(subject, model, now, name_of, currency),
-            "What would change that is not known: no learned segment holds this customer.",
+            _why_unplaced(subject, name_of), _special(subject, model, now, name_of, currency), _change_unplaced(subject)
         )
-    silence, orders = move_by_silence(subject, model, now), move_by_orders(subject, model, now)
+    silence, orders = move_by_silence(subject, by, now), move_by_orders(subject, by, now)
     return Reasons(
-        _why(subject, model, now, name_of, currency),
+        _why(subject, by, now, name_of, currency)
+        if isinstance(by, SegmentModel)
+        else _why_by_rule(subject, by, now, name_of, currency),
         _special(subject, model, now, name_of, currency),
         _change(silence, orders, _usual_order(subject, now), name_of, currency),
         silence,
@@ -87,36 +68,16 @@ def reasons(
     )
 
 
-def published(subject: Subject, model: SegmentModel, futures: Futures) -> Labels:
-    """The segment in each future, (futures,), for a customer who is where they are now until then."""
-    X = model.features_of(futures, futures.now)
-    current = np.full(len(X), subject.segment, np.int32)
-    recency = days_since(futures.last_at, futures.now)
-    return model.publish(X, model.assign(X), current, subject.since - futures.silence, futures.now, recency)
-
-
-def move_by_silence(subject: Subject, model: SegmentModel, now: int) -> Move | None:
-    """After how many days without an order the customer moves, and where; None: never within two years.
-
-    Every day is looked at: whether a customer has moved need not go on being true, so there is nothing to bisect.
-    """
-    days = range(1, MOST_DAYS + 1)
-    return _first(days, published(subject, model, Futures.of_silence(subject.row, now, days)), subject.segment)
-
-
-def move_by_orders(subject: Subject, model: SegmentModel, now: int) -> Move | None:
-    """How many more orders of the customer's own mean value, placed when the dwell is over, move them, and where."""
-    orders = range(1, MOST_ORDERS + 1)
-    then = max(now, subject.since + model.dwell)
-    futures = Futures.of_orders(subject.row, then, orders)
-    if futures.order_value <= 0:
+def _placed_by(
+    subject: Subject, model: SegmentModel | None, now: int, rules: RuleThresholds | None
+) -> SegmentModel | RuleThresholds | None:
+    """What places the customer; None for one whom nothing compares with others."""
+    if subject.segment == OUT_OF_SCOPE:
         return None
-    return _first(orders, published(subject, model, futures), subject.segment)
-
-
-def _first(amounts: range, segments: Labels, current: int) -> Move | None:
-    moved = np.flatnonzero(segments != current)
-    return Move(amounts[int(moved[0])], int(segments[moved[0]])) if moved.size else None
+    if subject.segment in RULE_IDS and (model is None or model.by_rule):
+        return rules
+    voting = model is not None and not model.by_rule and bool(model.assign(model.features_of(subject.row, now))[0] >= 0)
+    return model if voting else None
 
 
 # ---- why here ----
@@ -145,17 +106,35 @@ def _why(subject: Subject, model: SegmentModel, now: int, name_of: Callable[[int
     return f"{sentence}, but not clearly enough to leave {here} (margin {model.margin:.0%})."
 
 
-def _why_otherwise(subject: Subject, now: int, name_of: Callable[[int], str], currency: str, *, by_rule: bool) -> str:
+def _why_by_rule(
+    subject: Subject, rules: RuleThresholds, now: int, name_of: Callable[[int], str], currency: str
+) -> str:
+    usual = FeatureSet.of()
+    said = _figures(usual, usual.features(subject.row, now, 1.0), 1.0, currency)
+    place = int(published(subject, rules, Futures.of_silence(subject.row, now, [0]))[0])
+    sentence = f"{said} put {subject.customer_id} into {name_of(place)}, {_BY_RULE}"
+    if place == subject.segment:
+        return f"{sentence}."
+    return f"{sentence}, and there they go from {name_of(subject.segment)} when everybody is looked at next."
+
+
+def _why_unplaced(subject: Subject, name_of: Callable[[int], str]) -> str:
     who, here = subject.customer_id, name_of(subject.segment)
     if subject.segment == OUT_OF_SCOPE:
         return f"{who} does not fulfil the condition `scope` of the settings: {here}."
     if subject.segment == NO_PURCHASES:
         return f"{who} has not bought anything: {here}."
-    if not by_rule:
-        return f"Too little is known of {who} to compare with others: {here}."
-    usual = FeatureSet.of()
-    said = _figures(usual, usual.features(subject.row, now, 1.0), 1.0, currency)
-    return f"{said} put {who} into {here}, by rule while there is too little data to learn segments from."
+    if subject.segment in RULE_IDS:
+        return f"The naming table put {who} into {here}, {_BY_RULE}."
+    return f"Too little is known of {who} to compare with others: {here}."
+
+
+def _change_unplaced(subject: Subject) -> str:
+    if subject.segment == NO_PURCHASES:
+        return "A first order would change that."
+    if subject.segment in RULE_IDS:
+        return "What would change that is not known: no worker has said yet what the rules ask."
+    return "What would change that is not known: no learned segment holds this customer."
 
 
 def _figures(features: FeatureSet, X: Floats, order_value: float, currency: str) -> str:

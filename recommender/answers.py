@@ -47,6 +47,8 @@ class Segment(msgspec.Struct, frozen=True):
     """What made the customer move here: purchase, return, profile, time or model."""
     previous: int | None = None
     """Segment id before this one."""
+    by_rule: bool = False
+    """Given by the naming table to this one customer, not learnt: there is little data yet."""
 
 
 class Recommendations(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from contracts.documents import (
     CAUSES,
     MAX_VIEW_BYTES,
     NO_SEGMENT,
+    RULE_IDS,
     SHORT_ID_CHARACTERS,
     SHORT_VIEW_BYTES,
     VERSION,
@@ -29,6 +30,7 @@ _SHORT_LIST: Final = 100
 SCORE_STEPS: Final = 10_000
 """Scores are written with four decimals."""
 
+_BY_RULE: Final = '"by_rule":true,'
 _REASONS: Final = tuple(reason.name.lower() for reason in Reason)
 _TAILS: Final = [f'{step / SCORE_STEPS},"{reason}"]' for reason in _REASONS for step in range(SCORE_STEPS + 1)]
 """The second half of an item's JSON, by reason · (SCORE_STEPS + 1) + step."""
@@ -130,7 +132,10 @@ def _item_pieces(ranked: Ranked, items: ItemTexts) -> tuple[list[str], list[int]
 
 def _memberships(members: Members, names: Mapping[int, str]) -> Iterable[str]:
     """The JSON of each customer's segment."""
-    heads = {segment: f'{{"id":{segment},"name":{quoted(name)},"since":"' for segment, name in names.items()}
+    heads = {
+        segment: f'{{"id":{segment},"name":{quoted(name)},{_BY_RULE if segment in RULE_IDS else ""}"since":"'
+        for segment, name in names.items()
+    }
     causes = [f'"cause":"{cause}"}}' for cause in CAUSES]
     columns = (members.segments, members.since, members.previous, members.causes)
     for segment, since, previous, cause in zip(*(column.tolist() for column in columns), strict=True):

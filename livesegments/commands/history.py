@@ -15,7 +15,7 @@ from livesegments.app import Deployment, open_deployment
 from livesegments.flags import with_settings
 from livesegments.parts import keys
 from livesegments.records import clock_now, count_partitions
-from livesegments.screen import literal
+from livesegments.segment_tables import name_of
 from livesegments.sources import Loaded
 
 app = typer.Typer(add_completion=False)
@@ -66,7 +66,7 @@ def _table(found: list[HistoryDay]) -> Table:
             first = place == 0
             table.add_row(
                 day.day.isoformat() if first else "",
-                literal(one.name),
+                name_of(one),
                 f"{one.size:,}",
                 f"{one.orders:,}",
                 f"{one.net_revenue:,.2f}",

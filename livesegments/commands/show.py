@@ -53,7 +53,9 @@ def _print(customer: Customer, currency: str, console: Console) -> None:
     elif not answer.known:
         console.print("the view of this customer is not written yet (does a worker run?); recommended meanwhile:")
     if answer.segment is not None:
-        console.print(Text.assemble("segment ", literal(answer.segment.name, "bold green"), f" ({answer.segment.id})"))
+        by_rule = ", by rule" if answer.segment.by_rule else ""
+        name = literal(answer.segment.name, "bold green")
+        console.print(Text.assemble("segment ", name, f" ({answer.segment.id}{by_rule})"))
         since = f"since {rfc3339(to_micros(answer.segment.since))}, because of "
         was = ("; before: ", literal(customer.previous)) if customer.previous else ()
         console.print(Text.assemble(since, _CAUSES.get(answer.segment.cause, answer.segment.cause), *was))

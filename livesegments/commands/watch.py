@@ -21,6 +21,7 @@ from livesegments.durations import Duration
 from livesegments.flags import duration, with_settings
 from livesegments.parts import keys
 from livesegments.screen import literal
+from livesegments.segment_tables import name_of
 from livesegments.signals import stop_signals
 from livesegments.sources import Loaded
 from livesegments.watching import Observation, Watch, WatchedWorker
@@ -109,17 +110,18 @@ def _head(seen: Observation) -> Text:
 
 def _segments(seen: Observation) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("segment", min_width=min(_NAME, max(len(one.name) for one in seen.segments)))
+    names = [name_of(one) for one in seen.segments]
+    table.add_column("segment", min_width=min(_NAME, max(map(len, names))))
     for title in ("customers", "share"):
         table.add_column(title, justify="right")
     table.add_column(max_width=_BAR)
     for title in ("± minute", "± start") if seen.seconds else ():
         table.add_column(title, justify="right")
     widest = max(one.size for one in seen.segments)
-    for one in seen.segments:
+    for one, name in zip(seen.segments, names, strict=True):
         changes = (_change(one.last_minute), _change(one.since_start)) if seen.seconds else ()
         bar = Bar(max(widest, 1), 0, one.size, color="cyan")
-        table.add_row(literal(one.name, "bold"), f"{one.size:,}", f"{one.share:.1%}", bar, *changes)
+        table.add_row(name, f"{one.size:,}", f"{one.share:.1%}", bar, *changes)
     return table
 
 

@@ -11,7 +11,7 @@ import pytest
 from consumer.memory_state import MemoryState
 from consumer.patience import Patience
 from contracts.catalog import CatalogItem
-from contracts.times import SECOND, to_micros
+from contracts.times import SECOND, from_micros, to_micros
 from livesegments.app import Deployment, create_logs, open_worker
 from livesegments.customers import as_json, look_up
 from livesegments.erasing import NotErasedError, publish, wait_until_applied
@@ -194,6 +194,43 @@ def test_a_customer_in_full(worked):
     days = shown["moves"]["days_without_order"]["amount"]
     assert change.startswith(f"{days} more day")
     assert shown["rhythm"]["usual_gap_days"] is not None
+
+
+@pytest.fixture
+def small():
+    """A shop with too little data to learn from, and an event clock."""
+    settings = Settings(clock="event", partitions=3, review_inline=True)
+    deployment = Deployment(settings, MemoryLogs(lambda: NOW), MemoryState(), MemoryViews(lambda: NOW))
+    fill(deployment)
+    work(deployment)
+    return deployment
+
+
+def test_in_a_small_shop_it_is_said_that_segments_go_by_rule_and_what_moves_a_customer(small):
+    customer = as_json(look_up("c22", small.reader(), explainer_of(small)))
+    assert (customer["segment"]["name"], customer["segment"]["by_rule"]) == ("Loyal", True)
+    why, _, change = customer["reasons"]
+    assert "put c22 into Loyal, by rule while there is too little data" in why
+    assert change == (
+        "14 more days without an order → Lapsed, valuable; 2 more orders of the usual size (7.50 GBP) → Champions."
+    )
+
+
+def test_what_is_foretold_of_a_customer_by_rule_is_what_happens(small):
+    explainer = explainer_of(small)
+    foretold = as_json(look_up("c22", small.reader(), explainer))["moves"]["days_without_order"]
+
+    def move_on(days):
+        """Somebody else's profile moves the clock so far."""
+        at = from_micros(explainer.now) + timedelta(days=days)
+        with EventPublisher(small.logs, partitions=3) as publisher:
+            publisher.profile(customer_id="known", attributes={"height": days}, occurred_at=at)
+        work(small)
+        return look_up("c22", small.reader(), explainer_of(small)).answer.segment.id
+
+    before = look_up("c22", small.reader(), explainer).answer.segment.id
+    assert move_on(foretold["amount"] - 1) == before
+    assert move_on(foretold["amount"]) == foretold["segment_id"] != before
 
 
 def test_somebody_unknown_gets_what_everybody_buys(worked):

@@ -1,14 +1,12 @@
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.documents import NO_SEGMENT
+from contracts.documents import NO_SEGMENT, RULE_IDS, RuleThresholds
 from contracts.times import DAY
 from online_model import names
-from online_model.by_rule import RULE_SEGMENTS, RulePopulation, RulePopulationError, by_rule, too_little_to_learn
+from online_model.by_rule import RULE_SEGMENTS, by_rule, thresholds, too_little_to_learn
 from online_model.model import SPECIAL_SEGMENTS
 from online_model.names import Members, Profile
 from online_model.settings import ModelSettings
@@ -23,8 +21,8 @@ def members(*customers):
 
 
 def named(everybody, **settings):
-    population = RulePopulation.of(everybody, **{"new_days": 60, "lapse_days": 90, **settings})
-    return [RULE_SEGMENTS[one].name if one else "" for one in by_rule(everybody, population).tolist()]
+    asked = thresholds(everybody, NOW, **{"new_days": 60, "lapse_days": 90, **settings})
+    return [RULE_SEGMENTS[one].name if one else "" for one in by_rule(everybody, asked, NOW).tolist()]
 
 
 SHOP = [
@@ -72,14 +70,14 @@ customer = st.tuples(
 @given(st.lists(customer, min_size=1, max_size=40))
 def test_segments_by_rule_follow_the_table_of_the_learned_ones(customers):
     everybody = members(*customers)
-    population = RulePopulation.of(everybody, new_days=60, lapse_days=90)
+    asked = thresholds(everybody, NOW, new_days=60, lapse_days=90)
     oldest = max(tenure for _, tenure, *_ in customers)
 
     def percentile(place, own):
         values = [one[place] for one in customers]
         return (sum(value < own for value in values) + sum(value <= own for value in values)) / (2 * len(values))
 
-    for one, segment in zip(customers, by_rule(everybody, population).tolist(), strict=True):
+    for one, segment in zip(customers, by_rule(everybody, asked, NOW).tolist(), strict=True):
         recency, tenure, orders, frequency, money = one
         profile = Profile(
             new=float(tenure <= 60 and oldest >= 150),
@@ -98,36 +96,34 @@ def test_names_and_strategies_are_those_of_the_table():
     assert all(one.strategy for one in RULE_SEGMENTS.values())
     assert not set(RULE_SEGMENTS) & {*SPECIAL_SEGMENTS, NO_SEGMENT, -2}
     assert max(RULE_SEGMENTS) == -101
+    assert set(RULE_SEGMENTS) <= set(RULE_IDS)
 
 
 @given(st.lists(customer, min_size=1, max_size=40))
 def test_what_a_document_keeps_decides_the_same(customers):
     everybody = members(*customers)
-    population = RulePopulation.of(everybody, new_days=60, lapse_days=90)
-    again = RulePopulation.from_plain(json.loads(json.dumps(population.to_plain())))
-    assert (by_rule(everybody, again) == by_rule(everybody, population)).all()
+    asked = thresholds(everybody, NOW, new_days=60, lapse_days=90)
+    again = RuleThresholds.model_validate_json(asked.model_dump_json())
+    assert (by_rule(everybody, again, NOW) == by_rule(everybody, asked, NOW)).all()
 
 
-def test_of_a_large_population_little_is_kept_and_percentiles_stay():
-    rng = np.random.default_rng(1)
-    money = rng.lognormal(3, 2, 50_000)
-    everybody = Members(np.ones(50_000), np.full(50_000, 200.0), np.full(50_000, 2), np.ones(50_000), money)
-    population = RulePopulation.of(everybody, new_days=60, lapse_days=0)
-    assert len(population.money) == 1000
-    valuable = np.mean([RULE_SEGMENTS[one].name == "Lapsed, valuable" for one in by_rule(everybody, population)])
-    assert abs(valuable - 0.4) < 0.002
+def test_with_time_the_history_becomes_known():
+    young = members(*((min(recency, 50), min(tenure, 140), *rest) for recency, tenure, *rest in SHOP[:-1]))
+    asked = thresholds(young, NOW, new_days=60, lapse_days=90)
+    newcomer = members((5, 5, 1, 1.0, 1.0), (5, 5, 1, 1.0, 1.0))
+    moments = NOW + np.array([10, 9]) * DAY
+    assert [RULE_SEGMENTS[one].name for one in by_rule(newcomer, asked, moments).tolist()] == [
+        "New customers",
+        "One order so far",
+    ]
 
 
 def test_a_population_of_nobody_can_be_asked():
     nobody = Members(*(np.full(1, np.nan) for _ in range(2)), np.zeros(1, np.uint32), np.zeros(1), np.zeros(1))
-    population = RulePopulation.of(nobody, new_days=60, lapse_days=90)
-    assert by_rule(members(*SHOP), population).tolist()[-1] == 0
-
-
-@pytest.mark.parametrize("broken", [{}, {"frequency": "x", "money": []}, {"frequency": [1], "money": [None, "a"]}])
-def test_what_is_no_population_is_refused(broken):
-    with pytest.raises(RulePopulationError, match="take it anew"):
-        RulePopulation.from_plain(broken)
+    asked = thresholds(nobody, NOW, new_days=60, lapse_days=90)
+    assert by_rule(members(*SHOP), asked, NOW).tolist()[-1] == 0
+    assert named(members(*SHOP))[0] == "Champions"
+    assert RULE_SEGMENTS[by_rule(members(*SHOP), asked, NOW).tolist()[0]].name == "Occasional"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from contracts.times import DAY, to_micros
-from online_model.by_rule import RULE_SEGMENTS, RulePopulation, by_rule
+from online_model.by_rule import RULE_SEGMENTS, by_rule, thresholds
 from online_model.customer_since import customer_since, moment
 from online_model.features import MISSING_TIME, TextColumn
 from online_model.names import Members, name_segments
@@ -54,8 +54,9 @@ def test_who_came_before_the_history_is_not_new():
     assert names_of(members(None)) == ["One order so far", "New customers"]
     long_ago = members(np.repeat([np.nan, 900.0], 10))
     assert not any(name.startswith("New") for name in names_of(long_ago))
-    population = RulePopulation.of(long_ago, new_days=60, lapse_days=90)
-    assert {RULE_SEGMENTS[one].name for one in by_rule(long_ago, population).tolist()} == {"One order so far"}
+    now = 20_000 * DAY
+    asked = thresholds(long_ago, now, new_days=60, lapse_days=90)
+    assert {RULE_SEGMENTS[one].name for one in by_rule(long_ago, asked, now).tolist()} == {"One order so far"}
 
 
 def test_a_profile_that_tells_of_later_than_the_first_order_says_nothing():

@@ -10,13 +10,17 @@ from hypothesis import strategies as st
 
 from consumer.columns import Columns
 from consumer.layout import Limits
+from contracts.documents import RuleThresholds
 from contracts.events import Line, Purchase
-from contracts.times import DAY, EPOCH, HOUR
+from contracts.times import DAY, EPOCH, HOUR, from_micros
+from online_model.by_rule import RULE_SEGMENTS, by_rule
 from online_model.features import FEATURES, FeatureSet, days_since
 from online_model.metric import Metric
 from online_model.model import NO_PURCHASES, OUT_OF_SCOPE, Segment, SegmentModel
+from online_model.names import Members
+from online_model.next_move import Subject, move_by_orders, move_by_silence, published
 from online_model.outliers import OutlierBounds
-from online_model.reasons import Subject, move_by_orders, move_by_silence, published, reasons
+from online_model.reasons import reasons
 from online_model.rhythm import Rhythm
 from online_model.what_if import Futures
 from tests.rows import rows_of
@@ -224,6 +228,77 @@ def test_special_segments_are_explained_without_distances(more, of, why):
     assert told.orders is None
 
 
+RULES = RuleThresholds(
+    loyal_orders=1.5,
+    champion_orders=6.0,
+    champion_net=500.0,
+    valuable_net=60.0,
+    lapse_days=90,
+    new_days=60,
+    new_from=from_micros(NOW + 100 * DAY),
+)
+
+
+def by_rules(row, now, rules=RULES):
+    """The segment by rule of a row as it is at that moment."""
+    return int(by_rule(Members.of(row, now), rules, now)[0])
+
+
 def test_before_there_is_a_model_segments_go_by_rule():
+    one = subject([(NOW - 72 * DAY, 20.0)], segment=-104)
+    told = reasons(one, None, NOW, lambda segment: RULE_SEGMENTS[segment].name, "GBP", rules=RULES)
+    assert told.why == (
+        "72 days since the last order, 0.9 orders (halved every year) and 34.89 GBP net (halved every year) put"
+        " ann into One order so far, by rule while there is too little data to learn segments from."
+    )
+    assert told.change == (
+        "19 more days without an order → Lost after one order; 1 more order of the usual size (40.00 GBP) → Loyal."
+    )
+
+
+def test_who_goes_elsewhere_by_rule_is_told_so():
+    one = subject([(NOW - 100 * DAY, 20.0)], segment=-104)
+    told = reasons(one, None, NOW, lambda segment: RULE_SEGMENTS[segment].name, "GBP", rules=RULES)
+    assert told.why.endswith("and there they go from One order so far when everybody is looked at next.")
+
+
+def test_what_the_rules_ask_is_not_made_up():
     told = said(subject([(NOW - 5 * DAY, 40.0)], segment=-104))
     assert "by rule while there is too little data" in told.why
+    assert told.change == "What would change that is not known: no worker has said yet what the rules ask."
+
+
+def test_a_first_order_is_what_somebody_without_any_lacks():
+    assert said(subject([(NOW, 1.0)], segment=NO_PURCHASES)).change == "A first order would change that."
+
+
+@settings(max_examples=60, deadline=None)
+@given(orders_before_now, st.sampled_from([0, 40, 200]))
+def test_silence_moves_by_rule_on_that_day_and_not_a_day_before(orders, known_in):
+    rules = RULES.model_copy(update={"new_from": from_micros(NOW + known_in * DAY)})
+    one = subject(orders)
+    one = replace(one, segment=by_rules(one.row, NOW, rules))
+    move = move_by_silence(one, rules, NOW)
+    if move is None:
+        assert all(by_rules(one.row, NOW + days * DAY, rules) == one.segment for days in (1, 30, 365, 730))
+    else:
+        assert by_rules(one.row, NOW + move.amount * DAY, rules) == move.segment != one.segment
+        assert by_rules(one.row, NOW + (move.amount - 1) * DAY, rules) == one.segment
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(NOW - 700 * DAY, NOW), min_size=1, max_size=8), st.integers(1, 200))
+def test_orders_move_by_rule_that_many_and_not_one_less(times, price):
+    orders = [(at, float(price)) for at in times]
+    one = subject(orders)
+    one = replace(one, segment=by_rules(one.row, NOW))
+    move = move_by_orders(one, RULES, NOW)
+
+    def after(more):
+        return by_rules(row_of([*orders, *[(NOW, float(price))] * more]), NOW)
+
+    if move is None:
+        assert all(after(more) == one.segment for more in (1, 5, 20))
+    else:
+        assert after(move.amount) == move.segment != one.segment
+        assert after(move.amount - 1) == one.segment

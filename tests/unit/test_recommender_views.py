@@ -36,7 +36,7 @@ def full_list(n: int, customers: int = 1) -> Ranked:
 
 
 @given(
-    st.lists(st.tuples(ids, st.sampled_from([NO_SEGMENT, 0, 1, 2]), st.integers(0, 6)), min_size=1, max_size=5),
+    st.lists(st.tuples(ids, st.sampled_from([NO_SEGMENT, -104, 0, 1, 2]), st.integers(0, 6)), min_size=1, max_size=5),
     st.lists(ids, min_size=6, max_size=6, unique=True),
     st.tuples(times, times, st.sampled_from([NO_SEGMENT, -1, 0, 9]), st.sampled_from(range(len(CAUSES)))),
     st.lists(st.floats(0, 1, width=32), min_size=6, max_size=6),
@@ -52,12 +52,13 @@ def test_bytes_equal_the_contract(customers, item_ids, moment, scores, reasons, 
         np.tile(np.array(scores, np.float32), (len(customers), 1)),
         np.tile(np.array(reasons, np.uint8), (len(customers), 1)),
     )
+    called = {**dict(enumerate(names)), -104: names[0]}
     views = views_of(
         [c for c, _, _ in customers],
         [s for _, s, _ in customers],
         ranked,
         item_ids,
-        dict(enumerate(names)),
+        called,
         stamp,
         since,
         previous,
@@ -70,7 +71,8 @@ def test_bytes_equal_the_contract(customers, item_ids, moment, scores, reasons, 
             if segment == NO_SEGMENT
             else Membership(
                 id=segment,
-                name=names[segment],
+                name=called[segment],
+                by_rule=segment == -104,
                 since=from_micros(since),
                 previous=None if previous == NO_SEGMENT else previous,
                 cause=CAUSES[cause],
@@ -85,6 +87,7 @@ def test_bytes_equal_the_contract(customers, item_ids, moment, scores, reasons, 
         assert all(abs(a[1] - b[1]) < 0.501e-4 for a, b in zip(found.items, expected.items, strict=True))
         assert found.model_copy(update={"items": ()}) == expected.model_copy(update={"items": ()})
         assert found.encode() == CustomerView.model_validate_json(found.encode()).encode()
+        assert (b'"by_rule":true' in view) == (b'"by_rule":' in found.encode()) == (segment == -104)
 
 
 def test_twenty_items_of_everyday_ids_fit_into_900_bytes():

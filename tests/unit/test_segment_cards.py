@@ -73,6 +73,7 @@ def test_a_card_has_the_shares_of_its_members(shop):
 def test_what_sets_segments_apart_is_said_with_their_numbers_and_the_shops(shop):
     said = {card.name: card.sets_apart for card in cards(shop).values() if card.id > 0}
     assert all(1 <= len(one) <= 3 for one in said.values())
+    assert not any(card.by_rule for card in cards(shop).values() if card.id > 0)
     assert all("; the shop's median customer " in sentence for one in said.values() for sentence in one)
     rare = next(card for card in cards(shop).values() if card.id > 0 and card.one_order == 1)
     assert f"{rare.profile['recency_days']:.0f} days since the last order" in " ".join(rare.sets_apart)
@@ -95,6 +96,10 @@ def test_segments_by_rule_have_cards_with_a_strategy():
         assert card.strategy == RULE_SEGMENTS[card.id].strategy
         assert card.flags == RULE_SEGMENTS[card.id].flags
         assert card.active in {0.0, 1.0}
+        assert card.by_rule
+    assert [one.by_rule for one in shop.reader().segments().segments if one.size] == [True] * len(sold)
+    assert all(change["by_rule"] for change in shop.changes())
+    assert shop.reader().get("c1").segment.by_rule
 
 
 # ---- names of one's own ----
