@@ -38,6 +38,8 @@ class MemoryState:
         self._partitions: dict[int, _Partition] = {}
         self._models: dict[int, bytes] = {}
         self._leader = 0
+        self._item_model: tuple[int, int, bytes | None] = (0, 0, None)
+        """The leader who published it, its version, the model."""
         self._review: bytes | None = None
         self._notes: dict[str, bytes] = {}
         self._requests: dict[str, bytes] = {}
@@ -164,6 +166,27 @@ class MemoryState:
         with self._lock:
             for version in versions:
                 self._models.pop(version, None)
+
+    def item_model_version(self) -> int:
+        """The version of the current item model; 0 before the first."""
+        with self._lock:
+            return self._item_model[1]
+
+    def item_model(self) -> bytes | None:
+        """The current item model."""
+        with self._lock:
+            return self._item_model[2]
+
+    def publish_item_model(self, leader: int, version: int, model: bytes) -> bool:
+        """Make it the current one if no later leader has published and the version is newer."""
+        with self._lock:
+            known_leader, known_version, known = self._item_model
+            if (leader, version) == (known_leader, known_version):
+                return known == model
+            if leader < known_leader or version <= known_version:
+                return False
+            self._item_model = (leader, version, model)
+            return True
 
     def put_review(self, document: bytes) -> None:
         """Replace the review document."""

@@ -62,6 +62,7 @@ class RedisState:
         self._checkpoint = client.register_script(_script("checkpoint.lua"))
         self._number_audiences = client.register_script(_script("number_audiences.lua"))
         self._publish_model = client.register_script(_script("publish_model.lua"))
+        self._publish_item_model = client.register_script(_script("publish_item_model.lua"))
 
     def meta(self, partition: int) -> Meta | None:
         """The partition's meta fields; None where nobody ever claimed it."""
@@ -227,6 +228,20 @@ class RedisState:
         """Delete these older model documents."""
         for version in versions:  # one by one: in a cluster they lie in different slots
             _tried(lambda version=version: self._client.delete(self._keys.model_version(version)))  # type: ignore[misc]
+
+    def item_model_version(self) -> int:
+        """The version of the current item model; 0 before the first."""
+        return int(_tried(lambda: self._client.hget(self._keys.item_model(), "version")) or 0)
+
+    def item_model(self) -> bytes | None:
+        """The current item model."""
+        found: bytes | None = _tried(lambda: self._client.hget(self._keys.item_model(), "model"))
+        return found
+
+    def publish_item_model(self, leader: int, version: int, model: bytes) -> bool:
+        """Make it the current one if no later leader has published and the version is newer."""
+        keys = [self._keys.item_model()]
+        return bool(_tried(lambda: self._publish_item_model(keys=keys, args=[leader, version, model])))
 
     def put_review(self, document: bytes) -> None:
         """Replace the review document."""

@@ -173,6 +173,15 @@ class State(Protocol):
     def drop_models(self, versions: Sequence[int]) -> None:
         """Delete these older model documents."""
 
+    def item_model_version(self) -> int:
+        """The version of the current item model; 0 before the first."""
+
+    def item_model(self) -> bytes | None:
+        """The current item model."""
+
+    def publish_item_model(self, leader: int, version: int, model: bytes) -> bool:
+        """Make it the current one if no later leader has published and the version is newer. False: it was not."""
+
     def put_review(self, document: bytes) -> None:
         """Replace the review document."""
 

@@ -145,7 +145,7 @@ class Keys:
         return f"{self.prefix}:audiences"
 
     def item_model(self) -> str:
-        """Bytes: what was learnt last about items bought together, for every worker."""
+        """Hash: what was learnt last about items bought together (bytes), its version, the leader who published it."""
         return f"{self.prefix}:item-model"
 
     def popularity(self) -> str:

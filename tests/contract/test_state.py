@@ -195,6 +195,17 @@ def test_a_frozen_leader_can_not_publish_over_a_newer_one(state):
     assert state.model() == b"two"
 
 
+def test_item_models_only_become_newer_and_never_an_older_leader_s(state):
+    assert (state.item_model_version(), state.item_model()) == (0, None)
+    assert state.publish_item_model(1, 1, b"one")
+    assert state.publish_item_model(1, 1, b"one"), "a repeated publication, after a lost reply, says yes again"
+    assert not state.publish_item_model(1, 1, b"other")
+    assert state.publish_item_model(3, 5, b"five"), "versions may be left out: nobody builds on the one before"
+    assert not state.publish_item_model(3, 4, b"four")
+    assert not state.publish_item_model(2, 6, b"six")
+    assert (state.item_model_version(), state.item_model()) == (5, b"five")
+
+
 def test_sums_are_absolute(state):
     state.put_sums({0: b"a", 1: b"b"})
     state.put_sums({1: b"c"})
