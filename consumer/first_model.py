@@ -28,24 +28,25 @@ class FirstModel:
             return None
         self._last_tried_buyers = shop.buyers
         sample = self._sampler.sample(shop, now)
-        columns = self._sampler.chosen(choose_columns(self._settings.request, sample.columns))
+        choice = choose_columns(self._settings.request, sample.columns, now=now, order_value=sample.order_value)
+        columns = self._sampler.chosen(choice)
         if not columns:
             return None
         features = FeatureSet(columns)
         X = features.features(sample.columns, now, sample.order_value)
         by_rule = too_little_to_learn(shop.buyers, shop.oldest, now, self._settings)
-        choice = first_choice(X, Metric.of_sample(X, features.scaling), self._settings, by_rule=by_rule)
+        first = first_choice(X, Metric.of_sample(X, features.scaling), self._settings, by_rule=by_rule)
         try:
             return first_model(
                 X,
                 sample.order_value,
-                choice.k,
+                first.k,
                 shop.purchases,
                 now,
                 settings=self._settings,
                 members=sample.members,
                 columns=columns,
-                why=choice.reason,
+                why=first.reason,
                 by_rule=by_rule,
             )
         except TooFewPointsError:

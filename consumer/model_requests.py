@@ -133,8 +133,8 @@ class ModelRequests:
         old = SegmentModel.read(document)
         if (old.requested or old.features) != self._settings.request.signature:
             raise RefusedError(
-                f"version {version} compares customers by {', '.join(old.features)}: set `features` to that first, and"
-                " restart the workers"
+                f"version {version} compares customers by {', '.join(old.features)}: set `features` (and `scaling`, and"
+                " `attribute_options`) to that first, and restart the workers"
             )
         sample = self._sampler.sample(shop, now)
         before = model.assign(model.features_of(sample.columns, now))
@@ -154,8 +154,8 @@ class ModelRequests:
             raise RefusedError(f"version {model.version} has been adopted meanwhile: try again")
         if (candidate.requested or candidate.features) != self._settings.request.signature:
             raise RefusedError(
-                f"the workers compare customers by {', '.join(model.features)}: change the setting `features` and"
-                " restart them, and the next review adopts such segments; ids stay with the people"
+                f"the workers compare customers by {', '.join(model.features)}: change the setting `features` (or"
+                " `scaling`) to what was tried and restart them, and the next review adopts such segments; ids stay with the people"
             )
         auto = request.k in {"auto", str(self._settings.k)}
         adopted = replace(

@@ -28,7 +28,7 @@ SHADOW: Final = "shadow"
 class Reviewing:
     """Asks for reviews. What it must remember stands in the review document and in the leader's notes."""
 
-    def __init__(self, state: State, sampler: Sampler, settings: ModelSettings, reviews: Reviews) -> None:
+    def __init__(self, state: State, sampler: Sampler, settings: ModelSettings, reviews: Reviews[Review]) -> None:
         self._state = state
         self._sampler = sampler
         self._settings = settings
@@ -94,7 +94,14 @@ class Reviewing:
     def _task(self, model: SegmentModel, sample: Sample, shop: ShopFigures) -> ReviewTask | None:
         asked = model.requested or model.features
         request = self._settings.request
-        renewed = renewed_columns(request, asked, model.feature_set.columns, sample.columns)
+        renewed = renewed_columns(
+            request,
+            asked,
+            model.feature_set.columns,
+            sample.columns,
+            now=sample.now,
+            order_value=model.order_value,
+        )
         columns = self._sampler.chosen(renewed) if renewed is not None else ()
         present = model.features_of(sample.columns, sample.now)
         if not columns and request.signature != asked:
@@ -127,7 +134,9 @@ class Reviewing:
         settings = replace(self._settings, k=order.k, features=order.features or self._settings.features)
         columns = model.feature_set.columns
         if order.features:
-            columns = self._sampler.chosen(choose_columns(settings.request, sample.columns))
+            columns = self._sampler.chosen(
+                choose_columns(settings.request, sample.columns, now=sample.now, order_value=model.order_value)
+            )
         if not columns:
             return None
         start = np.array(order.centroids)

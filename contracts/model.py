@@ -37,6 +37,8 @@ class SegmentDocument(_Document):
     """Words of the name, and the shares of members for whom each was true when the version was adopted."""
     active: bool = False
     """Whether the name is false of a customer without an order for longer than `lapse_days`."""
+    lapsing: bool = False
+    """Whether the name is about silence: false of a seasonal customer whose season has not come."""
 
 
 Transform = Literal["none", "log1p", "sqrt"]
@@ -45,8 +47,8 @@ Transform = Literal["none", "log1p", "sqrt"]
 class FeatureColumn(_Document):
     """How one column of the feature matrix is made of a customer's row.
 
-    With nothing but a name it is a declared feature. Else it is made of a profile attribute, as a number or as one of
-    its levels, or it is the share of one category.
+    Made of no attribute and no category it is the declared feature of its name. Else it is made of a profile attribute,
+    as a number or as one of its levels, or it is the share of one category.
     """
 
     name: str

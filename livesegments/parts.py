@@ -103,6 +103,7 @@ def model_settings(settings: Settings) -> ModelSettings:
         features=settings.features,
         attributes=settings.attributes,
         attribute_options=options_of(settings.attribute_options),
+        scaling=settings.scaling,
         attribute_words=settings.attribute_words,
         seed=settings.model_seed,
         first_model_buyers=settings.first_model_buyers,

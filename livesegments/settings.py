@@ -25,6 +25,7 @@ from contracts.times import DAY, MINUTE, SECOND
 from livesegments.durations import Duration
 from logs.base import LogSpec
 from online_model.encoding import options_of
+from online_model.features import FEATURES
 from online_model.presets import FeatureRequest
 from online_model.rules import BULK_BUYERS, audiences, parse
 from online_model.settings import MAX_K, ModelSettings
@@ -99,6 +100,16 @@ def _options(value: object) -> object:
         return json.loads(value)
     except ValueError:
         raise ValueError('expected a JSON object such as {"age": {"bins": [18, 30, 45, 60]}}') from None
+
+
+def _scalings(value: object) -> object:
+    """Scalings by feature from an environment variable or a flag: a JSON object."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError('expected a JSON object such as {"recency": "minmax"}') from None
 
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(_list)]
@@ -183,6 +194,10 @@ class Settings(BaseSettings):
     attribute_options: Annotated[dict[str, dict[str, Any]], BeforeValidator(_options)] = Field(default_factory=dict)
     """How attributes become features: attribute_options.age = {bins = [18, 30, 45, 60]}. Options are transform (none,
     log1p, sqrt), scaling (standard, minmax), bins, categorical, identity (as it is, but capped: the default)."""
+    scaling: Annotated[dict[str, str], BeforeValidator(_scalings)] = Field(default_factory=dict)
+    """What distances divide by, by feature: scaling.recency = "minmax" (its range); "standard" (its standard
+    deviation) is the default. Names are those of `features` that are made of purchases; `preferences` stands for every
+    share. Attributes have attribute_options.<name>.scaling."""
     attribute_words: Annotated[dict[str, tuple[str, str]], BeforeValidator(_options)] = Field(default_factory=dict)
     """What segments are called that are low and high in an attribute: attribute_words.visits = ["Rare", "Frequent"]; a
     word that begins small is a noun ("low spenders"). There are words for income, age, score, spending."""
@@ -343,6 +358,15 @@ class Settings(BaseSettings):
         except LivesegmentsError as error:
             raise ValueError(str(error)) from error
         return tables
+
+    @field_validator("scaling")
+    @classmethod
+    def _are_scalings(cls, scaling: dict[str, str]) -> dict[str, str]:
+        try:
+            FeatureRequest(names=tuple(FEATURES), scaling=scaling)
+        except LivesegmentsError as error:
+            raise ValueError(str(error)) from error
+        return scaling
 
     @field_validator("non_products")
     @classmethod

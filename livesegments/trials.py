@@ -67,12 +67,12 @@ def try_out(state: State, settings: Settings, now: int, most: int) -> Trial:
     live, wanted = SegmentModel.read(document), model_settings(settings)
     now = now if settings.clock == "wall" else newest_time(state, partitions)
     rows = sample_columns(RowStore(), state, _customers(state, partitions), most, partitions)
-    choice = choose_columns(wanted.request, rows)
     asked_before = wanted.request.signature == (live.requested or live.features)
+    order_value = live.order_value if asked_before else median_order_value(rows.spend, rows.orders)
+    choice = choose_columns(wanted.request, rows, now=now, order_value=order_value)
     columns = live.feature_set.columns if asked_before else choice.columns
     if not columns:
         raise TrialError("; ".join(choice.left_out) or "no customer has any of these features yet")
-    order_value = live.order_value if asked_before else median_order_value(rows.spend, rows.orders)
     features = FeatureSet(columns)
     X = features.features(rows, now, order_value)
     k = first_choice(X, Metric.of_sample(X, features.scaling), wanted).k

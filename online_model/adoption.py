@@ -256,7 +256,8 @@ def refit(
             reason = "order value revised"
             why = f"the median order is now {order_value:.2f}, not {model.order_value:.2f}"
     if remade:
-        reason, why = "other features", f"customers are now compared by {', '.join(feature_set.names)}"
+        asked_before = settings.request.signature == (model.requested or model.features)
+        reason, why = _remade(model, feature_set, asked_before=asked_before)
     return replace(
         successor,
         order_value=order_value,
@@ -292,6 +293,17 @@ def _requested(settings: ModelSettings, chosen: FeatureSet) -> tuple[str, ...]:
     """What the settings ask for, where that is not just these features."""
     signature = settings.request.signature
     return () if signature == chosen.names else signature
+
+
+def _remade(model: SegmentModel, chosen: FeatureSet, *, asked_before: bool) -> tuple[str, str]:
+    """The reason for other columns, and the reason in a sentence."""
+    if not asked_before or chosen.names != model.features:
+        by_range = [column.name for column in chosen.columns if column.span is not None]
+        scaled = f"; distances divide by the range of {', '.join(by_range)}" if by_range else ""
+        return "other features", f"customers are now compared by {', '.join(chosen.names)}{scaled}"
+    before = model.feature_set.columns
+    outgrown = [new.name for old, new in zip(before, chosen.columns, strict=True) if old != new]
+    return "ranges revised", f"customers have outgrown the range of {', '.join(outgrown)}"
 
 
 def settled_k(model: SegmentModel, settings: ModelSettings) -> int:

@@ -13,6 +13,11 @@ from online_model.arrays import Floats, Labels
 MAX_LEVELS: Final = 8
 PREFIX: Final = "attributes."
 """What the names of features begin with that are profile attributes."""
+STANDARD: Final = "standard"
+"""Scaling by which distances divide by the standard deviation."""
+MINMAX: Final = "minmax"
+"""Scaling by which they divide by the range."""
+SCALINGS: Final = (STANDARD, MINMAX)
 _CAPS: Final = (0.001, 0.999)
 _LARGEST: Final = 1e15
 """A number farther from 0 is no measurement, and its square would drown all others: it counts as missing."""
@@ -31,7 +36,7 @@ class AttributeOptions:
     """What settings say of one profile attribute as a feature. Raises AttributeOptionsError."""
 
     transform: Transform = "none"
-    scaling: str = "standard"
+    scaling: str = STANDARD
     """`standard`: distances divide by the standard deviation; `minmax`: by the range."""
     bins: tuple[float, ...] = ()
     """Rising edges that make groups of numbers: below the first is 0, from the last on their count."""
@@ -44,14 +49,14 @@ class AttributeOptions:
         rising = all(a < b for a, b in zip(self.bins, self.bins[1:], strict=False))
         rules = (
             (self.transform in get_args(Transform), f"transform must be none, log1p or sqrt, not {self.transform!r}"),
-            (self.scaling in {"standard", "minmax"}, f"scaling must be standard or minmax, not {self.scaling!r}"),
+            (self.scaling in SCALINGS, f"scaling must be {' or '.join(SCALINGS)}, not {self.scaling!r}"),
             (rising and bool(np.isfinite(self.bins).all()), "bins must be rising numbers, such as [18, 30, 45, 60]"),
             (
                 not (self.identity and (self.transform != "none" or self.bins or self.categorical)),
                 "identity leaves the number as it is: leave out transform, bins and categorical",
             ),
             (
-                not (self.categorical and (self.transform != "none" or self.bins or self.scaling != "standard")),
+                not (self.categorical and (self.transform != "none" or self.bins or self.scaling != STANDARD)),
                 "categorical makes indicators: leave out transform, scaling and bins",
             ),
             (not (self.bins and self.transform != "none"), "bins make small numbers: leave out transform"),
@@ -83,10 +88,15 @@ def number_column(attribute: str, values: Floats, options: AttributeOptions) -> 
         low=low,
         high=high,
     )
-    if options.scaling == "standard":
+    if options.scaling == STANDARD:
         return column
-    encoded = encode_numbers(column, values)
-    return column.model_copy(update={"span": float(np.ptp(encoded)) if len(encoded) else 0.0})
+    return column.model_copy(update={"span": range_of(encode_numbers(column, values))})
+
+
+def range_of(values: Floats) -> float:
+    """The largest less the smallest of a column's values, (customers,); 0 where none is observed."""
+    observed = values[~np.isnan(values)]
+    return float(np.ptp(observed)) if len(observed) else 0.0
 
 
 def level_columns(attribute: str, codes: Labels, values: Sequence[str]) -> tuple[FeatureColumn, ...]:

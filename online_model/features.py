@@ -269,13 +269,18 @@ class FeatureSet:
 
     @property
     def described(self) -> tuple[FeatureColumn, ...]:
-        """What a model document says of them; nothing where all are declared, since their names say it."""
-        return () if all(_is_declared(column) for column in self.columns) else self.columns
+        """What a model document says of them; nothing where all are declared features whose names say everything."""
+        return () if all(_is_declared(column) and column.span is None for column in self.columns) else self.columns
 
     @property
     def needs_purchases(self) -> bool:
         """Whether only customers who bought can be placed: something is made of purchases."""
         return any(column.attribute is None for column in self.columns)
+
+    @property
+    def needs_categories(self) -> bool:
+        """Whether something is made of the categories that the catalogue puts items into."""
+        return any(column.category is not None for column in self.columns)
 
     @property
     def scaling(self) -> Scaling:

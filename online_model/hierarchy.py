@@ -29,7 +29,7 @@ class Merge:
     """The lower number of the two."""
     right: int
     height: float
-    """sqrt(2 · the growth of the inertia), in standard deviations: for two single customers, their distance."""
+    """sqrt(2 · the growth of the inertia), in units of the metric: for two single customers, their distance."""
     size: int
     """Customers in it."""
 

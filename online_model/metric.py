@@ -1,4 +1,4 @@
-"""The metric of a model version: squared distances over what is observed, in units of standard deviations."""
+"""The metric of a model version: squared distances over what is observed, each feature in its unit."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -30,7 +30,7 @@ class Scaling:
     """
 
     spans: Floats
-    """(features,): the unit of a column; NaN where it is the standard deviation."""
+    """(features,): the unit of a column, its range; NaN where it is the standard deviation."""
     groups: Labels
     """(features,): columns of one number are the levels of one attribute; -1 for a column by itself."""
 

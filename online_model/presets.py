@@ -6,15 +6,19 @@ from typing import Final
 
 import numpy as np
 
+from contracts.errors import LivesegmentsError
 from contracts.model import FeatureColumn
 from online_model.encoding import (
     PREFIX,
+    SCALINGS,
+    STANDARD,
     AttributeOptions,
     TooManyLevelsError,
     level_columns,
     number_column,
+    range_of,
 )
-from online_model.features import FEATURES, RowColumns, UnknownFeatureError
+from online_model.features import FEATURES, FeatureSet, RowColumns, UnknownFeatureError
 
 PRESETS: Final = {
     "rfm": ("recency", "frequency", "monetary"),
@@ -36,9 +40,13 @@ _NOT_MEASURED: Final = frozenset({"customer_since", "marketing_consent"})
 """Attributes of the contract that say nothing of what a customer is like."""
 
 
+class ScalingError(LivesegmentsError):
+    """Settings scale something that they can not, or in a way that there is not."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureRequest:
-    """What settings ask for. Raises UnknownFeatureError."""
+    """What settings ask for. Raises UnknownFeatureError or ScalingError."""
 
     names: tuple[str, ...]
     """Features, `attributes.<name>`, `share.<category>`, presets."""
@@ -46,9 +54,13 @@ class FeatureRequest:
     """What the preset `profile` is to be made of; empty: whatever most customers have."""
     options: Mapping[str, AttributeOptions] = field(default_factory=dict)
     """By attribute."""
+    scaling: Mapping[str, str] = field(default_factory=dict)
+    """`standard` or `minmax`, by feature made of purchases; `preferences` stands for each share not named itself."""
 
     def __post_init__(self) -> None:
         self.terms()
+        for name, scaling in self.scaling.items():
+            _check_scaling(name, scaling)
 
     def terms(self) -> tuple[str, ...]:
         """The names with fixed presets written out, each once."""
@@ -79,7 +91,28 @@ class FeatureRequest:
             for name in sorted(self.options)
             if (profile or PREFIX + name in terms) and self.options[name] != AttributeOptions()
         )
-        return (*terms, *chosen, *options)
+        return (*terms, *chosen, *options, *self._scaled())
+
+    def scaling_of(self, name: str) -> str:
+        """How a feature made of purchases is scaled."""
+        return self.scaling.get(name, self._usual_scaling(name))
+
+    def _usual_scaling(self, name: str) -> str:
+        """How, if settings do not name it."""
+        return self.scaling.get(PREFERENCES, STANDARD) if name.startswith(SHARE) else STANDARD
+
+    def _scaled(self) -> tuple[str, ...]:
+        """What `scaling` changes about the features that are asked for."""
+        terms = self.terms()
+        shares = [term for term in terms if term == PREFERENCES or term.startswith(SHARE)]
+        return tuple(
+            f"{name}: {scaling}"
+            for name, scaling in sorted(self.scaling.items())
+            if scaling != self._usual_scaling(name)
+            and (
+                name in terms or (shares and name == PREFERENCES) or (PREFERENCES in shares and name.startswith(SHARE))
+            )
+        )
 
     @property
     def needs_purchases(self) -> bool:
@@ -96,18 +129,27 @@ class Choice:
     left_out: tuple[str, ...] = ()
 
 
-def choose_columns(request: FeatureRequest, rows: RowColumns) -> Choice:
-    """The columns that a request comes to among these customers, a sample: a decision, kept in the model document."""
+def choose_columns(request: FeatureRequest, rows: RowColumns, *, now: int, order_value: float) -> Choice:
+    """The columns that a request comes to among these customers, a sample: a decision, kept in the model document.
+
+    `now` and `order_value` are those by which X is to be made.
+    """
     columns: dict[str, FeatureColumn] = {}
     left_out: list[str] = []
     for term in request.terms():
         for column in _columns(term, request, rows, left_out):
-            columns.setdefault(column.name, column)
+            columns.setdefault(column.name, _ranged(column, request, rows, now, order_value))
     return Choice(tuple(columns.values()), tuple(left_out))
 
 
 def renewed_columns(
-    request: FeatureRequest, asked: tuple[str, ...], columns: tuple[FeatureColumn, ...], rows: RowColumns
+    request: FeatureRequest,
+    asked: tuple[str, ...],
+    columns: tuple[FeatureColumn, ...],
+    rows: RowColumns,
+    *,
+    now: int,
+    order_value: float,
 ) -> Choice | None:
     """What a model's columns are to become among these customers, a sample; None: they stay as they are.
 
@@ -115,7 +157,7 @@ def renewed_columns(
     chosen; what was read off the first customers, caps, ranges and levels, follows where the sample has outgrown it.
     """
     if request.signature != asked:
-        return choose_columns(request, rows)
+        return choose_columns(request, rows, now=now, order_value=order_value)
     outgrown = False
     renewed: dict[str, FeatureColumn] = {}
     left_out: list[str] = []
@@ -123,6 +165,8 @@ def renewed_columns(
         fresh: Sequence[FeatureColumn] = [column]
         if column.attribute is not None:
             fresh = _of_attribute(column.attribute, request, rows, left_out) or fresh
+        else:
+            fresh = [_ranged(column, request, rows, now, order_value)]
         outgrown |= _outgrown(columns, column, fresh, rows)
         renewed.update((one.name, one) for one in fresh)
     return Choice(tuple(renewed.values()), tuple(dict.fromkeys(left_out))) if outgrown else None
@@ -133,7 +177,7 @@ def _outgrown(
 ) -> bool:
     """Whether what is found now differs enough from a column to be worth another version."""
     if column.attribute is None:
-        return False
+        return _wider(column, fresh[0])
     if column.level is not None or fresh[0].level is not None:
         known = {one.level for one in columns if one.attribute == column.attribute}
         return _share_outside(rows, column.attribute, known) > _OUTGROWN
@@ -142,10 +186,15 @@ def _outgrown(
     now = fresh[0]
     if not len(values) or (now.low is None) != (column.low is None) or (now.span is None) != (column.span is None):
         return bool(len(values))
-    wider = now.span is not None and column.span is not None and abs(now.span - column.span) > _WIDER * column.span
+    wider = _wider(column, now)
     if column.low is None or column.high is None:
         return wider
     return wider or float(np.mean((values < column.low) | (values > column.high))) > _OUTGROWN
+
+
+def _wider(column: FeatureColumn, now: FeatureColumn) -> bool:
+    """Whether the range is another one, or narrower."""
+    return column.span is not None and now.span is not None and abs(now.span - column.span) > _WIDER * column.span
 
 
 def _share_outside(rows: RowColumns, attribute: str, known: Collection[str | None]) -> float:
@@ -172,6 +221,32 @@ def _columns(term: str, request: FeatureRequest, rows: RowColumns, left_out: lis
     if term.startswith(SHARE):
         return [_share(term.removeprefix(SHARE))]
     return [FeatureColumn(name=term)]
+
+
+def _ranged(
+    column: FeatureColumn, request: FeatureRequest, rows: RowColumns, now: int, order_value: float
+) -> FeatureColumn:
+    """A column made of purchases with its range, where settings scale by that."""
+    if column.attribute is not None or request.scaling_of(column.name) == STANDARD:
+        return column
+    values = FeatureSet((column,)).features(rows, now, order_value)[:, 0]
+    return column.model_copy(update={"span": range_of(values)})
+
+
+def _check_scaling(name: str, scaling: str) -> None:
+    """Raise ScalingError."""
+    if name.startswith(PREFIX) or name == PROFILE:
+        attribute = name.removeprefix(PREFIX) if name.startswith(PREFIX) else "<name>"
+        raise ScalingError(
+            f'scaling of an attribute is one of its options: attribute_options.{attribute}.scaling = "minmax"'
+        )
+    if name not in FEATURES and name != PREFERENCES and not (name.startswith(SHARE) and name != SHARE):
+        raise ScalingError(
+            f"scaling: there is no feature {name!r}; choose among {', '.join(FEATURES)}, {SHARE}<category> and"
+            f" {PREFERENCES} (every share)"
+        )
+    if scaling not in SCALINGS:
+        raise ScalingError(f"scaling of {name} must be {' or '.join(SCALINGS)}, not {scaling!r}")
 
 
 def _share(category: str) -> FeatureColumn:

@@ -21,7 +21,7 @@ class ModelSettingsError(LivesegmentsError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSettings:
-    """Durations are microseconds. Raises ModelSettingsError or UnknownFeatureError for a wrong value."""
+    """Durations are microseconds. Raises ModelSettingsError, UnknownFeatureError or ScalingError for a wrong value."""
 
     k: int | Literal["auto"] = "auto"
     """How many segments; "auto": as many as there are natural groups, `k_default` where there are none."""
@@ -32,6 +32,8 @@ class ModelSettings:
     """What the preset `profile` is made of; empty: the numbers that most customers have."""
     attribute_options: Mapping[str, AttributeOptions] = field(default_factory=dict)
     """How attributes become features, by attribute."""
+    scaling: Mapping[str, str] = field(default_factory=dict)
+    """What distances divide by, by feature made of purchases: `standard` (deviation) or `minmax` (range)."""
     seed: int = 1
     first_model_buyers: int = 50
     """So many customers who bought make the first model worth learning."""
@@ -106,4 +108,6 @@ class ModelSettings:
     @property
     def request(self) -> FeatureRequest:
         """Which features the model is to have."""
-        return FeatureRequest(names=self.features, attributes=self.attributes, options=self.attribute_options)
+        return FeatureRequest(
+            names=self.features, attributes=self.attributes, options=self.attribute_options, scaling=self.scaling
+        )

@@ -25,7 +25,7 @@ def sets_apart(model: SegmentModel, typical: Floats, currency: str) -> tuple[str
     if model.outliers is not None:
         medians = model.outliers.medians
         usual = np.where(shares | np.isnan(medians), usual, medians)
-    deviations = np.where(model.metric.deviations > 0, model.metric.deviations, np.inf)
+    deviations = _deviations(model)
     z = np.nan_to_num(np.abs(typical - usual) / deviations)
     values, shop = model.feature_set.in_units(np.stack([typical, usual]), model.order_value).tolist()
     whose = "the shop's median customer" if model.outliers is not None else "the shop's mean"
@@ -35,3 +35,13 @@ def sets_apart(model: SegmentModel, typical: Floats, currency: str) -> tuple[str
         for place in np.argsort(-z, kind="stable")[:MOST].tolist()
         if z[place] >= _LEAST_Z
     )
+
+
+def _deviations(model: SegmentModel) -> Floats:
+    """Standard deviations, (features,), as far as they are known; infinite where nothing varies."""
+    deviations = model.metric.deviations
+    if model.outliers is not None:
+        # What distances divide by is the range of some: their spread is as a standard deviation.
+        by_range = np.array([column.span is not None for column in model.feature_set.columns])
+        deviations = np.where(by_range & (deviations > 0), model.outliers.spreads, deviations)
+    return np.where(deviations > 0, deviations, np.inf)

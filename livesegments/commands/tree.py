@@ -38,7 +38,7 @@ def tree(
     ] = None,
     as_document: Annotated[bool, typer.Option("--json", help="A JSON object.")] = False,
 ) -> None:
-    """Show which segments are alike: Ward's hierarchy, weighted by size. Heights are in standard deviations."""
+    """Show which segments are alike: Ward's hierarchy, weighted by size. Heights are distances."""
     settings = loaded.settings
     client = open_redis(settings)
     try:

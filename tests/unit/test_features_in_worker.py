@@ -5,10 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from consumer.catalogue_entry import Entry
 from consumer.sample import sample_columns
 from contracts.events import Line, Profile, Purchase
 from contracts.times import DAY
-from online_model.model import FIRST_SEGMENT_ID, NO_PURCHASES, NOT_ENOUGH_DATA
+from online_model.model import FIRST_SEGMENT_ID, NO_PURCHASES, NOT_ENOUGH_DATA, SegmentModel
 from online_model.settings import ModelSettings
 from tests.in_process import START, InProcess, batch_sums_of, step_until, sums_of
 from tests.rows import moment
@@ -103,7 +104,7 @@ def test_preferences_are_what_is_bought():
     shop = InProcess(model=settings("preferences"), figures_interval=0.0)
     worker = shop.worker()
     for item, category in {"a": "Garden", "b": "Kitchen", "c": "Toys"}.items():
-        worker.memory.item_sums.items.categorise(item, category)
+        worker.memory.item_sums.items.put(item, Entry(category=category))
     orders = [purchase(number, day, "abc"[number % GROUPS]) for day in range(3) for number in range(30)]
     worked(shop, *orders, purchase(90, 0, "no category"), worker=worker)
     model = worker.memory.learner.model
@@ -137,6 +138,34 @@ def test_other_features_in_the_settings_become_a_version_of_their_own(first, sec
     assert after.version > before.version
     assert after.features == settings(second).request.terms()
     assert min(segments(worker).values()) > 0
+    assert_exact(worker)
+    worker.close()
+
+
+def test_features_are_scaled_by_their_range_once_the_settings_say_so():
+    shop = InProcess(model=settings("rfm"), figures_interval=0.0)
+    bought = [purchase(number, number % 7, "a", 10.0 + number % 5) for number in range(30)]
+    worker = worked(shop, *bought)
+    before = worker.memory.learner.model
+    assert before.columns == ()
+    worker.close()
+    scaled = settings("rfm", scaling={"recency": "minmax", "monetary": "minmax"})
+    worker = worked(shop, *(purchase(number, 20, "a") for number in range(10)), worker=shop.worker(model=scaled))
+    model = worker.memory.learner.model
+    assert (model.reason, model.features) == ("other features", before.features)
+    store, now = worker.memory.store, worker.clock.now
+    X = model.features_of(sample_columns(store, shop.state, 30, 30, 2), now)
+    ranges = np.ptp(X, axis=0)
+    assert model.metric.deviations[[0, 2]] == pytest.approx(ranges[[0, 2]], rel=0.11)
+    assert model.metric.deviations[1] < 0.7 * ranges[1]
+    assert_exact(worker)
+    # Orders of another size: who was the largest buyer no longer is.
+    worked(shop, *(purchase(number, 21 + number, "a", 5000.0) for number in range(10)), worker=worker)
+    later = worker.memory.learner.model
+    assert later.columns[2].span > 1.5 * model.columns[2].span
+    assert later.metric.deviations[2] == later.columns[2].span
+    revised = [SegmentModel.read(shop.state.old_model(one)) for one in range(model.version + 1, later.version)]
+    assert "ranges revised" in {one.reason for one in (*revised, later)}
     assert_exact(worker)
     worker.close()
 
