@@ -9,7 +9,7 @@ import numpy as np
 from consumer.audiences import Audiences, Usual
 from consumer.columns import Columns
 from consumer.moves import Causes, Moves
-from consumer.placing import MODEL, TIME, Found, Voted, learned_segments, publish
+from consumer.placing import MODEL, TIME, Found, Voted, learned_segments, publish, spare_out_of_season
 from consumer.row_store import Rows, RowStore
 from contracts.documents import NO_SEGMENT, RuleThresholds
 from online_model.arrays import Booleans, Floats, Labels
@@ -19,6 +19,7 @@ from online_model.features import bought, median_order_value
 from online_model.model import OUT_OF_SCOPE, SPECIAL_SEGMENTS, SegmentModel, unlearned_ids
 from online_model.names import Members
 from online_model.rules import Rule, measure
+from online_model.seasons import lapsing_segments
 from online_model.settings import ModelSettings
 from online_model.sums import ClusterSums, Sums, Votes
 
@@ -313,17 +314,18 @@ class Learner:
             columns = Columns.of_store(self._store, some)
             outside = self._outside(columns, now)
             if generation is None:
-                found.segments[at] = self._unlearned(columns, outside, now)
+                ids = self._unlearned(columns, outside, now)
             else:
                 voted = self._vote(generation, some, columns, outside, now)
-                found.segments[at] = (
+                ids = (
                     self._unlearned(columns, outside, now)
                     if generation.model.by_rule
                     else learned_segments(generation.model, columns, voted, causes[at], now)
                 )
                 found.versions[at] = generation.model.version
                 found.outlying[at] = generation.model.outlying(voted.X)
-            columns.header["segment"] = found.segments[at]
+            spare_out_of_season(ids, columns, lapsing_segments(generation.model if generation else None), now)
+            found.segments[at] = columns.header["segment"] = ids
             if self.audiences:
                 found.audiences[at] = self.audiences.of(columns, now, self._names, self._usual)
         if self.quiet:

@@ -14,6 +14,8 @@ from contracts.documents import CAUSES
 from online_model.arrays import Booleans, Floats, Labels
 from online_model.features import bought, days_since
 from online_model.model import NOT_ENOUGH_DATA, OUT_OF_SCOPE, SegmentModel
+from online_model.rhythm import may_be_seasonal
+from online_model.seasons import spared
 
 TIME: Final = CAUSES.index("time")
 MODEL: Final = CAUSES.index("model")
@@ -56,6 +58,14 @@ def learned_segments(model: SegmentModel, columns: Columns, voted: Voted, causes
     ids[(clusters < 0) & placeable] = NOT_ENOUGH_DATA
     ids[voted.outside & placeable] = OUT_OF_SCOPE
     return ids
+
+
+def spare_out_of_season(ids: Labels, columns: Columns, lapsing: Labels, now: int) -> None:
+    """Take seasonal buyers whose season has not come out of segments whose names are about silence, in place."""
+    silent = np.isin(ids, lapsing) & may_be_seasonal(columns.first_at, columns.last_at, columns.purchase_days)
+    places = np.flatnonzero(silent)
+    if places.size:
+        ids[places] = spared(ids[places], lapsing, columns.season_begins(places), now)
 
 
 def publish(store: RowStore, rows: Rows, found: Found, causes: Causes, now: int) -> Moves:

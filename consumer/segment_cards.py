@@ -14,7 +14,8 @@ from contracts.money import MILLIONTHS
 from contracts.times import from_micros
 from online_model.arrays import Booleans, Floats
 from online_model.by_rule import RULE_SEGMENTS
-from online_model.model import SPECIAL_SEGMENTS, Segment, SegmentModel
+from online_model.model import OUT_OF_SEASON, SPECIAL_SEGMENTS, Segment, SegmentModel
+from online_model.seasons import REMIND
 from online_model.statements import sets_apart
 from recommender.popularity import Popular
 from recommender.views import lifted_items
@@ -37,7 +38,7 @@ def known_segments(model: SegmentModel | None, shop: ShopFigures, names: Names) 
         for one, named in RULE_SEGMENTS.items()
         if not learned or shop.sizes.get(one)
     ]
-    special = [Segment(one, name) for one, name in SPECIAL_SEGMENTS.items()]
+    special = [Segment(one, name, REMIND if one == OUT_OF_SEASON else "") for one, name in SPECIAL_SEGMENTS.items()]
     return [_renamed(one, names) for one in (*learnt, *ruled, *special)]
 
 

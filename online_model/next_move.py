@@ -9,10 +9,11 @@ from contracts.documents import RuleThresholds
 from contracts.times import DAY
 from online_model.arrays import Integers, Labels
 from online_model.by_rule import by_rule
-from online_model.features import RowColumns, days_since
+from online_model.features import MISSING_TIME, RowColumns, days_since
 from online_model.model import SegmentModel
 from online_model.names import Members
 from online_model.rhythm import Rhythm
+from online_model.seasons import lapsing_segments, spared
 from online_model.what_if import Futures
 
 MOST_DAYS: Final = 730
@@ -52,10 +53,16 @@ def published(subject: Subject, by: SegmentModel | RuleThresholds, futures: Futu
 
     By rule it is that of the thresholds as they stand: the others go on as they do.
     """
-    if isinstance(by, RuleThresholds):
-        return _ruled(by, futures)
+    ids = _ruled(by, futures) if isinstance(by, RuleThresholds) else _learned(subject, by, futures)
+    # Another order is a new look at the rhythm, and nobody is silent who just bought.
+    season_begins = np.where(futures.orders_more > 0, MISSING_TIME, subject.rhythm.season_begins)
+    lapsing = lapsing_segments(by if isinstance(by, SegmentModel) else None)
+    return spared(ids, lapsing, season_begins, futures.now + futures.silence)
+
+
+def _learned(subject: Subject, by: SegmentModel, futures: Futures) -> Labels:
     X = by.features_of(futures, futures.now)
-    current = np.full(len(X), subject.segment, np.int32)
+    current: Labels = np.full(len(X), subject.segment, np.int32)
     recency = days_since(futures.last_at, futures.now)
     return by.publish(X, by.assign(X), current, subject.since - futures.silence, futures.now, recency)
 

@@ -10,8 +10,10 @@ import numpy as np
 from contracts.documents import RULE_IDS, RuleThresholds
 from contracts.times import from_micros
 from online_model.arrays import Floats, Integers
+from online_model.by_rule import by_rule
 from online_model.features import FeatureSet, RowColumns, days_since
-from online_model.model import NO_PURCHASES, OUT_OF_SCOPE, SegmentModel
+from online_model.model import NO_PURCHASES, OUT_OF_SCOPE, OUT_OF_SEASON, SegmentModel
+from online_model.names import Members
 from online_model.next_move import Move, Subject, move_by_orders, move_by_silence, published
 from online_model.rhythm import YEAR, Rhythm
 from online_model.telling import counted, money, number_of, short, tell
@@ -74,7 +76,7 @@ def _placed_by(
     """What places the customer; None for one whom nothing compares with others."""
     if subject.segment == OUT_OF_SCOPE:
         return None
-    if subject.segment in RULE_IDS and (model is None or model.by_rule):
+    if subject.segment in {*RULE_IDS, OUT_OF_SEASON} and (model is None or model.by_rule):
         return rules
     voting = model is not None and not model.by_rule and bool(model.assign(model.features_of(subject.row, now))[0] >= 0)
     return model if voting else None
@@ -92,6 +94,8 @@ def _why(subject: Subject, model: SegmentModel, now: int, name_of: Callable[[int
     if nearest == subject.segment:
         return f"{sentence}."
     here = name_of(subject.segment)
+    if subject.segment == OUT_OF_SEASON:
+        return _why_out_of_season(f"{said} would put", subject, nearest, name_of)
     if int(published(subject, model, Futures.of_silence(subject.row, now, [0]))[0]) != subject.segment:
         return f"{sentence}, and there they go from {here} when everybody is looked at next."
     silent = float(days_since(subject.row.last_at, now)[0])
@@ -112,10 +116,21 @@ def _why_by_rule(
     usual = FeatureSet.of()
     said = _figures(usual, usual.features(subject.row, now, 1.0), 1.0, currency)
     place = int(published(subject, rules, Futures.of_silence(subject.row, now, [0]))[0])
+    if subject.segment == OUT_OF_SEASON:
+        ruled = int(by_rule(Members.of(subject.row, now), rules, now)[0])
+        return _why_out_of_season(f"{said} would put", subject, ruled, name_of)
     sentence = f"{said} put {subject.customer_id} into {name_of(place)}, {_BY_RULE}"
     if place == subject.segment:
         return f"{sentence}."
     return f"{sentence}, and there they go from {name_of(subject.segment)} when everybody is looked at next."
+
+
+def _why_out_of_season(said: str, subject: Subject, elsewhere: int, name_of: Callable[[int], str]) -> str:
+    season = season_months(subject.purchases, subject.rhythm)
+    return (
+        f"{said} {subject.customer_id} into {name_of(elsewhere)}, but they buy in one season ({season}), and until it "
+        f"comes silence says nothing: {name_of(OUT_OF_SEASON)}."
+    )
 
 
 def _why_unplaced(subject: Subject, name_of: Callable[[int], str]) -> str:

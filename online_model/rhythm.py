@@ -109,7 +109,7 @@ class Rhythm:
         return season_to_come(self.season_begins, now)
 
 
-def season_to_come(season_begins: Integers, now: int) -> Booleans:
+def season_to_come(season_begins: Integers, now: int | Integers) -> Booleans:
     """Of whom the next season has not begun, by `Rhythm.season_begins`, (customers,)."""
     return np.asarray((season_begins != MISSING_TIME) & (now < season_begins + YEAR))
 

@@ -16,12 +16,13 @@ from contracts.times import DAY, EPOCH, HOUR, from_micros
 from online_model.by_rule import RULE_SEGMENTS, by_rule
 from online_model.features import FEATURES, FeatureSet, days_since
 from online_model.metric import Metric
-from online_model.model import NO_PURCHASES, OUT_OF_SCOPE, Segment, SegmentModel
+from online_model.model import NO_PURCHASES, OUT_OF_SCOPE, OUT_OF_SEASON, Segment, SegmentModel
 from online_model.names import Members
 from online_model.next_move import Subject, move_by_orders, move_by_silence, published
 from online_model.outliers import OutlierBounds
 from online_model.reasons import reasons
-from online_model.rhythm import Rhythm
+from online_model.rhythm import YEAR, Rhythm
+from online_model.seasons import lapsing_segments, spared
 from online_model.what_if import Futures
 from tests.rows import rows_of
 
@@ -241,7 +242,8 @@ RULES = RuleThresholds(
 
 def by_rules(row, now, rules=RULES):
     """The segment by rule of a row as it is at that moment."""
-    return int(by_rule(Members.of(row, now), rules, now)[0])
+    begins = Rhythm.of(*row.kept_purchases(), 1).season_begins
+    return int(spared(by_rule(Members.of(row, now), rules, now), lapsing_segments(None), begins, now)[0])
 
 
 def test_before_there_is_a_model_segments_go_by_rule():
@@ -302,3 +304,25 @@ def test_orders_move_by_rule_that_many_and_not_one_less(times, price):
     else:
         assert after(move.amount) == move.segment != one.segment
         assert after(move.amount - 1) == one.segment
+
+
+def test_who_is_out_of_season_is_told_so_and_when_silence_will_count_again():
+    begins = NOW - 150 * DAY
+    orders = [(begins - year * YEAR + day * DAY, 10.0) for year in (0, 1) for day in (0, 6, 12)]
+    segments = (
+        Segment(1, "Champions"),
+        Segment(2, "At risk (slipping)", lapsing=True),
+        Segment(3, "Lapsed", lapsing=True),
+    )
+    of = model(segments=segments)
+    one = subject(orders, segment=OUT_OF_SEASON)
+    found = said(one, of)
+    assert "they buy in one season" in found.why
+    assert found.why.endswith("silence says nothing: Segment -3.")
+    assert found.silence is not None
+    # The day on which the season begins is the first on which there is something to be silent about.
+    assert found.silence.amount == -(-(int(one.rhythm.season_begins[0]) + YEAR - NOW) // DAY)
+    assert found.silence.segment in {2, 3}
+    by_rule_too = reasons(one, None, NOW, str, "GBP", rules=RULES)
+    assert "they buy in one season" in by_rule_too.why
+    assert RULE_SEGMENTS[by_rule_too.silence.segment].lapsing
