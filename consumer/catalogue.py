@@ -1,17 +1,16 @@
-"""Following the log `catalog`: which items are not to be recommended, and which category each is in."""
+"""Following the log `catalog`: which items are not to be recommended, their names, and since when there are such."""
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 
 import structlog
-from pydantic import ValidationError
 
-from contracts.catalog import CatalogItem, parse_item
+from consumer.catalogue_entry import Entry
+from contracts.catalog import read_records
 from logs.base import Batch, LogChangedError, LogMissingError, LogReader, Logs, PositionGoneError
 
-LOOK_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 0.2
 """Between two looks at the log; a missing one is looked for as often."""
 
 _log = structlog.get_logger("livesegments.catalogue")
@@ -20,36 +19,8 @@ _log = structlog.get_logger("livesegments.catalogue")
 class Shelf(Protocol):
     """Where items stand that may be recommended."""
 
-    def withdraw(self, item_id: str, *, withdrawn: bool) -> None:
-        """Take an item out, or back in."""
-
-    def categorise(self, item_id: str, category: str | None) -> None:
-        """Put an item into a category, or into none."""
-
-
-@dataclass(slots=True)
-class Known:
-    """What the catalogue says of items."""
-
-    withdrawn: set[str] = field(default_factory=set)
-    categories: dict[str, str] = field(default_factory=dict)
-
-    def copy(self) -> "Known":
-        """Another one that can be changed."""
-        return Known(set(self.withdrawn), dict(self.categories))
-
-    def take(self, item: CatalogItem) -> None:
-        """What a record says now."""
-        (self.withdrawn.discard if item.offered else self.withdrawn.add)(item.item_id)
-        if item.category is None:
-            self.categories.pop(item.item_id, None)
-        else:
-            self.categories[item.item_id] = item.category
-
-    def forget(self, item_id: str) -> None:
-        """A record was taken back."""
-        self.withdrawn.discard(item_id)
-        self.categories.pop(item_id, None)
+    def put(self, item_id: str, entry: Entry | None) -> None:
+        """What the catalogue says of an item from now on; None: nothing any more."""
 
 
 class CatalogueFollower:
@@ -62,6 +33,8 @@ class CatalogueFollower:
     """
 
     def __init__(self, logs: Logs, log: str, group: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.entries: dict[str, Entry] = {}
+        """By item id; to be read only."""
         self._logs = logs
         self._name = log
         self._group = group
@@ -69,11 +42,11 @@ class CatalogueFollower:
         self._reader: LogReader | None = None
         self._from: dict[int, int] = {}
         """By partition, where to go on after what was read without a group."""
-        self._known = Known()
+        self._news: set[str] = set()
         self._next = float("-inf")
 
     def follow(self, shelf: Shelf) -> bool:
-        """Take over what is new; whether it changed what may be recommended. Looks at most once a second.
+        """Take over what is new; whether it changed what may be recommended. Looks five times a second at most.
 
         Raises LogUnavailableError at the first look; later on the reader survives that.
         """
@@ -83,6 +56,11 @@ class CatalogueFollower:
         changed = self._read_whole(shelf) if self._reader is None else self._read_on(self._reader, shelf)
         self._next = now + LOOK_SECONDS
         return changed
+
+    def take_news(self) -> set[str]:
+        """Ids of the items that have changed since this was asked last."""
+        news, self._news = self._news, set()
+        return news
 
     def close(self) -> None:
         """Leave the log."""
@@ -97,9 +75,8 @@ class CatalogueFollower:
         except LogMissingError:
             batches = ()
         self._from = {batch.partition: batch.positions[-1] + 1 for batch in batches if len(batch)}
-        known = Known()
-        _apply(batches, known)
-        return self._settle(known, shelf)
+        said = _said(batches)
+        return self._settle({**dict.fromkeys(self.entries), **said}, shelf)
 
     def _read_on(self, reader: LogReader, shelf: Shelf) -> bool:
         try:
@@ -110,47 +87,46 @@ class CatalogueFollower:
             return self._read_whole(shelf)
         for partition in polled.assigned:
             reader.seek(partition, self._from.get(partition))
-        if not polled.batches:
-            return False
         for batch in polled.batches:
             self._from[batch.partition] = batch.positions[-1] + 1
-        known = self._known.copy()
-        _apply(polled.batches, known)
-        return self._settle(known, shelf)
+        return self._settle(_said(polled.batches), shelf)
 
-    def _settle(self, known: Known, shelf: Shelf) -> bool:
-        before, self._known = self._known, known
-        for item_id in before.categories.keys() | known.categories.keys():
-            category = known.categories.get(item_id)
-            if category != before.categories.get(item_id):
-                shelf.categorise(item_id, category)
-        changed = known.withdrawn ^ before.withdrawn
-        for item_id in changed:
-            shelf.withdraw(item_id, withdrawn=item_id in known.withdrawn)
-        if changed:
-            _log.info("catalogue changed", items=len(changed), withdrawn=len(known.withdrawn))
-        return bool(changed)
+    def _settle(self, said: Mapping[str, Entry | None], shelf: Shelf) -> bool:
+        moved = 0
+        for item_id, entry in said.items():
+            before = self.entries.get(item_id)
+            if entry == before:
+                continue
+            if entry is None:
+                del self.entries[item_id]
+            else:
+                self.entries[item_id] = entry
+            self._news.add(item_id)
+            shelf.put(item_id, entry)
+            moved += (before is None or before.offered) is not (entry is None or entry.offered)
+        if moved:
+            _log.info("catalogue changed what may be recommended", items=moved)
+        return moved > 0
 
 
 def read_categories(logs: Logs, log: str) -> dict[str, str]:
     """The category of each item that has one, from the whole catalogue; of no item where there is no such log."""
-    known = Known()
     try:
-        _apply(logs.read_all(log), known)
+        said = _said(logs.read_all(log))
     except LogMissingError:
         return {}
-    return known.categories
+    return {item_id: entry.category for item_id, entry in said.items() if entry is not None and entry.category}
 
 
-def _apply(batches: Iterable[Batch], known: Known) -> None:
-    """Bring what is known up to some records."""
+def _said(batches: Iterable[Batch]) -> dict[str, Entry | None]:
+    """What records say last of each item that they name."""
+    found: dict[str, Entry | None] = {}
     for batch in batches:
-        for position, key, value in zip(batch.positions, batch.keys, batch.values, strict=True):
-            try:
-                if value:
-                    known.take(parse_item(value))
-                elif key is not None:
-                    known.forget(key.decode())
-            except (ValidationError, UnicodeDecodeError) as error:
-                reason = str(error).splitlines()[0]
-                _log.warning("catalogue entry ignored", partition=batch.partition, position=position, reason=reason)
+
+        def ignored(place: int, reason: str, batch: Batch = batch) -> None:
+            position = batch.positions[place]
+            _log.warning("catalogue entry ignored", partition=batch.partition, position=position, reason=reason)
+
+        for item_id, item in read_records(batch.keys, batch.values, ignored):
+            found[item_id] = None if item is None else Entry.of(item)
+    return found

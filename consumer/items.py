@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from consumer.applying import Before
+from consumer.catalogue_columns import CatalogueColumns
+from consumer.catalogue_entry import Entry
 from consumer.layout import HEAD, LINE
 from consumer.ragged_columns import Categories
 from consumer.row_store import Rows, RowStore
@@ -26,15 +28,25 @@ SHARED_ITEMS: Final = 2_000
 
 
 class Items:
-    """Every item that rows of this worker name, with one number each, and which of them may be recommended."""
+    """Every item that rows of this worker name or that the catalogue may call new, with one number each.
+
+    And which of them may be recommended, their categories, and since when there are such items.
+    """
 
     def __init__(self, non_products: Sequence[str], categories: Categories | None = None) -> None:
         self._categories = categories if categories is not None else Categories()
         self.texts = ItemTexts()
         self.numbers: dict[str, int] = {}
         self._products = NonProducts(non_products)
+        self._entries: dict[str, Entry] = {}
+        self._columns = CatalogueColumns()
         self._withdrawn: set[str] = set()
+        """By the catalogue."""
+        self._excluded: set[str] = set()
+        """By the patterns of the settings."""
         self._mask: npt.NDArray[np.bool_] | None = None
+        self.withdrawals = 0
+        """Raised whenever `withdrawn` changes."""
 
     def number(self, names: Iterable[str]) -> npt.NDArray[np.int32]:
         """Worker-wide numbers of items; new ones get the next."""
@@ -45,21 +57,29 @@ class Items:
                 number = self.numbers[name] = len(self.texts)
                 self.texts.extend((name,))
                 self._products.extend((name,))
+                self._columns.extend((self._entries.get(name),))
                 self._mask = None
+                if not self._products.allowed[number]:
+                    self._exclude(name)
             numbers.append(number)
         return np.array(numbers, np.int32)
 
-    def withdraw(self, item_id: str, *, withdrawn: bool) -> None:
-        """Take an item out of all recommendations, or back in, as the catalogue says."""
-        if withdrawn:
-            self._withdrawn.add(item_id)
+    def put(self, item_id: str, entry: Entry | None) -> None:
+        """What the catalogue says of an item from now on; None: nothing any more."""
+        before = self._entries.get(item_id)
+        if entry is None:
+            self._entries.pop(item_id, None)
         else:
-            self._withdrawn.discard(item_id)
-        self._mask = None
-
-    def categorise(self, item_id: str, category: str | None) -> None:
-        """Put an item into a category of the catalogue, or into none."""
-        self._categories.set(item_id, category)
+            self._entries[item_id] = entry
+            if before is None and item_id not in self.numbers and self._products.matches(item_id):
+                self._exclude(item_id)
+        self._withdraw(item_id, withdrawn=entry is not None and not entry.offered)
+        self._categories.set(item_id, None if entry is None else entry.category)
+        number = self.numbers.get(item_id)
+        if number is not None:
+            self._columns.put(number, entry)
+        elif entry is not None and entry.since is not None:
+            self.number((item_id,))  # only what is numbered can be recommended as new
 
     @property
     def allowed(self) -> npt.NDArray[np.bool_]:
@@ -69,6 +89,49 @@ class Items:
             known = [self.numbers[item] for item in self._withdrawn if item in self.numbers]
             self._mask[known] = False
         return self._mask
+
+    @property
+    def withdrawn(self) -> list[str]:
+        """Items that may not be recommended, as the catalogue and the settings say, by id."""
+        return sorted(self._withdrawn | self._excluded)
+
+    @property
+    def category_codes(self) -> npt.NDArray[np.int32]:
+        """Places in `category_names`, (items,); -1 for an item without a category. A view."""
+        return self._columns.category_codes
+
+    @property
+    def category_names(self) -> Sequence[str]:
+        """Every category that was ever heard of; a place never changes."""
+        return self._columns.category_names
+
+    @property
+    def first_seen(self) -> npt.NDArray[np.int64]:
+        """Since when there is each item, microseconds UTC, (items,): see CatalogueColumns.first_seen."""
+        return self._columns.first_seen
+
+    @property
+    def history_start(self) -> int | None:
+        """The first sale of any item, as far as kept lines go back; None before there is one.
+
+        What was first seen soon after it may be as old as anything: it is not new.
+        """
+        return self._columns.history_start
+
+    def sold(self, items: npt.NDArray[np.int32], at: npt.NDArray[np.int64]) -> None:
+        """Purchases: item numbers and times (microseconds UTC), both (lines,)."""
+        self._columns.sold(items, at)
+
+    def _withdraw(self, item_id: str, *, withdrawn: bool) -> None:
+        if withdrawn is not (item_id in self._withdrawn):
+            (self._withdrawn.add if withdrawn else self._withdrawn.discard)(item_id)
+            self._mask = None
+            self.withdrawals += 1
+
+    def _exclude(self, item_id: str) -> None:
+        if item_id not in self._excluded:
+            self._excluded.add(item_id)
+            self.withdrawals += 1
 
 
 @dataclass(slots=True)
@@ -168,7 +231,10 @@ class ItemSums:
                 if dropped:
                     old.add(row, counted_in, former.heads, former.lines, dropped)
                 new.add(row, slot, heads, lines, -min(appended, len(lines)))
-        self._sums.revise(self._history_of(old), old.slots_array(), self._history_of(new), new.slots_array())
+        bought = self._history_of(new)
+        bought = bought.where(bought.quantity > 0)
+        self.items.sold(bought.items, bought.at)
+        self._sums.revise(self._history_of(old), old.slots_array(), bought, new.slots_array())
         self._counted_in[rows] = slots
 
     def remove(self, rows: Rows, before: Mapping[int, Before] | None = None) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from consumer.state import (
     NEW,
+    CatalogueStep,
     Checkpoint,
     Kept,
     Meta,
@@ -40,6 +41,10 @@ class MemoryState:
         self._leader = 0
         self._item_model: tuple[int, int, bytes | None] = (0, 0, None)
         """The leader who published it, its version, the model."""
+        self._catalogue: dict[str, bytes] = {}
+        self._withdrawn: bytes | None = None
+        self._catalogue_version = 0
+        self._catalogue_leader = 0
         self._review: bytes | None = None
         self._notes: dict[str, bytes] = {}
         self._requests: dict[str, bytes] = {}
@@ -160,6 +165,39 @@ class MemoryState:
             self._leader = leader
             self._models[version] = document
             return True
+
+    def publish_catalogue(self, step: CatalogueStep) -> bool:
+        """Write the step if no later leader has written and the version is the one it found."""
+        with self._lock:
+            if step.leader < self._catalogue_leader or self._catalogue_version not in {step.before, step.version}:
+                return False
+            for item, entry in step.entries.items():
+                _put(self._catalogue, item, entry)
+            if step.withdrawn is not None:
+                self._withdrawn = step.withdrawn
+            self._catalogue_leader, self._catalogue_version = step.leader, step.version
+            return True
+
+    def catalogue_version(self) -> int:
+        """Of the catalogue's public documents; 0: there are none."""
+        with self._lock:
+            return self._catalogue_version
+
+    def withdrawn(self) -> bytes | None:
+        """The document of what is withdrawn."""
+        with self._lock:
+            return self._withdrawn
+
+    def catalogue(self) -> Iterator[Mapping[str, bytes]]:
+        """All public entries of the catalogue by item id."""
+        with self._lock:
+            found = dict(self._catalogue)
+        yield found
+
+    def catalogue_entries(self, item_ids: Sequence[str]) -> Sequence[bytes | None]:
+        """The public entries of these items."""
+        with self._lock:
+            return [self._catalogue.get(item) for item in item_ids]
 
     def drop_models(self, versions: Sequence[int]) -> None:
         """Delete these older model documents."""

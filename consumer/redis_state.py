@@ -1,13 +1,16 @@
 """The state in Redis: every write of a partition's keys passes one script that knows who owns the partition."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from redis import exceptions as failures
 
-from consumer.layout import LAYOUT
+from consumer.layout import LAYOUT, READ_LAYOUTS, in_layout
 from consumer.state import (
+    MAX_ENTRIES,
+    CatalogueStep,
     Checkpoint,
     Kept,
     Meta,
@@ -61,6 +64,7 @@ class RedisState:
         self._claim = client.register_script(_script("claim.lua"))
         self._checkpoint = client.register_script(_script("checkpoint.lua"))
         self._number_audiences = client.register_script(_script("number_audiences.lua"))
+        self._publish_catalogue = client.register_script(_script("publish_catalogue.lua"))
         self._publish_model = client.register_script(_script("publish_model.lua"))
         self._publish_item_model = client.register_script(_script("publish_item_model.lua"))
 
@@ -76,7 +80,7 @@ class RedisState:
             raise StateConflictError(f"partition {partition} was claimed by another worker meanwhile")
         fields = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
         meta = _meta(fields)
-        if meta.seq and meta.layout != LAYOUT:
+        if meta.seq and meta.layout not in READ_LAYOUTS:
             raise StateLayoutError(
                 f"the rows under {self._keys.prefix!r} have layout {meta.layout}, this version writes {LAYOUT}:"
                 " run the version that wrote them, or start with another prefix and read the log again"
@@ -122,14 +126,14 @@ class RedisState:
             rows: list[bytes] = []
             for found in _tried(read):
                 ids += [customer_id.decode() for customer_id in found]
-                rows += found.values()
+                rows += map(in_layout, found.values())
             yield ids, rows
 
     def row(self, partition: int, customer_id: str) -> bytes | None:
         """One packed row."""
         key = self._keys.rows(partition, bucket_of(customer_id))
         found: bytes | None = _tried(lambda: self._client.hget(key, customer_id))
-        return found
+        return None if found is None else in_layout(found)
 
     def pages(self, partitions: int, days: Sequence[int] | None = None) -> Sequence[Mapping[int, bytes]]:
         """By partition, the pages of the day book of these stream days, or all there are."""
@@ -223,6 +227,40 @@ class RedisState:
         names = self._keys
         keys = [names.model_fence(), names.model(), names.model_version(version)]
         return bool(_tried(lambda: self._publish_model(keys=keys, args=[leader, version, document])))
+
+    def publish_catalogue(self, step: CatalogueStep) -> bool:
+        """Write the step if no later leader has written and the version is the one it found."""
+        names = self._keys
+        keys = [names.catalogue_fence(), names.catalogue(), names.withdrawn(), names.catalogue_version()]
+        sets = _flat({item: entry for item, entry in step.entries.items() if entry is not None})
+        gone = [item for item, entry in step.entries.items() if entry is None]
+        head = [step.leader, step.before, step.version, step.withdrawn or b"", len(sets)]
+        return bool(_tried(lambda: self._publish_catalogue(keys=keys, args=[*head, *sets, *gone])))
+
+    def catalogue_version(self) -> int:
+        """Of the catalogue's public documents; 0: there are none."""
+        return int(_tried(lambda: self._client.get(self._keys.catalogue_version())) or 0)
+
+    def withdrawn(self) -> bytes | None:
+        """The document of what is withdrawn."""
+        found: bytes | None = _tried(lambda: self._client.get(self._keys.withdrawn()))
+        return found
+
+    def catalogue(self) -> Iterator[Mapping[str, bytes]]:
+        """All public entries of the catalogue by item id, some at a time; one may come twice."""
+        key, cursor = self._keys.catalogue(), 0
+        while True:
+            cursor, found = _tried(partial(self._client.hscan, key, cursor, count=MAX_ENTRIES))
+            yield {item.decode(): entry for item, entry in found.items()}
+            if not cursor:
+                return
+
+    def catalogue_entries(self, item_ids: Sequence[str]) -> Sequence[bytes | None]:
+        """The public entries of these items."""
+        if not item_ids:
+            return []
+        found: Sequence[bytes | None] = _tried(lambda: self._client.hmget(self._keys.catalogue(), list(item_ids)))
+        return found
 
     def drop_models(self, versions: Sequence[int]) -> None:
         """Delete these older model documents."""

@@ -15,6 +15,8 @@ from contracts.keys import BUCKETS
 
 MAX_ROWS = 2000
 """Rows in one checkpoint: Redis does nothing else meanwhile, 3 µs a row."""
+MAX_ENTRIES = 1000
+"""Items in one step of the catalogue's documents."""
 MAX_BYTES = 2_000_000
 """Bytes of rows in one checkpoint."""
 
@@ -119,6 +121,22 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogueStep:
+    """A part of the catalogue's public documents. All values are absolute, so that doing it twice is doing it once."""
+
+    leader: int
+    """Number of the leader that writes."""
+    before: int
+    """The version that it found."""
+    version: int
+    """The version there is to be; the same, while more parts are to come."""
+    entries: Mapping[str, bytes | None] = field(default_factory=dict)
+    """By item id; None takes it out. At most MAX_ENTRIES."""
+    withdrawn: bytes | None = None
+    """The document of what is withdrawn; None leaves it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """What a partition keeps besides rows."""
 
@@ -169,6 +187,21 @@ class State(Protocol):
 
     def publish_model(self, leader: int, version: int, document: bytes) -> bool:
         """Make it the current one if no later leader has published and version is the next one. False: it was not."""
+
+    def publish_catalogue(self, step: CatalogueStep) -> bool:
+        """Write the step if no later leader has written and the version is the one it found. False: it was not."""
+
+    def catalogue_version(self) -> int:
+        """Of the catalogue's public documents; 0: there are none."""
+
+    def withdrawn(self) -> bytes | None:
+        """The document of what is withdrawn."""
+
+    def catalogue(self) -> Iterator[Mapping[str, bytes]]:
+        """All public entries of the catalogue by item id, some at a time; one may come twice."""
+
+    def catalogue_entries(self, item_ids: Sequence[str]) -> Sequence[bytes | None]:
+        """The public entries of these items."""
 
     def drop_models(self, versions: Sequence[int]) -> None:
         """Delete these older model documents."""

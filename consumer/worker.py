@@ -14,11 +14,12 @@ from consumer.applying import Applied, Outcome
 from consumer.aside import Aside, came_rerouted, dead_letter, publish, rerouted
 from consumer.batches import Backlog
 from consumer.catalogue import CatalogueFollower
+from consumer.catalogue_documents import CatalogueDocuments
 from consumer.changes import ChangePublisher
 from consumer.checkpoints import Checkpoints, Prepared
 from consumer.clock import Clock
 from consumer.dead_letters import Refused
-from consumer.deciding import Deciding
+from consumer.deciding import LEADING, Deciding
 from consumer.decoding import Decoded, Decoder, Kind
 from consumer.event_order import EventOrder
 from consumer.feed import Feed
@@ -141,6 +142,11 @@ class Worker:
             history=HistoryWriter(parts.state, parts.views, settings.keys),
             monotonic=monotonic,
         )
+        self._documents = (
+            CatalogueDocuments(parts.state, parts.catalogue, self.memory.item_sums.items, monotonic)
+            if parts.catalogue is not None
+            else None
+        )
         self._changes = ChangePublisher(parts.writer, settings.names)
         self._backlog = Backlog(settings.batch_events)
         self._order = EventOrder(settings.sweep_interval) if settings.clock == "event" else None
@@ -215,6 +221,7 @@ class Worker:
             or not self._deciding.settled
             or any(one.outbox or one.has_news for one in held)
             or memory.views.pending(held)
+            or (LEADING in memory.held and self._documents is not None and self._documents.pending)
         )
 
     @property
@@ -271,6 +278,17 @@ class Worker:
             return
         if self._patience.try_until_done("catalogue", lambda: catalogue.follow(memory.item_sums.items)):
             memory.views.rewrite_all(memory.held.values())
+        self._show_catalogue()
+
+    def _show_catalogue(self) -> None:
+        """Where we lead: keep what everybody may read of the catalogue up with it."""
+        documents, held = self._documents, self.memory.held.get(LEADING)
+        if documents is None or held is None:
+            return
+        try:
+            documents.write(held.claims, self.clock.wall())
+        except StateUnavailableError as error:
+            self._patience.pause("catalogue", error)
 
     def _receive(self, polled: Polled) -> None:
         for batch in polled.batches:

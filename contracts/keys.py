@@ -76,7 +76,7 @@ class Keys:
         return f"{self.prefix}:{{catalogue}}:withdrawn"
 
     def catalogue_version(self) -> str:
-        """Decimal number, raised by each change of the catalogue: tells a reader that its copy is old."""
+        """Decimal number, raised by each change of the catalogue: a reader whose copy has another one reads anew."""
         return f"{self.prefix}:{{catalogue}}:version"
 
     def model(self) -> str:
@@ -127,6 +127,10 @@ class Keys:
     def model_fence(self) -> str:
         """Hash: the number of the leader that published last, and the current version."""
         return f"{self.prefix}:model:fence"
+
+    def catalogue_fence(self) -> str:
+        """Decimal number: the leader that wrote the catalogue last. One cluster slot with what it guards."""
+        return f"{self.prefix}:{{catalogue}}:fence"
 
     def leader_notes(self) -> str:
         """Hash: what the leader keeps in mind beside the model: the pin, the shadow, what was announced."""

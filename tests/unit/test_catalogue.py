@@ -18,19 +18,23 @@ class Shelf:
     """Items that are withdrawn, and how often anything was said."""
 
     def __init__(self):
-        self.withdrawn = set()
-        self.categories = {}
+        self.entries = {}
         self.told = 0
 
-    def withdraw(self, item_id, *, withdrawn):
+    def put(self, item_id, entry):
         self.told += 1
-        (self.withdrawn.add if withdrawn else self.withdrawn.discard)(item_id)
-
-    def categorise(self, item_id, category):
-        if category is None:
-            del self.categories[item_id]
+        if entry is None:
+            del self.entries[item_id]
         else:
-            self.categories[item_id] = category
+            self.entries[item_id] = entry
+
+    @property
+    def withdrawn(self):
+        return {item for item, entry in self.entries.items() if not entry.offered}
+
+    @property
+    def categories(self):
+        return {item: entry.category for item, entry in self.entries.items() if entry.category}
 
 
 class Turns:
