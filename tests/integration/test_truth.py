@@ -11,6 +11,7 @@ from contracts.documents import CAUSES
 from contracts.times import DAY, MINUTE
 from online_model.by_rule import RULE_SEGMENTS
 from online_model.features import bought, days_since
+from online_model.model import SPECIAL_SEGMENTS
 from online_model.settings import ModelSettings
 from producer.replay import read_events
 from tests.in_process import step_until
@@ -39,6 +40,7 @@ class Shown:
         self.clusters = memory.learner.clusters(self.rows).copy()
         self.sums = memory.learner.sums
         names = {one.id: one.name for one in model.segments} | {one: named.name for one, named in RULE_SEGMENTS.items()}
+        names |= SPECIAL_SEGMENTS
         self.names = np.array([names[segment] for segment in self.segments.tolist()])
 
     def lively(self):
