@@ -98,9 +98,10 @@ class RedisState:
             pipe.hgetall(keys.outbox(partition))
             pipe.smembers(keys.unviewed(partition))
             pipe.hgetall(keys.days(partition))
+            pipe.hgetall(keys.feedback_days(partition))
             return pipe.execute()
 
-        items, markers, outbox, unviewed, days = _tried(read)
+        items, markers, outbox, unviewed, days, feedback = _tried(read)
         names = {int(number): name.decode() for number, name in items.items()}
         return Kept(
             items=[names[number] for number in range(len(names))],
@@ -108,6 +109,7 @@ class RedisState:
             outbox={change_id.decode(): change for change_id, change in sorted(outbox.items())},
             unviewed=frozenset(customer_id.decode() for customer_id in unviewed),
             days={int(day): page for day, page in days.items()},
+            feedback={int(day): page for day, page in feedback.items()},
         )
 
     def rows(self, partition: int, buckets: Sequence[int] | None = None) -> Iterator[tuple[list[str], list[bytes]]]:
@@ -151,6 +153,17 @@ class RedisState:
         if days is None:
             return [{int(day): page for day, page in book.items()} for book in found]
         return [{day: page for day, page in zip(days, book, strict=True) if page is not None} for book in found]
+
+    def feedback_pages(self, partitions: int) -> Sequence[Mapping[int, bytes]]:
+        """By partition, all pages of the feedback book."""
+
+        def read() -> list[Any]:
+            pipe = self._client.pipeline(transaction=False)
+            for partition in range(partitions):
+                pipe.hgetall(self._keys.feedback_days(partition))
+            return pipe.execute()
+
+        return [{int(day): page for day, page in book.items()} for book in _tried(read)]
 
     def checkpoint(self, partition: int, token: str, step: Checkpoint) -> Written:
         """Write the step if the token owns the partition and its last checkpoint was seq - 1."""
@@ -196,6 +209,8 @@ class RedisState:
         command("SREM", names.unviewed(partition), list(step.viewed))
         command("HSET", names.days(partition), _flat(step.days), 2)
         command("HDEL", names.days(partition), list(step.old_days))
+        command("HSET", names.feedback_days(partition), _flat(step.feedback), 2)
+        command("HDEL", names.feedback_days(partition), list(step.old_feedback))
         meta = {
             "position": step.position,
             "log_identity": step.log_identity,
@@ -234,7 +249,7 @@ class RedisState:
         keys = [names.catalogue_fence(), names.catalogue(), names.withdrawn(), names.catalogue_version()]
         sets = _flat({item: entry for item, entry in step.entries.items() if entry is not None})
         gone = [item for item, entry in step.entries.items() if entry is None]
-        head = [step.leader, step.before, step.version, step.withdrawn or b"", len(sets)]
+        head: list[Any] = [step.leader, step.before, step.version, step.withdrawn or b"", len(sets)]
         return bool(_tried(lambda: self._publish_catalogue(keys=keys, args=[*head, *sets, *gone])))
 
     def catalogue_version(self) -> int:

@@ -55,6 +55,7 @@ def run_replay(
     log: str = LogNames().events,
     partitions: int = 12,
     console: Console | None = None,
+    on_read: Callable[[Replay], None] | None = None,
 ) -> ReplaySummary:
     """Replay a table onto a log, which is created where it is missing.
 
@@ -69,6 +70,7 @@ def run_replay(
         log: The log's name.
         partitions: How many the log gets if it has to be created.
         console: Where progress and summary are shown; the terminal by default.
+        on_read: Called with what was read, before the first event goes out.
 
     Raises TableError, MappingError, ColumnError, LogError, PublishError.
     """
@@ -76,6 +78,8 @@ def run_replay(
     with console.status(f"reading {path.name}"):
         table = read_events(path, request, now=now, zone=zone, since=since)
     logs.create(LogSpec(log, partitions=partitions))
+    if on_read is not None:
+        on_read(table)
     messages = at_speed(table, speed, Timer())
     with closing(logs.writer()) as writer, _progress(console) as progress:
         task = progress.add_task("replay", total=len(table), sent=0, at="")

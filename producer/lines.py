@@ -64,6 +64,14 @@ class Reading:
     """Rows that became lines; an amount that its quantity does not divide makes two lines of one row."""
     skipped: dict[str, int]
     guests: int
+    items: Ids
+    """Of every row, used or not."""
+    times: Ints
+    """Of every row, microseconds UTC."""
+    kept: Mask
+    """(rows,): which are used."""
+    returned: Mask
+    """(rows,): which say what came back."""
 
 
 class Sieve:
@@ -134,6 +142,10 @@ def read_lines(frame: pd.DataFrame, mapping: ColumnMapping, zone: tzinfo, now: i
         used=len(kept),
         skipped=sieve.skipped,
         guests=guests,
+        items=items,
+        times=occurred_at,
+        kept=sieve.kept,
+        returned=returned,
     )
 
 

@@ -22,8 +22,6 @@ FIELDS: Final = {
     "category": "of the item",
 }
 REQUIRED: Final = ("customer_id", "occurred_at")
-CATALOGUE: Final = ("name", "category")
-"""Fields of items, not of events: understood, and read once there is a catalogue to fill."""
 SETTABLE: Final = ("currency", "quantity", "unit_price", "item_id")
 """Fields that may be one constant for the whole table."""
 AMOUNT_ITEM: Final = "(amount)"

@@ -1,6 +1,6 @@
 """A table of order lines, or of profiles, as the events that it tells of."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -9,9 +9,11 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from contracts.catalog import CatalogItem
 from producer.lines import read_lines
-from producer.mapping import CATALOGUE, ColumnMapping, MappingRequest, resolve
+from producer.mapping import ColumnMapping, MappingRequest, resolve
 from producer.message import Message
+from producer.order_items import order_items
 from producer.orders import group, months, refused
 from producer.profiles import read_profiles
 from producer.summary import ReplaySummary
@@ -34,6 +36,8 @@ class Replay:
     events: Events
     summary: ReplaySummary
     mapping: ColumnMapping
+    items: Sequence[CatalogItem] = ()
+    """What the table says of the items that its events name."""
 
     def __len__(self) -> int:
         return len(self.events)
@@ -64,8 +68,7 @@ def read_events(
     request = request or MappingRequest()
     table = open_table(path, request.sheet)
     mapping = resolve(table.columns, request)
-    unread = CATALOGUE if mapping.kind == "orders" else ()
-    frame = table.read({column for name, column in mapping.columns.items() if name not in unread})
+    frame = table.read(set(mapping.columns.values()))
     read = _read_orders if mapping.kind == "orders" else _read_profiles
     return read(frame, mapping, zone, now, since)
 
@@ -92,7 +95,7 @@ def _read_orders(frame: pd.DataFrame, mapping: ColumnMapping, zone: tzinfo, now:
         before_since=int(old.sum()),
         preset=mapping.preset,
     )
-    return Replay(orders, summary, mapping)
+    return Replay(orders, summary, mapping, order_items(frame, mapping, reading))
 
 
 def _read_profiles(frame: pd.DataFrame, mapping: ColumnMapping, zone: tzinfo, now: int, since: int | None) -> Replay:

@@ -10,14 +10,15 @@ from consumer.clock import wall_micros
 from contracts.times import to_micros
 from livesegments.app import create_logs, open_logs
 from livesegments.flags import with_settings
-from livesegments.non_product_entries import non_product_entries, publish_entries
 from livesegments.parts import log_names, zone
 from livesegments.screen import plain
 from livesegments.sources import Loaded
 from livesegments.table_options import Columns, Constants, Sheet, TimeFormat, mapping_request
+from producer.catalogue import publish_items
 from producer.cli import run_replay
 from producer.mapping import MappingRequest
 from producer.pacing import parse_speed
+from producer.replay import Replay
 
 app = typer.Typer(add_completion=False)
 
@@ -54,13 +55,18 @@ def replay(
     )
     pace = parse_speed(speed)
     logs = open_logs(settings)
-    try:
-        entries = non_product_entries(file, request)
+
+    def feed_catalogue(table: Replay) -> None:
+        # Before the events: no worker is to recommend postage even once.
         create_logs(settings, logs)
-        if entries:
-            # Before the events: no worker is to recommend postage even once.
-            publish_entries(entries, logs, log_names(settings).catalog)
-            typer.echo(f"{len(entries)} items are no products: {', '.join(plain(one.item_id) for one in entries)}")
+        non_products = [plain(one.item_id) for one in table.items if one.recommendable is False]
+        if non_products:
+            typer.echo(f"{len(non_products)} items are no products: {', '.join(non_products)}")
+        told = publish_items(table.items, logs, log_names(settings).catalog, wall_micros())
+        if told.new or told.changed:
+            typer.echo(f"catalogue: {told.new:,} items new, {told.changed:,} changed")
+
+    try:
         run_replay(
             file,
             logs,
@@ -71,6 +77,7 @@ def replay(
             speed=pace,
             log=log_names(settings).events,
             partitions=settings.partitions,
+            on_read=feed_catalogue,
         )
     finally:
         logs.close()

@@ -2,14 +2,18 @@
 
 import json
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from consumer.catalogue import LOOK_SECONDS, CatalogueFollower, read_categories
-from contracts.catalog import CatalogItem
-from livesegments.non_product_entries import non_product_entries, publish_entries
+from consumer.catalogue_columns import LONG_AGO
+from consumer.catalogue_entry import Entry
+from consumer.items import Items
+from contracts.catalog import MAX_TEXT, CatalogItem, parse_item
 from logs.base import LogSpec
 from logs.memory import MemoryLogs
-from producer.mapping import MappingRequest
 
 LOG = "catalog"
 
@@ -145,40 +149,6 @@ def test_unknown_fields_are_ignored():
     assert CatalogItem.model_validate_json(b'{"item_id": "a", "colour": "red"}').offered
 
 
-# ---- what a known table sells that is no product ----
-
-TABLE = """InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country
-1,85123A,HEART,6,2011-01-31 23:30,1.50,17850,UK
-1,POST,POSTAGE,1,2011-01-31 23:30,18,17850,UK
-2,POST,postage?,1,2011-01-31 23:30,18,17850,UK
-3, POST ,POSTAGE,1,2011-01-31 23:30,18,,UK
-4,M,,1,2011-01-31 23:30,18,17850,UK
-"""
-
-
-def test_a_preset_names_its_non_products(tmp_path):
-    file = tmp_path / "retail.csv"
-    file.write_text(TABLE)
-    found = {one.item_id: one for one in non_product_entries(file, MappingRequest())}
-    assert set(found) == {"POST", "M"}
-    assert found["POST"].name == "POSTAGE"
-    assert found["M"].name is None
-    assert not any(one.offered for one in found.values())
-
-
-def test_an_unknown_table_names_none(tmp_path):
-    file = tmp_path / "other.csv"
-    file.write_text("customer_id,occurred_at,item_id,unit_price\nc,2024-01-01,POST,1\n")
-    assert non_product_entries(file, MappingRequest(currency="GBP")) == []
-
-
-def test_entries_reach_the_catalogue(logs, follower):
-    publish_entries([CatalogItem(item_id="POST", recommendable=False)], logs, LOG)
-    shelf = Shelf()
-    follower.follow(shelf)
-    assert shelf.withdrawn == {"POST"}
-
-
 def test_the_category_of_an_item_is_what_the_catalogue_says_last(logs, follower, turns):
     put(logs, entry("a", category="Garden"), entry("b", category="Kitchen"), entry("c"))
     shelf = Shelf()
@@ -190,3 +160,55 @@ def test_the_category_of_an_item_is_what_the_catalogue_says_last(logs, follower,
     assert shelf.categories == {"a": "Toys", "c": "Garden"}
     assert read_categories(logs, LOG) == shelf.categories
     assert read_categories(logs, "no such log") == {}
+
+
+def test_names_become_one_printable_line():
+    long = "a\x00b\x1b[31m\n c" + "d" * 10_000
+    item = CatalogItem(item_id="a", name=long, category=" \t ")
+    assert item.name == "a b [31m c" + "d" * (MAX_TEXT - 10)
+    assert item.category is None
+    assert parse_item(item.encode()) == item
+    assert CatalogItem(item_id="a", name="lone \ud800").encode()
+
+
+@pytest.mark.parametrize(
+    ("in_stock", "recommendable", "offered"),
+    [(None, None, True), (True, True, True), (False, None, False), (None, False, False), (True, False, False)],
+)
+def test_what_nobody_has_said_keeps_no_item_back(in_stock, recommendable, offered):
+    assert CatalogItem(item_id="a", in_stock=in_stock, recommendable=recommendable).offered is offered
+
+
+# ---- the columns that recommendations are made from ----
+
+
+def test_items_know_category_and_since_when_there_are_such():
+    items = Items([])
+    items.put("late", Entry(category="Toys", since=50))
+    items.put("old", Entry(category="Garden"))
+    numbers = items.number(["old", "sold", "early", "heard of"])
+    items.put("early", Entry(category="Toys", since=90))
+    items.sold(numbers[[1, 2, 0, 1]], np.array([30, 70, 60, 20]))
+    by_name = dict(zip(items.texts.ids, items.first_seen.tolist(), strict=True))
+    assert by_name == {"late": 50, "old": LONG_AGO, "sold": 20, "early": 70, "heard of": LONG_AGO}
+    assert items.history_start == 20
+    codes = dict(zip(items.texts.ids, items.category_codes.tolist(), strict=True))
+    named = {item: items.category_names[code] if code >= 0 else None for item, code in codes.items()}
+    assert named == {"late": "Toys", "old": "Garden", "sold": None, "early": "Toys", "heard of": None}
+    items.put("late", None)
+    assert items.category_codes[items.numbers["late"]] == -1
+    assert items.first_seen[items.numbers["late"]] == LONG_AGO
+    assert items.category_codes.dtype == np.int32
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans(), st.booleans())))
+def test_items_withdrawn_are_those_not_allowed(changes):
+    items = Items(["a"])
+    for item, offered, sold in changes:
+        items.put(item, Entry(offered=offered))
+        if sold:
+            items.number([item])
+    forbidden = {item for item, allowed in zip(items.texts.ids, items.allowed, strict=True) if not allowed}
+    assert forbidden == set(items.withdrawn) & set(items.texts.ids)
+    last = {item: offered for item, offered, _ in changes}
+    assert set(items.withdrawn) == {item for item, offered in last.items() if not offered or item == "a"}

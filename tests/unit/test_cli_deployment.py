@@ -17,11 +17,11 @@ from livesegments.customers import as_json, look_up
 from livesegments.erasing import NotErasedError, publish, wait_until_applied
 from livesegments.export import export_customers
 from livesegments.export_columns import AttributeTypes
-from livesegments.non_product_entries import publish_entries
 from livesegments.open_explainer import explainer_of
 from livesegments.settings import Settings
 from livesegments.table_file import TableFileError
 from logs.memory import MemoryLogs
+from producer.catalogue import publish_items
 from producer.publisher import EventPublisher
 from recommender.store import MemoryViews
 
@@ -249,7 +249,7 @@ def items_of(deployment, customer):
 
 def test_what_the_catalogue_withdraws_before_the_first_event_never_appears(deployment):
     create_logs(deployment.settings, deployment.logs)
-    publish_entries([CatalogItem(item_id="item1", recommendable=False)], deployment.logs, "catalog")
+    publish_items([CatalogItem(item_id="item1", recommendable=False)], deployment.logs, "catalog", NOW)
     fill(deployment)
     work(deployment)
     for customer in ("c1", "c8", "nobody"):
@@ -258,7 +258,7 @@ def test_what_the_catalogue_withdraws_before_the_first_event_never_appears(deplo
 
 
 def test_items_leave_written_views_and_come_back_while_a_worker_runs(worked):
-    stages = [CatalogItem(item_id="item1", in_stock=False), CatalogItem(item_id="item1")]
+    stages = [CatalogItem(item_id="item1", in_stock=False), CatalogItem(item_id="item1", in_stock=True)]
     seen = []
 
     def step(worker):
@@ -266,7 +266,7 @@ def test_items_leave_written_views_and_come_back_while_a_worker_runs(worked):
         if not seen or seen[-1] is not now:
             seen.append(now)
             if stages:
-                publish_entries([stages.pop(0)], worked.logs, "catalog")
+                publish_items([stages.pop(0)], worked.logs, "catalog", NOW)
         if len(seen) == 3:
             worker.stop()
 
