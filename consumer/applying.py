@@ -17,6 +17,7 @@ import numpy.typing as npt
 from consumer import ragged
 from consumer.dead_letters import Reason, Refused
 from consumer.decoding import Events, Kind
+from consumer.exposures import Buy, Exposures, Tally, add_to, kind_of_reason
 from consumer.layout import (
     HEAD,
     ID,
@@ -36,7 +37,9 @@ from contracts.times import DAY
 # Plain integers: an enum's members are looked up and compared slowly, a dozen times an event.
 _PURCHASE: Final = int(Kind.PURCHASE)
 _RETURN: Final = int(Kind.RETURN)
+_PROFILE: Final = int(Kind.PROFILE)
 _ERASE: Final = int(Kind.ERASE)
+_INTERACTION: Final = int(Kind.INTERACTION)
 _HEAD_SIZE: Final = HEAD.itemsize
 _ID_SIZE: Final = ID.itemsize
 _LINE_SIZE: Final = LINE.itemsize
@@ -49,7 +52,6 @@ class Ignored(StrEnum):
     LATE = "late"
     ERASED = "erased"
     CLOSED = "closed"
-    INTERACTION = "interaction"
 
 
 @dataclass(slots=True)
@@ -86,6 +88,10 @@ class Applied:
     accepted: Counter[int] = field(default_factory=Counter)
     evicted: int = 0
     """Ids let go because a row may keep only so many: from there on its order of arrival matters."""
+    unattributed: int = 0
+    """Interactions because of which a row let go of impressions that more might have become of."""
+    feedback: dict[int, Tally] = field(default_factory=dict)
+    """By partition, what changes in the numbers of impressions."""
     newest: dict[int, int] = field(default_factory=dict)
     """The newest time of an event that counted, by partition."""
     purchases: Counter[int] = field(default_factory=Counter)
@@ -122,6 +128,7 @@ class _Open:
         "day_map",
         "days",
         "erase_floor",
+        "exposures",
         "known",
         "newest",
         "refunds",
@@ -130,9 +137,11 @@ class _Open:
         "spend",
     )
 
-    def __init__(self, row: int, known: bytes, values: Sequence[int]) -> None:
+    def __init__(self, row: int, known: bytes, values: Sequence[int], exposures: Exposures | None = None) -> None:
         self.row = row
         self.known = known
+        self.exposures = exposures
+        """None: nothing was shown to the customer lately."""
         (
             self.newest,
             self.seen,
@@ -229,9 +238,8 @@ class _PartitionStep:
             row = opened.get(customer_id)
             if row is None and not self._is_ours(i, customer_id):
                 continue
-            if kind >= _ERASE:
-                counts = self._erase(i, customer_id, at, row) if kind == _ERASE else self._ignore(Ignored.INTERACTION)
-                accepted[kind] += counts
+            if kind == _ERASE:
+                accepted[kind] += self._erase(i, customer_id, at, row)
                 continue
             if row is None:
                 row = self._new(customer_id, at)
@@ -240,13 +248,14 @@ class _PartitionStep:
             if at <= row.erase_floor:
                 self._ignore(Ignored.ERASED)
                 continue
-            if not (self._order(i, kind, at, row) if kind <= _RETURN else self._profile(i, at, row)):
+            if not (self._order(i, kind, at, row) if kind <= _RETURN else self._other(i, kind, at, row)):
                 continue
             if at > row.seen:
                 row.seen = at
                 newest = max(newest, at)
             accepted[kind] += 1
-            row.cause = kind
+            if kind != _INTERACTION or not row.cause:
+                row.cause = kind
         self._close(newest, accepted)
 
     def _close(self, newest: int, accepted: Mapping[int, int]) -> None:
@@ -259,6 +268,8 @@ class _PartitionStep:
                     self._append_lines(row)
             if row.cause:
                 applied.causes[row.row] = row.cause
+                if row.exposures is not None:
+                    self._close_exposures(row, row.exposures)
         if newest != MISSING_TIME:
             applied.newest[self.partition.number] = newest
         applied.accepted.update({kind: number for kind, number in accepted.items() if number})
@@ -271,8 +282,10 @@ class _PartitionStep:
         numbers = [index[customer_id] for customer_id in known]
         header = self.store.header[np.array(numbers, np.int64)]
         columns = [header[name].tolist() for name in _OPENED]
+        shown = self.store.exposures
         for customer_id, number, *values in zip(known, numbers, *columns, strict=True):
-            self.opened[customer_id] = _Open(number, ids[number], values)
+            exposures = Exposures(shown[number], self.limits) if shown[number] else None
+            self.opened[customer_id] = _Open(number, ids[number], values, exposures)
 
     def _is_ours(self, i: int, customer_id: str) -> bool:
         """Whether a customer without a row belongs here; what does not is set aside."""
@@ -327,6 +340,9 @@ class _PartitionStep:
             self._insert_lines(i, row)
         if kind == _PURCHASE:
             row.mark_day(at)
+            if row.exposures is not None:
+                first, last = self.events.lines_from[i], self.events.lines_from[i + 1]
+                row.exposures.buy(at, self.packed.items[first:last], seen=row.seen)
         if len(known) > limits.ids * _ID_SIZE:
             known, floor = ragged.evict_ids(known, limits.ids)
             row.closed_floor = max(row.closed_floor, floor)
@@ -388,6 +404,51 @@ class _PartitionStep:
             row.refunds = total
         return True
 
+    def _other(self, i: int, kind: int, at: int, row: _Open) -> bool:
+        return self._profile(i, at, row) if kind == _PROFILE else self._interaction(i, at, row)
+
+    def _interaction(self, i: int, at: int, row: _Open) -> bool:
+        """Note what was shown or clicked."""
+        if at < row.seen - self.limits.lateness:
+            return self._ignore(Ignored.LATE)
+        if row.exposures is None:
+            row.exposures = Exposures(b"", self.limits)
+        if row.exposures.closed(at):
+            return self._ignore(Ignored.CLOSED)
+        said = self.events.interactions[i]
+        items = self.partition.items.numbers(said.items)
+        if said.clicked:
+            news, evicted = row.exposures.click(at, said.source, items, seen=row.seen)
+        else:
+            reasons = map(kind_of_reason, said.reasons or [""] * len(items))
+            segment = int(self.store.header["segment"][row.row])
+            news, evicted = row.exposures.show(
+                at,
+                said.source,
+                zip(items, reasons, strict=True),
+                segment=segment,
+                bought=lambda: self._kept_purchases(row),
+                seen=row.seen,
+            )
+        self.applied.unattributed += evicted
+        return news or self._ignore(Ignored.REPEATED)
+
+    def _kept_purchases(self, row: _Open) -> list[Buy]:
+        """When the kept lines of a row were bought, and which items."""
+        if row.appended:
+            self._append_lines(row)
+        heads = np.frombuffer(self.store.heads[row.row], HEAD)
+        lines = np.frombuffer(self.store.lines[row.row], LINE)
+        bought = lines["quantity"] > 0
+        ats = np.repeat(heads["at"], heads["lines"])[bought]
+        return list(zip(ats.tolist(), lines["item"][bought].tolist(), strict=True))
+
+    def _close_exposures(self, row: _Open, exposures: Exposures) -> None:
+        """Write what is kept of impressions into the row, and note how their numbers change."""
+        self.store.exposures[row.row], changes = exposures.close(row.seen)
+        if changes:
+            add_to(self.applied.feedback.setdefault(self.partition.number, {}), changes)
+
     def _profile(self, i: int, at: int, row: _Open) -> bool:
         attributes = self.store.attributes
         stored = attributes[row.row]
@@ -408,6 +469,8 @@ class _PartitionStep:
         floor = at if old is None else max(at, old.floor)
         if row is not None:
             floor = max(floor, row.seen)
+            if row.cause and row.exposures is not None:
+                self._close_exposures(row, row.exposures)
             number = self.store.detach(partition, customer_id)
             del self.opened[customer_id]
             self._kept(number)
@@ -425,6 +488,8 @@ class _Packed:
     ids: bytes
     lines: bytes
     lines_from: list[int]
+    items: list[int]
+    """Of the lines, by number."""
 
 
 def _pack(events: Events, partition: PartitionRows) -> _Packed:
@@ -437,9 +502,9 @@ def _pack(events: Events, partition: PartitionRows) -> _Packed:
     ids = np.empty(len(events), ID)
     ids["at"], ids["event"] = ats, events.event_hashes
     lines = np.empty(len(events.items), LINE)
-    lines["item"] = partition.items.numbers(events.items)
+    lines["item"] = items = partition.items.numbers(events.items)
     lines["quantity"] = np.where(np.repeat(kinds, counts) == _RETURN, -events.quantities, events.quantities)
-    return _Packed(heads.tobytes(), ids.tobytes(), lines.tobytes(), events.lines_from)
+    return _Packed(heads.tobytes(), ids.tobytes(), lines.tobytes(), events.lines_from, items)
 
 
 def marker_key(customer_id: str) -> bytes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 from hashlib import blake2b
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -53,6 +53,18 @@ class Kind(IntEnum):
 Attributes = dict[str, bool | int | float | str]
 
 
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """What an interaction says."""
+
+    clicked: bool
+    """False: shown."""
+    source: str
+    items: Sequence[str]
+    reasons: Sequence[str]
+    """As many as items, or none."""
+
+
 @dataclass(slots=True)
 class Events:
     """The valid events of one batch, as columns.
@@ -70,6 +82,8 @@ class Events:
     """When it happened, in microseconds UTC."""
     attributes: dict[int, Attributes]
     """Of profile events, by place among the events."""
+    interactions: dict[int, Interaction]
+    """Likewise."""
     lines_from: list[int]
     items: list[str]
     quantities: npt.NDArray[np.int32]
@@ -145,22 +159,36 @@ class _Erase(msgspec.Struct, tag="erase", gc=False):
     v: _Version = 1
 
 
+_Items = Annotated[list[_Id], msgspec.Meta(min_length=1, max_length=contract.MAX_LINES)]
+_Reason = Annotated[str, msgspec.Meta(max_length=contract.MAX_REASON_LENGTH)]
+
+
 class _Interaction(msgspec.Struct, tag="interaction", gc=False):
     event_id: _Id
     customer_id: _Id
     occurred_at: str
+    kind: Literal["shown", "clicked"]
+    items: _Items
+    source: Annotated[str, msgspec.Meta(max_length=contract.MAX_ID_LENGTH)] = ""
+    reasons: list[_Reason] = []
+    v: _Version = 1
+
+    def __post_init__(self) -> None:
+        if self.reasons and len(self.reasons) != len(self.items):
+            raise ValueError("as many as items, or none")
 
 
 _Plain = _Purchase | _Return | _Profile | _Erase | _Interaction
-_decode = msgspec.json.Decoder(_Purchase | _Return | _Profile | _Erase).decode
+_decode = msgspec.json.Decoder(_Plain).decode
 _RETURN: Final = int(Kind.RETURN)
 _PROFILE: Final = int(Kind.PROFILE)
+_INTERACTION: Final = int(Kind.INTERACTION)
 _KINDS: Final[dict[type, int]] = {
     _Purchase: int(Kind.PURCHASE),
     _Return: _RETURN,
     _Profile: _PROFILE,
     _Erase: int(Kind.ERASE),
-    _Interaction: int(Kind.INTERACTION),
+    _Interaction: _INTERACTION,
 }
 
 # Plain times of three centuries; anything else that RFC 3339 allows goes the slow way.
@@ -303,7 +331,8 @@ class Decoder:
             return _Profile(*head, event.attributes), at, None
         if isinstance(event, contract.Erase):
             return _Erase(*head), at, None
-        return _Interaction(*head), at, None
+        items, reasons = list(event.items), list(event.reasons)
+        return _Interaction(*head, event.kind, items, event.source, reasons), at, None
 
     def _value(self, event: contract.Purchase | contract.Return, at: int) -> int:
         """The event's worth in millionths of the deployment's currency, in Python's own integers."""
@@ -362,12 +391,15 @@ def _has_plain_ids(event: Any) -> bool:
         texts += [line.item_id for line in event.lines]
     elif kind is _Profile:
         texts += event.attributes
+    elif kind is _Interaction:
+        texts += (event.source, *event.items, *event.reasons)
     return all(text.isprintable() for text in texts)
 
 
 def _columns(partition: int, found: _Found) -> tuple[Events, set[int]]:
     """The events as columns, and which of them the contract must judge because of their amounts."""
     attributes: dict[int, Attributes] = {}
+    interactions: dict[int, Interaction] = {}
     lines_from = [0]
     lines: list[_Line] = []
     kinds = [_KINDS[type(event)] for event in found.events]
@@ -376,6 +408,9 @@ def _columns(partition: int, found: _Found) -> tuple[Events, set[int]]:
             lines += event.lines  # type: ignore[union-attr] # the kind says what it is, faster than isinstance
         elif kind == _PROFILE:
             attributes[i] = event.attributes  # type: ignore[union-attr]
+        elif kind == _INTERACTION:
+            assert isinstance(event, _Interaction)
+            interactions[i] = Interaction(event.kind == "clicked", event.source, event.items, event.reasons)
         lines_from.append(len(lines))
     quantities = np.array([line.quantity for line in lines], dtype=np.int32)
     amounts, wrong = _amounts(np.array([line.unit_price for line in lines], dtype=np.float64), quantities, lines_from)
@@ -392,6 +427,7 @@ def _columns(partition: int, found: _Found) -> tuple[Events, set[int]]:
         customer_ids=[event.customer_id for event in found.events],
         ats=found.ats,
         attributes=attributes,
+        interactions=interactions,
         lines_from=lines_from,
         items=[line.item_id for line in lines],
         quantities=quantities,

@@ -102,6 +102,7 @@ class _Waiting:
             customer_ids=events.customer_ids[first:last],
             ats=events.ats[first:last],
             attributes={i - first: events.attributes[i] for i in range(first, last) if i in events.attributes},
+            interactions={i - first: events.interactions[i] for i in range(first, last) if i in events.interactions},
             lines_from=[place - begin for place in events.lines_from[first : last + 1]],
             items=events.items[begin:stop],
             quantities=events.quantities[begin:stop],

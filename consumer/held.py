@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from consumer.day_book import ERASED, DayBook, Move
+from consumer.feedback_book import FeedbackBook
 from consumer.layout import LAYOUT, MISSING_TIME
 from consumer.ragged import marker_of, packed_marker
 from consumer.row_store import ItemTable, PartitionRows, Rows, RowStore
@@ -74,6 +75,10 @@ class Held:
     """Likewise."""
     book: DayBook = field(default_factory=DayBook)
     """What happened on each stream day, as of the rows that are written."""
+    feedback: FeedbackBook = field(default_factory=FeedbackBook)
+    """What became of what was shown on each day, as of the rows in memory."""
+    onlookers: set[int] = field(default_factory=set)
+    """Rows of the next checkpoint that only showings and clicks changed: their views stay as they are."""
     sales: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Net amount and purchases by segment that the next checkpoint notes in the book."""
     left: list[int] = field(default_factory=list)
@@ -155,6 +160,7 @@ def load(state: State, store: RowStore, held: Held) -> Rows:
     rows = np.concatenate(parts) if parts else np.empty(0, np.int64)
     segments, sizes = np.unique(store.header["segment"][rows], return_counts=True)
     held.book = DayBook.load(kept.days, dict(zip(segments.tolist(), sizes.tolist(), strict=True)))
+    held.feedback = FeedbackBook.load(kept.feedback)
     late = rows[store.header["changed_seq"][rows] > held.views_seq]
     order = np.argsort(store.header["changed_seq"][late], kind="stable")
     held.dirty = {
@@ -194,6 +200,7 @@ def checkpoint_of(store: RowStore, held: Held, rows: list[int], position: int, o
     seq = held.seq + 1
     items = held.rows.items
     days, old_days = held.book.news()
+    feedback, old_feedback = held.feedback.news()
     oldest = next(iter(held.dirty.values()), None)
     # Rows of this checkpoint are dirty from now on, so the mark passes it only where it has none.
     mark = oldest[0] - 1 if oldest else held.seq if rows else seq
@@ -217,6 +224,8 @@ def checkpoint_of(store: RowStore, held: Held, rows: list[int], position: int, o
         viewed=list(held.viewed),
         days=days,
         old_days=old_days,
+        feedback=feedback,
+        old_feedback=old_feedback,
     )
 
 
@@ -227,6 +236,7 @@ def noted(held: Held, step: Checkpoint, rows: list[int], now: float) -> None:
     held.views_seq = step.views_seq
     held.checkpointed_at = now
     held.book.noted()
+    held.feedback.noted()
     held.rows.items.stored += len(step.items)
     held.rows.new_markers.clear()
     held.rows.erased.clear()
@@ -240,4 +250,6 @@ def noted(held: Held, step: Checkpoint, rows: list[int], now: float) -> None:
     for row in rows:
         held.changes.pop(row, None)
         held.audience_changes.pop(row, None)
-        held.dirty.setdefault(row, (step.seq, now))
+        if row not in held.onlookers:
+            held.dirty.setdefault(row, (step.seq, now))
+    held.onlookers.clear()

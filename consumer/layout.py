@@ -1,6 +1,7 @@
 """How a row is laid out: fixed columns, and ragged parts as packed bytes, the same in memory and in Redis."""
 
 from dataclasses import dataclass
+from struct import Struct
 from typing import Final
 
 import numpy as np
@@ -8,8 +9,10 @@ import numpy as np
 from contracts.documents import NO_SEGMENT
 from contracts.times import DAY
 
-LAYOUT: Final = 2
-"""Raised whenever the packed form changes; a state of another layout is refused, and `rebuild` makes a new one."""
+LAYOUT: Final = 3
+"""Raised whenever the packed form changes; rows of layout 2 are read, too (`in_layout`)."""
+
+READ_LAYOUTS: Final = (2, LAYOUT)
 
 MISSING_TIME: Final = int(np.iinfo(np.int64).min)
 """Stands in a time column where there is no such time."""
@@ -49,6 +52,11 @@ HEADER: Final = np.dtype(
         ("ids", "<u4"),
         ("attributes", "<u4"),
         ("moves", "<u4"),
+        # since layout 3
+        ("exposures", "<u4"),
+        ("trial", "<u8"),  # the number of the experiment with a hold-out that the next two are of; 0: of none
+        ("trial_spend", "<i8"),  # millionths, less refunds; exact
+        ("trial_orders", "<u4"),  # exact
     ]
 )
 
@@ -74,12 +82,30 @@ class Limits:
     """L, in microseconds: a purchase or return up to so much older than the newest known one is applied."""
     lines: int = 100
     ids: int = 8192
+    attribution_window: int = 7 * DAY
+    """An impression is clicked or bought where that follows within so many microseconds."""
+    exposures: int = 256
+    """Impressions and clicks that a row keeps while more may become of them."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.lateness <= 62 * DAY:
             raise ValueError("allowed lateness must lie between 0 and 62 days: a row maps 64 days")
         if self.lines < 1 or self.ids < 1:
             raise ValueError("a row keeps at least one line and one id")
+        if not 0 <= self.attribution_window <= 90 * DAY or self.exposures < 1:
+            raise ValueError("the attribution window must lie between 0 and 90 days, and a row keeps an impression")
+
+
+_ADDED: Final = ("exposures", "trial", "trial_spend", "trial_orders")
+_OLD_SIZE: Final = HEADER.itemsize - sum(HEADER[name].itemsize for name in _ADDED)
+_lengths: Final = Struct("<5I").unpack_from
+
+
+def in_layout(row: bytes) -> bytes:
+    """A packed row in the present layout. One of layout 2 is as long as its five lengths say, and knows no more."""
+    if len(row) >= _OLD_SIZE and len(row) == _OLD_SIZE + sum(_lengths(row, _OLD_SIZE - 20)):
+        return row[:_OLD_SIZE] + bytes(HEADER.itemsize - _OLD_SIZE) + row[_OLD_SIZE:]
+    return row
 
 
 def empty_header() -> np.ndarray:

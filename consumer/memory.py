@@ -22,7 +22,10 @@ from online_model.by_rule import RULE_SEGMENTS
 from online_model.model import OUT_OF_SCOPE, SPECIAL_SEGMENTS, SegmentModel
 from recommender.store import ViewStore
 
-_CAUSES = {kind: CAUSES.index(kind.name.lower()) for kind in (Kind.PURCHASE, Kind.RETURN, Kind.PROFILE)}
+_CAUSES = {
+    **{kind: CAUSES.index(kind.name.lower()) for kind in (Kind.PURCHASE, Kind.RETURN, Kind.PROFILE)},
+    Kind.INTERACTION: CAUSES.index("time"),  # who appears by it is placed, and nobody moves because of it
+}
 
 
 class Memory:
@@ -109,13 +112,32 @@ class Memory:
         self.clock.hear(applied.newest.values())
         for partition, purchases in applied.purchases.items():
             self.held[partition].purchases += purchases
+        for partition, changes in applied.feedback.items():
+            self.held[partition].feedback.add(changes)
         self._remove([row for row, _ in applied.removed], applied)
-        moves = self.learner.update({row: _CAUSES[Kind(kind)] for row, kind in applied.causes.items()}, self.clock.now)
+        changed = self._without_onlookers(applied)
+        moves = self.learner.update({row: _CAUSES[Kind(kind)] for row, kind in changed.items()}, self.clock.now)
         self._note_moves(moves)
         if applied.sold is not None:
             self._note_sales(applied.sold)
-        self.item_sums.revise(np.fromiter(applied.causes, np.int64, len(applied.causes)), applied.before)
+        self.item_sums.revise(np.fromiter(changed, np.int64, len(changed)), applied.before)
         return applied, moves
+
+    def _without_onlookers(self, applied: Applied) -> dict[int, int]:
+        """The changed rows with their causes, without those of known customers who only saw or clicked something.
+
+        That changes neither their segment nor their view.
+        """
+        if not applied.accepted[Kind.INTERACTION]:
+            return applied.causes
+        rows = [row for row, kind in applied.causes.items() if kind == Kind.INTERACTION]
+        header, partition = self.store.header, self.store.partition
+        onlookers = {row for row in rows if header["segment"][row] != NO_SEGMENT}
+        for row in onlookers:
+            held = self.held[int(partition[row])]
+            if row not in held.changed and row not in held.changes and row not in held.audience_changes:
+                held.onlookers.add(row)
+        return {row: kind for row, kind in applied.causes.items() if row not in onlookers}
 
     def sweep(self) -> Moves:
         """Re-evaluate one slice of all rows."""

@@ -29,6 +29,7 @@ class _Partition:
     outbox: dict[str, bytes] = field(default_factory=dict)
     unviewed: set[str] = field(default_factory=set)
     days: dict[int, bytes] = field(default_factory=dict)
+    feedback: dict[int, bytes] = field(default_factory=dict)
 
 
 class MemoryState:
@@ -76,7 +77,8 @@ class MemoryState:
         with self._lock:
             part = self._partitions.setdefault(partition, _Partition())
             items = [part.items[number] for number in range(len(part.items))]
-            return Kept(items, dict(part.markers), dict(part.outbox), frozenset(part.unviewed), dict(part.days))
+            days, feedback = dict(part.days), dict(part.feedback)
+            return Kept(items, dict(part.markers), dict(part.outbox), frozenset(part.unviewed), days, feedback)
 
     def rows(self, partition: int, buckets: Sequence[int] | None = None) -> Iterator[tuple[list[str], list[bytes]]]:
         """Customer ids and packed rows."""
@@ -100,6 +102,12 @@ class MemoryState:
             if days is None:
                 return [dict(book) for book in books]
             return [{day: book[day] for day in days if day in book} for book in books]
+
+    def feedback_pages(self, partitions: int) -> Sequence[Mapping[int, bytes]]:
+        """By partition, all pages of the feedback book."""
+        with self._lock:
+            parts = [self._partitions.get(number) for number in range(partitions)]
+            return [dict(part.feedback) if part else {} for part in parts]
 
     def checkpoint(self, partition: int, token: str, step: Checkpoint) -> Written:
         """Write the step if the token owns the partition and its last checkpoint was seq - 1."""
@@ -127,6 +135,9 @@ class MemoryState:
             part.days.update(step.days)
             for day in step.old_days:
                 part.days.pop(day, None)
+            part.feedback.update(step.feedback)
+            for day in step.old_feedback:
+                part.feedback.pop(day, None)
             part.content = content
             part.meta = Meta(
                 claims=part.meta.claims,

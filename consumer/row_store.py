@@ -15,7 +15,7 @@ Rows = npt.NDArray[np.int64]
 """Row numbers."""
 
 _EMPTY: Final = empty_header()
-_RAGGED: Final = ("heads", "lines", "ids", "attributes", "moves")
+_RAGGED: Final = ("heads", "lines", "ids", "attributes", "moves", "exposures")
 
 
 class ItemTable:
@@ -66,8 +66,8 @@ class PartitionRows:
 class RowStore:
     """Rows by number; numbers of removed rows are used again.
 
-    `header` has shape (capacity,) and dtype HEADER; `partition` is -1 where there is no row. The five lists hold the
-    packed ragged parts and the ids, by row.
+    `header` has shape (capacity,) and dtype HEADER; `partition` is -1 where there is no row. The lists hold the packed
+    ragged parts and the ids, by row.
     """
 
     def __init__(self) -> None:
@@ -80,6 +80,7 @@ class RowStore:
         self.known: list[bytes] = []
         self.attributes: list[bytes] = []
         self.moves: list[bytes] = []
+        self.exposures: list[bytes] = []
         self.categories = Categories()
         """Of items, as the catalogue has them."""
         self.cache = RowCache(self.attributes, self.heads, self.lines, self.categories)
@@ -102,7 +103,7 @@ class RowStore:
                 self._grow(row + 1)
             self.used += 1
             self.ids.append(customer_id)
-            for part in (self.heads, self.lines, self.known, self.attributes, self.moves):
+            for part in self._ragged:
                 part.append(b"")
         self.header[row] = _EMPTY[0]
         self.partition[row] = partition.number
@@ -132,18 +133,19 @@ class RowStore:
         headers = np.frombuffer(b"".join([blob[:size] for blob in blobs]), HEADER)
         self.header[rows] = headers
         ends = size + np.cumsum(np.stack([headers[name] for name in _RAGGED], axis=1), axis=1, dtype=np.int64)
-        for row, blob, (a, b, c, d, e) in zip(rows.tolist(), blobs, ends.tolist(), strict=True):
+        for row, blob, (a, b, c, d, e, f) in zip(rows.tolist(), blobs, ends.tolist(), strict=True):
             self.heads[row] = blob[size:a]
             self.lines[row] = blob[a:b]
             self.known[row] = blob[b:c]
             self.attributes[row] = blob[c:d]
             self.moves[row] = blob[d:e]
+            self.exposures[row] = blob[e:f]
         return rows
 
     def pack(self, rows: Rows, seq: int) -> Iterator[bytes]:
         """The rows as they stand in Redis, marked as written by checkpoint `seq`."""
         numbers = rows.tolist()
-        parts = (self.heads, self.lines, self.known, self.attributes, self.moves)
+        parts = self._ragged
         header = self.header[rows]
         header["changed_seq"] = seq
         for name, part in zip(_RAGGED, parts, strict=True):
@@ -160,18 +162,21 @@ class RowStore:
                     self.known[row],
                     self.attributes[row],
                     self.moves[row],
+                    self.exposures[row],
                 )
             )
 
     def size_of(self, row: int) -> int:
         """About how many bytes the packed row takes."""
-        return HEADER.itemsize + sum(
-            len(part[row]) for part in (self.heads, self.lines, self.known, self.attributes, self.moves)
-        )
+        return HEADER.itemsize + sum(len(part[row]) for part in self._ragged)
+
+    @property
+    def _ragged(self) -> tuple[list[bytes], ...]:
+        return (self.heads, self.lines, self.known, self.attributes, self.moves, self.exposures)
 
     def _clear(self, row: int) -> None:
         self.ids[row] = ""
-        for part in (self.heads, self.lines, self.known, self.attributes, self.moves):
+        for part in self._ragged:
             part[row] = b""
         self.partition[row] = -1
         self.header[row] = _EMPTY[0]

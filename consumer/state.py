@@ -118,6 +118,10 @@ class Checkpoint:
     """Pages of the day book, by stream day."""
     old_days: Sequence[int] = ()
     """Stream days whose pages go."""
+    feedback: Mapping[int, bytes] = field(default_factory=dict)
+    """Pages of the feedback book, by day."""
+    old_feedback: Sequence[int] = ()
+    """Days whose pages go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,8 @@ class Kept:
     unviewed: frozenset[str]
     days: Mapping[int, bytes]
     """Pages of the day book."""
+    feedback: Mapping[int, bytes] = field(default_factory=dict)
+    """Pages of the feedback book."""
 
 
 class State(Protocol):
@@ -172,6 +178,9 @@ class State(Protocol):
 
     def pages(self, partitions: int, days: Sequence[int] | None = None) -> Sequence[Mapping[int, bytes]]:
         """By partition, the pages of the day book of these stream days, or all there are."""
+
+    def feedback_pages(self, partitions: int) -> Sequence[Mapping[int, bytes]]:
+        """By partition, all pages of the feedback book."""
 
     def checkpoint(self, partition: int, token: str, step: Checkpoint) -> Written:
         """Write the step if the token owns the partition and its last checkpoint was seq - 1.
@@ -284,7 +293,8 @@ def fingerprint(step: Checkpoint) -> str:
     for change_id, change in step.outbox.items():
         digest.update(change_id.encode())
         digest.update(change)
-    for day, page in step.days.items():
-        digest.update(str(day).encode())
-        digest.update(page)
+    for pages in (step.days, step.feedback):
+        for day, page in pages.items():
+            digest.update(str(day).encode())
+            digest.update(page)
     return digest.hexdigest()

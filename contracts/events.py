@@ -35,6 +35,9 @@ MAX_ATTRIBUTES: Final = 64
 MAX_ATTRIBUTE_BYTES: Final = 256
 MAX_ATTRIBUTE_NUMBER: Final = 1e15
 
+MAX_REASON_LENGTH: Final = 160
+"""`because:` and an item id fit in."""
+
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
@@ -70,6 +73,7 @@ def _six_decimals(price: float) -> float:
 
 
 Identifier = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH), AfterValidator(_no_control_characters)]
+ReasonCode = Annotated[str, Field(max_length=MAX_REASON_LENGTH), AfterValidator(_no_control_characters)]
 Timestamp = Annotated[
     datetime,
     BeforeValidator(_as_datetime),
@@ -170,17 +174,26 @@ class Erase(_Event):
 
 
 class Interaction(_Event):
-    """A recommendation was shown or clicked. Accepted; not used yet."""
+    """Items were shown to a customer, or clicked: what feedback on recommendations is counted from."""
 
     type: Literal["interaction"] = "interaction"
     kind: Literal["shown", "clicked"]
     items: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=MAX_LINES)]
-    source: Annotated[str, Field(max_length=MAX_ID_LENGTH)] = ""
+    source: Annotated[str, Field(max_length=MAX_ID_LENGTH), AfterValidator(_no_control_characters)] = ""
+    """The shelf: `recommendations`, `discover`, `buy_again`, or a name of the application's own."""
+    reasons: Annotated[tuple[ReasonCode, ...], Field(max_length=MAX_LINES)] = ()
+    """Why each item was recommended, as the view said, in the order of `items`; or none at all."""
 
-    @field_validator("items", mode="before")
+    @field_validator("items", "reasons", mode="before")
     @classmethod
-    def _list_is_fine(cls, items: object) -> object:
-        return tuple(items) if isinstance(items, list) else items
+    def _list_is_fine(cls, texts: object) -> object:
+        return tuple(texts) if isinstance(texts, list) else texts
+
+    @model_validator(mode="after")
+    def _a_reason_each(self) -> Self:
+        if self.reasons and len(self.reasons) != len(self.items):
+            raise ValueError("reasons must be as many as items, or none")
+        return self
 
 
 Event = Purchase | Return | Profile | Erase | Interaction

@@ -95,6 +95,14 @@ class Keys:
         """JSON: one stream day, YYYY-MM-DD: sizes and revenue by segment, the matrix of moves."""
         return f"{self.prefix}:history:{day}"
 
+    def feedback(self, day: str) -> str:
+        """JSON: what became of what was shown on one UTC day, YYYY-MM-DD: impressions, clicks, purchases."""
+        return f"{self.prefix}:feedback:{day}"
+
+    def lift(self) -> str:
+        """JSON: orders and net spend of customers with recommendations against those held out."""
+        return f"{self.prefix}:lift"
+
     # ---- internal: documented, not public; may change with any version ----
     def meta(self, partition: int) -> str:
         """Hash: owner token, sequence number, position, log identity, clock of one partition."""
@@ -123,6 +131,10 @@ class Keys:
     def days(self, partition: int) -> str:
         """Hash: stream day to what happened in the partition: moves, sales, sizes."""
         return f"{self.prefix}:{{p{partition}}}:days"
+
+    def feedback_days(self, partition: int) -> str:
+        """Hash: UTC day to the numbers of impressions in the partition."""
+        return f"{self.prefix}:{{p{partition}}}:feedback"
 
     def model_fence(self) -> str:
         """Hash: the number of the leader that published last, and the current version."""

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from pydantic import BaseModel, ValidationError
 
@@ -29,6 +29,18 @@ class InvalidEventError(LivesegmentsError):
         self.event_id = event_id
         self.reason = reason
         super().__init__(f"event {event_id!r} was not published: {reason}")
+
+
+class Recommended(Protocol):
+    """An item of a reader's answer, with the reason for which it was recommended."""
+
+    @property
+    def item_id(self) -> str:
+        """Which item."""
+
+    @property
+    def reason(self) -> str:
+        """The reason code, as in the answer."""
 
 
 class PublisherClosedError(LivesegmentsError):
@@ -171,6 +183,57 @@ class EventPublisher:
                 "customer_id": customer_id,
                 "occurred_at": occurred_at or self._clock(),
                 "attributes": dict(attributes),
+            }
+        )
+
+    def shown(
+        self,
+        *,
+        customer_id: str,
+        items: Iterable[str | Recommended],
+        source: str = "recommendations",
+        occurred_at: datetime | str | None = None,
+        event_id: str | None = None,
+    ) -> Future[Placed]:
+        """Publish that a customer was shown these items: an answer's, `answer.items` or `answer.shelf("discover")`.
+
+        `source` names the shelf. Items that are given as ids alone count without a reason.
+        """
+        return self._interaction("shown", customer_id, items, source, occurred_at, event_id)
+
+    def clicked(
+        self,
+        *,
+        customer_id: str,
+        items: Iterable[str | Recommended],
+        source: str = "recommendations",
+        occurred_at: datetime | str | None = None,
+        event_id: str | None = None,
+    ) -> Future[Placed]:
+        """Publish that a customer clicked items; a click counts for the newest showing of the item on that shelf."""
+        return self._interaction("clicked", customer_id, items, source, occurred_at, event_id)
+
+    def _interaction(
+        self,
+        kind: str,
+        customer_id: str,
+        items: Iterable[str | Recommended],
+        source: str,
+        occurred_at: datetime | str | None,
+        event_id: str | None,
+    ) -> Future[Placed]:
+        given = list(items)
+        reasons = ["" if isinstance(item, str) else item.reason for item in given]
+        return self.publish(
+            {
+                "type": "interaction",
+                "event_id": event_id or str(uuid.uuid4()),
+                "customer_id": customer_id,
+                "occurred_at": occurred_at or self._clock(),
+                "kind": kind,
+                "items": [item if isinstance(item, str) else item.item_id for item in given],
+                "source": source,
+                "reasons": reasons if any(reasons) else [],
             }
         )
 

@@ -164,10 +164,10 @@ def plain(blob: bytes, items) -> dict:
     row = {name: None if value == MISSING_TIME else value for name, value in row.items()}
     parts = []
     start = size
-    for name in ("heads", "lines", "ids", "attributes", "moves"):
+    for name in ("heads", "lines", "ids", "attributes", "moves", "exposures"):
         parts.append(blob[start : start + int(header[name])])
         start += int(header[name])
-    heads, lines, ids, attributes, _ = parts
+    heads, lines, ids, attributes, _, _ = parts
     kept = np.frombuffer(lines, [("item", "<u4"), ("quantity", "<i4")])
     row["lines"] = [(items[line["item"]], int(line["quantity"])) for line in kept]
     row["heads"] = heads

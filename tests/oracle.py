@@ -34,6 +34,7 @@ class OracleRow:
     ids: list = field(default_factory=list)  # (at, hash)
     attributes: dict = field(default_factory=dict)  # name -> (at, hash, value)
     counted: list = field(default_factory=list)  # (at, is purchase, amount)
+    shown: set = field(default_factory=set)  # (kind, source, item, at) of interactions; never forgotten here
 
     def decayed(self, half_life: int, *, money: bool, purchases_only: bool = False) -> tuple[float, float]:
         """The decayed sum as of newest_at, and the sum of absolute contributions."""
@@ -66,9 +67,6 @@ class Oracle:
         at = to_micros(event.occurred_at)
         h = event_hash(event.event_id)
         who = event.customer_id
-        if isinstance(event, Interaction):
-            self.ignored += 1
-            return
         if isinstance(event, Erase):
             self._erase(who, at, h)
             return
@@ -81,6 +79,13 @@ class Oracle:
             row = self.rows.setdefault(who, OracleRow(erase_floor=floor))
             if not self._profile(row, event, at, h):
                 return
+        elif isinstance(event, Interaction):
+            row = self.rows.setdefault(who, OracleRow(erase_floor=floor))
+            said = {(event.kind, event.source, item, at) for item in event.items}
+            if said <= row.shown or (row.seen_at is not None and at < row.seen_at - self.lateness):
+                self.ignored += 1
+                return
+            row.shown |= said
         else:
             if row is not None and not self._counts(row, at, h):
                 self.ignored += 1

@@ -15,6 +15,7 @@ from logs.memory import MemoryLogs
 from logs.open import open_logs
 from producer.deliveries import PublishError
 from producer.publisher import EventPublisher, InvalidEventError, PublisherClosedError
+from recommender.answers import Item, Recommendations
 
 EVENTS = LogNames().events
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -205,3 +206,16 @@ def test_by_url_on_kafka(kafka_bootstrap, unique):
 def test_a_server_that_is_not_there_is_said_at_once(unused_port):
     with pytest.raises(LogUnavailableError):
         EventPublisher(f"redis://127.0.0.1:{unused_port}/0")
+
+
+def test_what_was_shown_and_clicked_goes_onto_the_log_as_the_answer_had_it(logs):
+    answer = Recommendations("17850", (Item("black", 0.5, "because:red"), Item("white", 0.25, "popular")))
+    with EventPublisher(logs, clock=lambda: NOON) as publisher:
+        publisher.shown(customer_id="17850", items=answer.items, source="discover")
+        publisher.clicked(customer_id="17850", items=["white"])
+    shown, clicked = (event for _, _, event in on_log(logs))
+    assert (shown.kind, shown.items, shown.reasons) == ("shown", ("black", "white"), ("because:red", "popular"))
+    assert (shown.source, shown.occurred_at) == ("discover", NOON)
+    assert (clicked.kind, clicked.items, clicked.reasons) == ("clicked", ("white",), ())
+    assert clicked.source == "recommendations"
+    assert shown.event_id != clicked.event_id

@@ -59,10 +59,16 @@ def events_of(decoded):
             repr(sorted(events.attributes[i].items())) if i in events.attributes else None,
             list(zip(events.items[first:last], events.quantities[first:last].tolist(), strict=True)),
             int(events.amounts[i]),
+            said(events.interactions[i]) if i in events.interactions else None,
         )
     assert len(events.lines_from) == len(events) + 1
     assert set(events.attributes) == {i for i, kind in enumerate(events.kinds) if kind == Kind.PROFILE}
+    assert set(events.interactions) == {i for i, kind in enumerate(events.kinds) if kind == Kind.INTERACTION}
     return found
+
+
+def said(one):
+    return one.clicked, one.source, tuple(one.items), tuple(one.reasons)
 
 
 def by_contract(value):
@@ -87,7 +93,10 @@ def by_contract(value):
         elif event.currency != "GBP":
             return None
         amount = sum(quantity * price for (_, quantity), price in zip(lines, prices, strict=True))
-    return kind, h, event.customer_id, at, attributes, lines, amount
+    interaction = None
+    if isinstance(event, Interaction):
+        interaction = event.kind == "clicked", event.source, event.items, event.reasons
+    return kind, h, event.customer_id, at, attributes, lines, amount, interaction
 
 
 def assert_decoded_as_the_contract_says(values):
@@ -274,6 +283,7 @@ nearly_valid = st.one_of(
             "kind": (st.sampled_from(['"shown"', '"clicked"']), any_json),
             "items": (list_of(text_json, odd_text), any_json),
             "source": (text_json, odd_text),
+            "reasons": (list_of(text_json, odd_text), any_json),
         },
     ),
 ).map(lambda text: text.encode("utf-8", "surrogatepass"))
@@ -509,13 +519,47 @@ def test_an_event_from_the_future_is_a_dead_letter(message):
     assert "clock" in text
 
 
-def test_an_interaction_is_read_and_has_no_lines():
-    message = (
-        b'{"type":"interaction","event_id":"e","customer_id":"c","occurred_at":"2026-05-04T10:15:00Z",'
-        b'"kind":"shown","items":["i"]}'
-    )
+SHOWN = (
+    b'{"type":"interaction","event_id":"e","customer_id":"c","occurred_at":"2026-05-04T10:15:00Z",'
+    b'"kind":"shown","items":["i","j"],"source":"discover","reasons":["because:k","new"]}'
+)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        SHOWN,
+        SHOWN.replace(b',"source":"discover","reasons":["because:k","new"]', b""),
+        SHOWN.replace(b'"shown"', b'"clicked"'),
+        SHOWN.replace(b'"because:k"', b'"because:' + b"k" * 128 + b'"'),
+        SHOWN.replace(b"discover", "d\u00e9couvrir".encode()),
+        SHOWN.replace(b'["because:k","new"]', b"[]"),
+    ],
+)
+def test_an_interaction_is_read_and_has_no_lines(message):
     assert isinstance(parse_event(message), Interaction)
+    assert_decoded_as_the_contract_says([message])
     assert events_of(decode(message))[0][0] == Kind.INTERACTION
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'["because:k","new"]', b'["new"]'),
+        (b'["because:k","new"]', b"null"),
+        (b'"because:k"', b'"' + b"r" * 161 + b'"'),
+        (b'"discover"', b'"a\x7f"'),
+        (b'"discover"', b'"a\\u0000"'),
+        (b'"discover"', rb'"\ud800"'),
+        (b'"shown"', b'"seen"'),
+        (b'["i","j"]', b"[]"),
+    ],
+)
+def test_an_interaction_that_the_contract_refuses(old, new):
+    message = SHOWN.replace(old, new)
+    assert by_contract(message) is None
+    assert refused(message)[0] == Reason.INVALID
+    assert_decoded_as_the_contract_says([message, SHOWN])
 
 
 def test_an_empty_batch():
