@@ -5,19 +5,21 @@ another. What is measured here is what runs when events arrive as they happen, s
 and the worker works each off before the next one comes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import msgspec
 import numpy as np
 
+from consumer.catalogue import CatalogueFollower
 from consumer.clock import Clock
 from consumer.columns import Columns
 from consumer.leader import read_model
 from consumer.memory_state import MemoryState
 from consumer.settings import WorkerSettings
 from consumer.worker import Parts, Worker
+from contracts.catalog import CatalogItem
 from contracts.documents import SegmentChange, parse_change
 from contracts.errors import LivesegmentsError
 from contracts.times import to_micros
@@ -79,25 +81,31 @@ class _Seconds:
 
 
 class TimeOrdered:
-    """One deployment in memory whose worker is always up with the log when asked."""
+    """One deployment in memory whose worker is always up with the log when asked. `catalogue` is there beforehand."""
 
-    def __init__(self, settings: WorkerSettings, *, log_time: int) -> None:
+    def __init__(self, settings: WorkerSettings, *, log_time: int, catalogue: Sequence[CatalogItem] = ()) -> None:
         settings = replace(settings, clock="event", review_inline=True)
         self.logs = MemoryLogs(now=lambda: log_time)
         self._names = settings.names
         for name in (self._names.events, self._names.changes, self._names.dead_letters):
             self.logs.create(LogSpec(name, PARTITIONS))
+        self.logs.create(LogSpec(self._names.catalog, 1, compacted=True))
         self.state = MemoryState()
+        self.views = MemoryViews(lambda: log_time)
+        self._refresh_seconds = settings.recommender.view_refresh / 1e6
         self._seconds = _Seconds()
         self._writer = self.logs.writer()
+        self._write_items(catalogue)
+        self._writer.flush()
         parts = Parts(
             log=self.logs.describe(self._names.events),
             describe=lambda: self.logs.describe(self._names.events),
             reader=self.logs.reader(self._names.events, settings.group),
             writer=self.logs.writer(),
             state=self.state,
-            views=MemoryViews(lambda: log_time),
+            views=self.views,
             trim=lambda partition, position: self.logs.trim(self._names.events, partition, position),
+            catalogue=CatalogueFollower(self.logs, self._names.catalog, "catalogue", self._seconds),
         )
         self.worker = Worker(parts, settings, Clock("event", wall=lambda: log_time), self._seconds)
         self.touched: list[Floats] = []
@@ -109,19 +117,33 @@ class TimeOrdered:
     def __exit__(self, *exception: object) -> None:
         self.worker.close()
 
-    def publish(self, messages: Sequence[Message]) -> None:
-        """Publish a slice, and work until nothing is left to do."""
+    def publish(self, messages: Sequence[Message], items: Sequence[CatalogItem] = ()) -> None:
+        """Publish what the catalogue says by now, and a slice, and work until nothing is left to do."""
+        self._write_items(items)
         for message in messages:
             self._writer.append(self._names.events, message.key, message.value)
         self._writer.flush()
         self._seconds.passed += 1.0
+        self._work_until(lambda: self.worker.idle)
+        self._remember(messages)
+
+    def refresh_views(self) -> None:
+        """Let the hour pass within which everybody's view is rewritten."""
+        self._seconds.passed += self._refresh_seconds
+        views = self.worker.memory.views
+        held = [one for one in self.worker.memory.held.values() if one.position is not None]  # nobody is in the others
+        self._work_until(lambda: self.worker.idle and not any(map(views.wants, held)))
+
+    def _write_items(self, items: Sequence[CatalogItem]) -> None:
+        for item in items:
+            self._writer.append(self._names.catalog, item.item_id.encode(), item.encode())
+
+    def _work_until(self, done: Callable[[], bool]) -> None:
         for _ in range(_MOST_STEPS):
             self.worker.step(0.0)
-            if self.worker.idle:
-                break
-        else:
-            raise ReplayError("the worker does not come to rest; this is a fault of livesegments: please report it")
-        self._remember(messages)
+            if done():
+                return
+        raise ReplayError("the worker does not come to rest; this is a fault of livesegments: please report it")
 
     def population(self) -> Population | None:
         """Everybody with a vote as of now; None before there is a model."""

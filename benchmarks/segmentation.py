@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -23,15 +22,12 @@ import structlog
 from benchmarks.calmness import Events, ids_reused, kept, moves_between_segments, moves_by_cause, unexplained
 from benchmarks.clusterings import Compared, Row, compare, rows
 from benchmarks.in_time_order import ReplayError, TimeOrdered, in_slices, kind_of
-from consumer.clock import wall_micros
+from benchmarks.table_argument import add_table_arguments, read_table, settings_for
 from contracts.errors import LivesegmentsError
 from contracts.times import DAY, MINUTE
 from livesegments.parts import worker_settings
 from livesegments.settings import Settings
-from livesegments.sources import replaced
-from producer.mapping import MappingRequest, parse_assignments
 from producer.message import Message
-from producer.replay import Replay, read_events
 
 CHECKPOINTS: Final = 10
 
@@ -134,50 +130,16 @@ def _rounded(value: Any) -> Any:
     return [_rounded(one) for one in value] if isinstance(value, list) else value
 
 
-def _read(arguments: argparse.Namespace) -> Replay:
-    request = MappingRequest(
-        columns=parse_assignments(arguments.map, "--map"),
-        constants=parse_assignments(arguments.set, "--set"),
-        time_format=arguments.time_format,
-    )
-    table = read_events(arguments.file, request, now=wall_micros())
-    if len(table) == 0:
-        raise ReplayError(f"{arguments.file}: holds no event that can be used")
-    return table
-
-
-def _settings(arguments: argparse.Namespace, table: Replay) -> Settings:
-    chosen: dict[str, Any] = dict(parse_assignments(arguments.setting, "--setting"))
-    for name in chosen:
-        if name not in Settings.model_fields:
-            raise ReplayError(
-                f"--setting {name}: there is no such setting; `livesegments settings` lists all there are"
-            )
-    currency = table.mapping.constants.get("currency")
-    if currency is not None:
-        chosen.setdefault("currency", currency)
-    for name in ("k", "features"):
-        if getattr(arguments, name) is not None:
-            chosen[name] = getattr(arguments, name)
-    if arguments.seed is not None:
-        chosen["model_seed"] = arguments.seed
-    return replaced(Settings.model_validate({"clock": "event", "review_inline": True}), **chosen)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.segmentation",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="a table as `livesegments replay` reads it")
-    parser.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN", help="as for `replay`")
-    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="as for `replay`")
-    parser.add_argument("--time-format", help="as for `replay`")
+    add_table_arguments(parser)
     parser.add_argument("--features", help="names joined by commas; the service's own by default")
     parser.add_argument("--k", help="how many segments")
     parser.add_argument("--seed", help="of the model and of what it is compared with")
-    parser.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE", help="any other setting")
     parser.add_argument("--slice", type=int, default=100, metavar="N", help="events that the worker gets at once")
     parser.add_argument("--no-comparisons", action="store_true", help="leave river and the other algorithms out")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
@@ -204,10 +166,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.slice < 1:
         parser.error("--slice: expected 1 at least")
     try:
-        table = _read(given)
-        figures = report(
-            replay(list(table), _settings(given, table), most=given.slice, rivals=not given.no_comparisons)
-        )
+        table = read_table(given)
+        settings = settings_for(table, given, k=given.k, features=given.features, model_seed=given.seed)
+        figures = report(replay(list(table), settings, most=given.slice, rivals=not given.no_comparisons))
     except LivesegmentsError as error:
         print(error, file=sys.stderr)
         return 2

@@ -1,0 +1,1 @@
+"""Recommendations while a table streams in, beside recommenders trained in batch."""

@@ -1,0 +1,56 @@
+"""The table that a benchmark streams in, as `livesegments replay` takes it, and settings on the command line."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from benchmarks.in_time_order import ReplayError
+from consumer.clock import wall_micros
+from livesegments.settings import Settings
+from livesegments.sources import replaced
+from producer.mapping import MappingRequest, parse_assignments
+from producer.replay import Replay, read_events
+
+
+def add_table_arguments(parser: argparse.ArgumentParser) -> None:
+    """FILE, --map, --set, --time-format and --setting."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="a table as `livesegments replay` reads it")
+    parser.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN", help="as for `replay`")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="as for `replay`")
+    parser.add_argument("--time-format", help="as for `replay`")
+    parser.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE", help="any setting of a worker")
+
+
+def request_of(arguments: argparse.Namespace) -> MappingRequest:
+    """What is said of the table's columns. Raises MappingError."""
+    return MappingRequest(
+        columns=parse_assignments(arguments.map, "--map"),
+        constants=parse_assignments(arguments.set, "--set"),
+        time_format=arguments.time_format,
+    )
+
+
+def read_table(arguments: argparse.Namespace) -> Replay:
+    """The table's events. Raises ReplayError where there are none, and what read_events raises."""
+    table = read_events(arguments.file, request_of(arguments), now=wall_micros())
+    if len(table) == 0:
+        raise ReplayError(f"{arguments.file}: holds no event that can be used")
+    return table
+
+
+def settings_for(table: Replay, arguments: argparse.Namespace, **chosen: Any) -> Settings:
+    """Settings with the table's currency, those chosen (None: not), and --setting above the currency alone.
+
+    Raises ReplayError, SettingsError.
+    """
+    given: dict[str, Any] = dict(parse_assignments(arguments.setting, "--setting"))
+    for name in given:
+        if name not in Settings.model_fields:
+            raise ReplayError(
+                f"--setting {name}: there is no such setting; `livesegments settings` lists all there are"
+            )
+    currency = table.mapping.constants.get("currency")
+    if currency is not None:
+        given.setdefault("currency", currency)
+    given |= {name: value for name, value in chosen.items() if value is not None}
+    return replaced(Settings.model_validate({"clock": "event", "review_inline": True}), **given)
