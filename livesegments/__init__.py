@@ -1,6 +1,7 @@
 """livesegments: purchase events in, live customer segments and recommendations out.
 
-Applications need two names: `EventPublisher` to tell what customers do, `CustomerReader` to ask what they are and want.
+Applications need two names: `EventPublisher` to tell what customers do, `CustomerReader` to ask what they are and want
+(`AsyncCustomerReader` in an asyncio event loop).
 Whoever looks at data wants a third: `load_customers`, all customers as a pandas DataFrame.
 """
 
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
     from livesegments.load import load_customers
     from producer.publisher import EventPublisher
     from recommender.reader import CustomerReader
+    from recommender.reader_async import AsyncCustomerReader
 
-__all__ = ["CustomerReader", "EventPublisher", "__version__", "load_customers"]
+__all__ = ["AsyncCustomerReader", "CustomerReader", "EventPublisher", "__version__", "load_customers"]
 
 try:
     __version__ = version("livesegments")
@@ -21,6 +23,7 @@ except PackageNotFoundError:  # run from a checkout that is not installed
     __version__ = "0+unknown"
 
 _HOMES = {
+    "AsyncCustomerReader": "recommender.reader_async",
     "CustomerReader": "recommender.reader",
     "EventPublisher": "producer.publisher",
     "load_customers": "livesegments.load",

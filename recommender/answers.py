@@ -1,10 +1,11 @@
-"""What CustomerReader answers: documents decoded straight into small frozen structs.
+"""What readers answer: documents decoded straight into small frozen structs.
 
 They have the names and types of `contracts.documents`, the authority; tests hold them equal.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -13,6 +14,8 @@ from contracts.errors import LivesegmentsError
 
 Shelf = Literal["recommendations", "discover", "buy_again"]
 """All of the list; only items never bought; only items bought before."""
+AGAIN: Final = "again"
+"""The reason that says that the customer bought the item before; with all others it is new to them."""
 
 
 class DocumentError(LivesegmentsError):
@@ -27,17 +30,19 @@ class NewerDocumentError(DocumentError):
     """A stored document was written by a newer livesegments."""
 
 
-class Item(msgspec.Struct, frozen=True, array_like=True):
+# Nothing here can be part of a cycle. Tens of thousands of cached answers would slow every collection down.
+class Item(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One recommended item."""
 
     item_id: str
     score: float
-    """Expected share of the customer's next purchases; comparable within one list."""
+    """Comparable within one list."""
     reason: str
-    """`again`: bought before. `popular`: sells in the customer's segment, never bought."""
+    """`again`: bought before. All others were not: `because:<item id>` is bought together with that one, `popular`
+    sells in the customer's segment, `trending` sells more than it used to, `new` is new in the catalogue."""
 
 
-class Segment(msgspec.Struct, frozen=True):
+class Segment(msgspec.Struct, frozen=True, gc=False):
     """The segment a customer is in."""
 
     id: int
@@ -51,7 +56,7 @@ class Segment(msgspec.Struct, frozen=True):
     """Given by the naming table to this one customer, not learnt: there is little data yet."""
 
 
-class Recommendations(msgspec.Struct, frozen=True):
+class Recommendations(msgspec.Struct, frozen=True, gc=False):
     """What there is for one customer."""
 
     customer_id: str
@@ -65,6 +70,8 @@ class Recommendations(msgspec.Struct, frozen=True):
     model_version: int = 0
     known: bool = True
     """False: nothing is known of this customer, and the items are what everybody buys."""
+    stale: bool = False
+    """True: Redis does not answer, and this is the last that the reader had."""
     v: int = VERSION
 
     def shelf(self, shelf: Shelf) -> tuple[Item, ...]:
@@ -72,52 +79,130 @@ class Recommendations(msgspec.Struct, frozen=True):
         if shelf == "recommendations":
             return self.items
         again = shelf == "buy_again"
-        return tuple(item for item in self.items if (item.reason == "again") is again)
+        return tuple(item for item in self.items if (item.reason == AGAIN) is again)
 
 
-class _ColdStart(msgspec.Struct, frozen=True):
+class ItemList(msgspec.Struct, frozen=True, gc=False):
+    """Items that hang on no customer: what is bought together with one, what is popular."""
+
+    items: tuple[Item, ...]
+    """Best first; empty where nothing is known."""
+    as_of: datetime | None = None
+    """When this was computed; None where nothing has been computed."""
+    stale: bool = False
+    """True: Redis does not answer, and this is the last that the reader had."""
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+class ColdStart(msgspec.Struct, frozen=True, gc=False):
+    """What somebody unknown gets."""
+
     items: tuple[Item, ...]
     as_of: datetime
     model_version: int
     v: int
 
+    def answer(self, customer_id: str) -> Recommendations:
+        """As the answer about one customer."""
+        return Recommendations(
+            customer_id=customer_id,
+            items=self.items,
+            as_of=self.as_of,
+            model_version=self.model_version,
+            known=False,
+        )
 
-class _Version(msgspec.Struct, frozen=True):
+
+class Withdrawn(msgspec.Struct, frozen=True, gc=False):
+    """What may not be recommended now."""
+
+    version: int
+    items: frozenset[str]
+    v: int = VERSION
+
+
+class _Similar(msgspec.Struct, frozen=True, gc=False):
+    item_id: str
+    items: tuple[tuple[str, float], ...]
+    as_of: datetime
     v: int
 
 
-_VIEW = msgspec.json.Decoder(Recommendations)
-_COLD_START = msgspec.json.Decoder(_ColdStart)
-_VERSION = msgspec.json.Decoder(_Version)
+class _Popular(msgspec.Struct, frozen=True, gc=False):
+    items: tuple[Item, ...]
+    as_of: datetime
+    v: int
+
+
+class _CatalogueEntry(msgspec.Struct, frozen=True, gc=False):
+    category: str | None = None
+
+
+class _Version(msgspec.Struct, frozen=True, gc=False):
+    v: int
+
+
+_Document = TypeVar("_Document", Recommendations, ColdStart, Withdrawn, _Similar, _Popular)
+
+_VIEW: Final = msgspec.json.Decoder(Recommendations)
+_COLD_START: Final = msgspec.json.Decoder(ColdStart)
+_WITHDRAWN: Final = msgspec.json.Decoder(Withdrawn)
+_SIMILAR: Final = msgspec.json.Decoder(_Similar)
+_POPULAR: Final = msgspec.json.Decoder(_Popular)
+_ENTRY: Final = msgspec.json.Decoder(_CatalogueEntry)
+_VERSION: Final = msgspec.json.Decoder(_Version)
+
+
+def _decode(decoder: "msgspec.json.Decoder[_Document]", key: str, document: bytes) -> _Document:
+    try:
+        decoded = decoder.decode(document)
+    except msgspec.DecodeError as error:
+        raise unusable(key, document, error) from error
+    if decoded.v > VERSION:
+        raise unusable(key, document, None)
+    return decoded
 
 
 def decode_view(key: str, document: bytes) -> Recommendations:
     """The answer in a customer's view. Raises BrokenDocumentError, NewerDocumentError."""
+    return _decode(_VIEW, key, document)
+
+
+def decode_cold_start(key: str, document: bytes) -> ColdStart:
+    """What somebody unknown gets. Raises BrokenDocumentError, NewerDocumentError."""
+    return _decode(_COLD_START, key, document)
+
+
+def decode_withdrawn(key: str, document: bytes) -> Withdrawn:
+    """What may not be recommended. Raises BrokenDocumentError, NewerDocumentError."""
+    return _decode(_WITHDRAWN, key, document)
+
+
+def decode_similar(key: str, document: bytes) -> ItemList:
+    """What is bought together with an item, each `because` of that one. Raises as `decode_view`."""
+    decoded = _decode(_SIMILAR, key, document)
+    reason = f"because:{decoded.item_id}"
+    items = tuple(Item(item_id, score, reason) for item_id, score in decoded.items)
+    return ItemList(items, decoded.as_of)
+
+
+def decode_popular(key: str, document: bytes) -> ItemList:
+    """What sells best. Raises as `decode_view`."""
+    decoded = _decode(_POPULAR, key, document)
+    return ItemList(decoded.items, decoded.as_of)
+
+
+def decode_category(key: str, entry: bytes) -> str | None:
+    """The category in one item's entry of the catalogue. Raises BrokenDocumentError."""
     try:
-        answer = _VIEW.decode(document)
+        return _ENTRY.decode(entry).category
     except msgspec.DecodeError as error:
-        raise unusable(key, document, error) from error
-    if answer.v > VERSION:
-        raise unusable(key, document, None)
-    return answer
-
-
-def decode_cold_start(key: str, document: bytes | None, customer_id: str) -> Recommendations:
-    """The answer for somebody unknown; an empty one before anything has been written.
-
-    Raises BrokenDocumentError, NewerDocumentError.
-    """
-    if document is None:
-        return Recommendations(customer_id=customer_id, items=(), known=False)
-    try:
-        cold = _COLD_START.decode(document)
-    except msgspec.DecodeError as error:
-        raise unusable(key, document, error) from error
-    if cold.v > VERSION:
-        raise unusable(key, document, None)
-    return Recommendations(
-        customer_id=customer_id, items=cold.items, as_of=cold.as_of, model_version=cold.model_version, known=False
-    )
+        raise unusable(key, entry, error) from error
 
 
 def unusable(key: str, document: bytes, cause: Exception | None) -> DocumentError:

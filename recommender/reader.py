@@ -4,28 +4,24 @@ from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import msgspec
-import pydantic
 import redis
-from redis.backoff import ExponentialBackoff
 from redis.cluster import RedisCluster
-from redis.retry import Retry
 
-from contracts.documents import VERSION, SegmentCard, SegmentList
-from contracts.errors import LivesegmentsError
-from contracts.keys import Keys
-from recommender.answers import Recommendations, Shelf, decode_cold_start, decode_view, unusable
-from recommender.store import RedisViews, ViewStore
+from contracts.documents import SegmentCard, SegmentList
+from recommender.answers import ItemList, Recommendations, Shelf
+from recommender.reader_connections import DirectViews, pool_for_readers
+from recommender.reader_core import ReaderCore, ReaderUrlError, choice_of, entries_wanted, no_near_cache
+from recommender.reader_invalidations import InvalidationListener
+from recommender.reading import Reading, Wanted
+from recommender.store import ReadableViews, RedisViews, ViewsUnavailableError
 
-_Document = TypeVar("_Document", SegmentCard, SegmentList)
+__all__ = ["CustomerReader", "ReaderUrlError"]
 
-
-class ReaderUrlError(LivesegmentsError):
-    """The URL given to CustomerReader is not one of Redis."""
+R = TypeVar("R")
 
 
 class CustomerReader:
-    """Reads what the workers keep in Redis: one GET per customer. Safe to use from several threads.
+    """Reads what the workers keep in Redis: one round trip per question. Safe to use from several threads.
 
     Example:
         ```python
@@ -38,23 +34,45 @@ class CustomerReader:
         ```
 
     Parameters:
-        source: a Redis URL, a Redis or Redis Cluster client, or a ViewStore. Connects at the first question.
+        source: a Redis URL, a Redis or Redis Cluster client, or a store of views. Connects at the first question.
         prefix: of the keys, as the workers have it.
         timeout: seconds to wait for Redis before giving up; only where `source` is a URL.
+        near_cache: keep answers in this process for as long as they are unchanged: True, or how many.
 
-    Every question raises ViewsUnavailableError where Redis does not answer, BrokenDocumentError and
-    NewerDocumentError where a stored document can not be used. Raises ReaderUrlError for a URL that can not be one.
+    Where Redis does not answer, questions about customers and items give the last answer there was, marked `stale`,
+    and Redis is asked again after a second. Every question raises ViewsUnavailableError where there is none,
+    BrokenDocumentError and NewerDocumentError where a stored document can not be used. Raises ReaderUrlError for a URL
+    that can not be one.
     """
 
     def __init__(
         self,
-        source: "str | redis.Redis | RedisCluster | ViewStore",
+        source: "str | redis.Redis | RedisCluster | ReadableViews",
         prefix: str = "livesegments",
         *,
         timeout: float = 1.0,
+        near_cache: "bool | int" = False,
     ) -> None:
-        self._keys = Keys(prefix)
-        self._store = _store(source, timeout)
+        near_entries = entries_wanted(near_cache)
+        pool: redis.ConnectionPool | None = None
+        if isinstance(source, str):
+            try:
+                pool = pool_for_readers(source, timeout)
+            except ValueError as error:
+                raise ReaderUrlError.of(source, error) from None
+            self._store: ReadableViews = DirectViews(pool)
+        elif isinstance(source, redis.Redis | RedisCluster):
+            self._store = RedisViews(source)
+            pool = source.connection_pool if isinstance(source, redis.Redis) else None
+        else:
+            self._store = source
+        if near_entries and pool is None:
+            near_entries = no_near_cache(type(source).__name__)
+        self._core = ReaderCore(prefix, one_round_trip=self._store.one_round_trip, near_entries=near_entries)
+        self._questions, self._near_answers = self._core.questions, self._core.near_answers
+        self._listener: InvalidationListener | None = None
+        if pool is not None and self._core.near is not None:
+            self._listener = InvalidationListener(pool, self._core.near, self._core.keys)
 
     def get(
         self,
@@ -63,6 +81,7 @@ class CustomerReader:
         n: int | None = None,
         exclude: Collection[str] = (),
         shelf: Shelf = "recommendations",
+        category: str | None = None,
     ) -> Recommendations:
         """Segment and recommendations of one customer; for somebody unknown what everybody buys, `known` False.
 
@@ -71,15 +90,15 @@ class CustomerReader:
             n: at most so many items.
             exclude: items to leave out, such as what is in the basket already.
             shelf: all items, those never bought (`discover`), or those bought before (`buy_again`).
+            category: only items of this category of the catalogue: the customer's, then what sells best in it, up to
+                n (20 where that is not given). Two more round trips.
         """
-        key = self._keys.customer(customer_id)
-        document = self._store.get(key)
-        if document is None:
-            cold_key = self._keys.cold_start()
-            answer = decode_cold_start(cold_key, self._store.get(cold_key), customer_id)
-        else:
-            answer = decode_view(key, document)
-        return _select(answer, n, exclude, shelf)
+        choice = choice_of(n, exclude, shelf, category)
+        if self._near_answers is not None:
+            answer = self._near_answers.get(customer_id, choice)
+            if answer is not None:
+                return answer
+        return self._ask(self._questions.get(customer_id, choice))
 
     def get_many(
         self,
@@ -88,42 +107,35 @@ class CustomerReader:
         n: int | None = None,
         exclude: Collection[str] = (),
         shelf: Shelf = "recommendations",
+        category: str | None = None,
     ) -> dict[str, Recommendations]:
         """`get` of many customers in one round trip: an answer for every id asked for, in that order."""
-        keys = [self._keys.customer(customer_id) for customer_id in customer_ids]
-        cold_key = self._keys.cold_start()
-        *documents, cold = self._store.get_many([*keys, cold_key])
-        return {
-            customer_id: _select(
-                decode_cold_start(cold_key, cold, customer_id) if document is None else decode_view(key, document),
-                n,
-                exclude,
-                shelf,
-            )
-            for customer_id, key, document in zip(customer_ids, keys, documents, strict=True)
-        }
+        return self._ask(self._questions.get_many(customer_ids, choice_of(n, exclude, shelf, category)))
+
+    def similar_items(self, item_id: str, n: int | None = None, *, exclude: Collection[str] = ()) -> ItemList:
+        """What is bought together with an item, the most telling first; empty where nothing is known of it."""
+        return self._ask(self._questions.similar_items(item_id, n, exclude))
+
+    def popular(self, n: int | None = None, category: str | None = None, *, exclude: Collection[str] = ()) -> ItemList:
+        """What sells best now, in all or in a category of the catalogue; empty for one that is unknown."""
+        return self._ask(self._questions.popular(n, category, exclude))
 
     def segment(self, segment_id: int) -> SegmentCard | None:
         """What there is to say about a segment; None where there is no such segment."""
-        return self._document(self._keys.segment(segment_id), SegmentCard)
+        return self._ask(self._questions.segment(segment_id))
 
     def segments(self) -> SegmentList | None:
         """Every segment with its size; None before there are any."""
-        return self._document(self._keys.segments(), SegmentList)
+        return self._ask(self._questions.segments())
 
     def model(self) -> Mapping[str, Any] | None:
         """The current model document; None before there is one."""
-        key = self._keys.model()
-        document = self._store.get(key)
-        if document is None:
-            return None
-        try:
-            return msgspec.json.decode(document, type=dict[str, Any])
-        except msgspec.DecodeError as error:
-            raise unusable(key, document, error) from error
+        return self._ask(self._questions.model())
 
     def close(self) -> None:
         """Let go of the connections."""
+        if self._listener is not None:
+            self._listener.close()
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -134,47 +146,30 @@ class CustomerReader:
     ) -> None:
         self.close()
 
-    def _document(self, key: str, model: type[_Document]) -> _Document | None:
-        document = self._store.get(key)
-        if document is None:
-            return None
+    def _ask(self, question: Reading[R]) -> R:
+        """Read what the question wants until it has its answer."""
+        if self._listener is not None:
+            self._listener.start()
         try:
-            decoded = model.model_validate_json(document)
-        except pydantic.ValidationError as error:
-            raise unusable(key, document, error) from error
-        if decoded.v > VERSION:
-            raise unusable(key, document, None)
-        return decoded
+            wanted = next(question)
+            while True:
+                try:
+                    found = self._read(wanted)
+                except ViewsUnavailableError as error:
+                    wanted = question.throw(error)
+                else:
+                    wanted = question.send(found)
+        except StopIteration as done:
+            answer: R = done.value
+            return answer
 
-
-def _select(answer: Recommendations, n: int | None, exclude: Collection[str], shelf: Shelf) -> Recommendations:
-    """The answer with the items asked for."""
-    if n is None and not exclude and shelf == "recommendations":
-        return answer
-    items = answer.shelf(shelf)
-    if exclude:
-        without = frozenset(exclude)
-        items = tuple(item for item in items if item.item_id not in without)
-    return msgspec.structs.replace(answer, items=items if n is None else items[:n])
-
-
-def _store(source: "str | redis.Redis | RedisCluster | ViewStore", timeout: float) -> ViewStore:
-    if isinstance(source, redis.Redis | RedisCluster):
-        return RedisViews(source)
-    if not isinstance(source, str):
-        return source
-    try:
-        client = redis.Redis.from_url(
-            source,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            # A connection that sat idle behind a firewall is found dead before a question is lost on it.
-            health_check_interval=15,
-            # redis-py's ten tries keep a shop's page waiting for seconds; reading twice harms nothing.
-            retry=Retry(ExponentialBackoff(cap=0.1, base=0.01), 2),
-        )
-    except ValueError as error:
-        raise ReaderUrlError(
-            f"{source!r} is not a Redis URL ({error}); it looks like redis://host:6379/0, rediss://… or unix://…"
-        ) from None
-    return RedisViews(client)
+    def _read(self, wanted: Wanted) -> list[bytes | None]:
+        self._core.may_ask()
+        names, hash_key = wanted
+        try:
+            found = self._store.get_many(names) if hash_key is None else self._store.get_fields(hash_key, names)
+        except ViewsUnavailableError:
+            self._core.unanswered()
+            raise
+        self._core.answered()
+        return found

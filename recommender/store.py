@@ -17,8 +17,25 @@ class ViewsUnavailableError(LivesegmentsError):
     """The store of views does not answer, or refuses."""
 
 
-class ViewStore(Protocol):
-    """Keys to documents. Every method raises ViewsUnavailableError where the store does not answer."""
+class ReadableViews(Protocol):
+    """Keys to documents, as readers need them. Every method raises ViewsUnavailableError where nothing answers."""
+
+    @property
+    def one_round_trip(self) -> bool:
+        """Whether documents of any keys are read together; in a Redis Cluster each slot is asked for itself."""
+
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Documents in the order of their keys, None where there is none; in one round trip if possible."""
+
+    def get_fields(self, key: str, fields: Sequence[str]) -> list[bytes | None]:
+        """Fields of one hash in their order, None where there is none; in one round trip."""
+
+    def close(self) -> None:
+        """Let go of connections; nothing may be asked afterwards."""
+
+
+class ViewStore(ReadableViews, Protocol):
+    """Keys to documents, as workers need them, too."""
 
     def set_many(self, views: Mapping[str, bytes], ttl_ms: int | None = None) -> None:
         """Write documents; each expires after so many milliseconds, or never. What is there is replaced."""
@@ -28,12 +45,6 @@ class ViewStore(Protocol):
 
     def get(self, key: str) -> bytes | None:
         """One document, None where there is none."""
-
-    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Documents in the order of their keys, in one round trip."""
-
-    def close(self) -> None:
-        """Let go of connections; nothing may be asked afterwards."""
 
 
 class MemoryViews:
@@ -46,6 +57,12 @@ class MemoryViews:
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
         self._documents: dict[str, tuple[bytes, int | None]] = {}
+        self._hashes: dict[str, dict[str, bytes]] = {}
+
+    @property
+    def one_round_trip(self) -> bool:
+        """See ReadableViews."""
+        return True
 
     def set_many(self, views: Mapping[str, bytes], ttl_ms: int | None = None) -> None:
         """See ViewStore."""
@@ -57,6 +74,7 @@ class MemoryViews:
         """See ViewStore."""
         for key in keys:
             self._documents.pop(key, None)
+            self._hashes.pop(key, None)
 
     def get(self, key: str) -> bytes | None:
         """See ViewStore."""
@@ -69,6 +87,15 @@ class MemoryViews:
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """See ViewStore."""
         return [self.get(key) for key in keys]
+
+    def get_fields(self, key: str, fields: Sequence[str]) -> list[bytes | None]:
+        """See ReadableViews."""
+        found = self._hashes.get(key, {})
+        return [found.get(name) for name in fields]
+
+    def set_fields(self, key: str, fields: Mapping[str, bytes]) -> None:
+        """Write fields of one hash, which in Redis the leader does by its script."""
+        self._hashes.setdefault(key, {}).update(fields)
 
     def close(self) -> None:
         """See ViewStore."""
@@ -84,7 +111,13 @@ class RedisViews:
     def __init__(self, client: "redis.Redis | RedisCluster") -> None:
         # redis-py's annotations unite what sync and async clients return; Any keeps that out of every line below.
         self._client: Any = client
+        self._is_cluster = isinstance(client, RedisCluster)
         self._mget = client.mget_nonatomic if isinstance(client, RedisCluster) else client.mget
+
+    @property
+    def one_round_trip(self) -> bool:
+        """See ReadableViews."""
+        return not self._is_cluster
 
     def set_many(self, views: Mapping[str, bytes], ttl_ms: int | None = None) -> None:
         """See ViewStore. Not a transaction: after an error some documents may be written."""
@@ -99,7 +132,7 @@ class RedisViews:
                             pipeline.execute_command("SET", key, document, "PX", ttl_ms)
                     pipeline.execute()
         except redis.RedisError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     def delete_many(self, keys: Sequence[str]) -> None:
         """See ViewStore."""
@@ -111,35 +144,43 @@ class RedisViews:
                         pipeline.unlink(key)
                     pipeline.execute()
         except redis.RedisError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     def get(self, key: str) -> bytes | None:
         """See ViewStore."""
         try:
-            return _as_bytes(self._client.get(key))
+            return as_bytes(self._client.get(key))
         except redis.RedisError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """See ViewStore."""
         if not keys:
             return []
         try:
-            return [_as_bytes(document) for document in self._mget(keys)]
+            return [as_bytes(document) for document in self._mget(keys)]
         except redis.RedisError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
+
+    def get_fields(self, key: str, fields: Sequence[str]) -> list[bytes | None]:
+        """See ReadableViews."""
+        try:
+            return [as_bytes(value) for value in self._client.hmget(key, list(fields))]
+        except redis.RedisError as error:
+            raise unavailable(error) from error
 
     def close(self) -> None:
         """See ViewStore."""
         self._client.close()
 
 
-def _as_bytes(document: Any) -> bytes | None:
+def as_bytes(document: Any) -> bytes | None:
     """What a client answers; one made with decode_responses=True answers str."""
     return document.encode() if isinstance(document, str) else document
 
 
-def _unavailable(error: redis.RedisError) -> ViewsUnavailableError:
+def unavailable(error: redis.RedisError) -> ViewsUnavailableError:
+    """The error that says what to look at."""
     return ViewsUnavailableError(
         f"Redis did not serve the views ({type(error).__name__}: {error}); check that it runs, that its URL and "
         "password are right, and that it has memory left"

@@ -21,7 +21,7 @@ CLIENTS = {
         "logs/redis_*.py",
         "consumer/redis_state.py",
         "recommender/store.py",
-        "recommender/reader.py",
+        "recommender/reader*.py",
         "livesegments/app.py",  # the composition root makes the client
         "livesegments/liveness.py",
         "livesegments/redis_probe.py",
