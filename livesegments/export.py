@@ -1,6 +1,5 @@
 """All customers as a table: a row each, partition by partition."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -9,6 +8,7 @@ from consumer.clock import wall_micros
 from consumer.ragged_columns import Categories
 from consumer.state import State
 from contracts.keys import BUCKETS
+from livesegments.categories import CategorySource, no_categories
 from livesegments.export_columns import AttributeTypes, Columns, columns_of
 from livesegments.records import count_partitions, newest_time, read_document, read_records
 from livesegments.segment_names import SegmentNames
@@ -27,12 +27,9 @@ class Exported:
 
 
 def export_customers(
-    file: Path, state: State, settings: Settings, categories: Callable[[], Mapping[str, str]] = dict
+    file: Path, state: State, settings: Settings, categories: CategorySource = no_categories
 ) -> Exported:
-    """Write every customer to a .parquet or .csv file. Raises TableFileError, StateError.
-
-    The categories of items, as the catalogue has them, are asked for where a feature is made of them.
-    """
+    """Write every customer to a .parquet or .csv file. Raises TableFileError, StateError."""
     partitions = range(count_partitions(state) or 0)
     columns = customer_columns(state, settings, categories=categories)
     rows = write_table(file, columns.schema, (columns.batch(records) for records in read_records(state, partitions)))
@@ -43,7 +40,7 @@ def customer_columns(
     state: State,
     settings: Settings,
     buckets: int = BUCKETS,
-    categories: Callable[[], Mapping[str, str]] = dict,
+    categories: CategorySource = no_categories,
 ) -> Columns:
     """The columns of a table of the customers in the first so many buckets.
 
@@ -55,7 +52,7 @@ def customer_columns(
     for records in read_records(state, partitions, buckets):
         attributes.learn(records.attributes)
     model = SegmentModel.from_document(document) if document else None
-    needed = model is not None and any(column.category is not None for column in model.columns)
+    needed = model is not None and model.feature_set.needs_categories
     return columns_of(
         attributes,
         model,

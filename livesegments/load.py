@@ -1,19 +1,18 @@
 """All customers as a pandas DataFrame: the columns of `livesegments export`, from a notebook."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
 
-from consumer.catalogue import read_categories
 from consumer.redis_state import RedisState
 from consumer.state import State
 from contracts.keys import BUCKETS
 from livesegments.app import open_logs, open_redis
+from livesegments.categories import CategorySource, catalogue_categories, no_categories
 from livesegments.export import customer_columns
-from livesegments.parts import keys, log_names
+from livesegments.parts import keys
 from livesegments.records import count_partitions, read_records
 from livesegments.settings import Settings
 from livesegments.sources import load_settings
@@ -31,7 +30,8 @@ def load_customers(config: Path | str | None = None, **settings: Any) -> pd.Data
     Columns: customer_id, first_purchase_at and last_purchase_at (UTC), orders, returns, spend, refunds, units (bought),
     segment_id and segment_name, every attribute by its name, the model's features as `feature_…`, and `cluster`.
 
-    Raises SettingsError, and StateUnavailableError where Redis does not answer.
+    Raises SettingsError, StateUnavailableError where Redis does not answer, and, where segments are made of shares of
+    categories, NoCategoriesError or LogUnavailableError without their catalogue.
 
     Example:
         ```python
@@ -53,7 +53,7 @@ def load_customers(config: Path | str | None = None, **settings: Any) -> pd.Data
 def _categories(settings: Settings) -> dict[str, str]:
     logs = open_logs(settings)
     try:
-        return read_categories(logs, log_names(settings).catalog)
+        return catalogue_categories(logs, settings)
     finally:
         logs.close()
 
@@ -62,7 +62,7 @@ def read_customers(
     state: State,
     settings: Settings,
     buckets: int = BUCKETS,
-    categories: Callable[[], Mapping[str, str]] = dict,
+    categories: CategorySource = no_categories,
 ) -> pd.DataFrame:
     """The customers of the first so many buckets, a uniform sample of all: see load_customers."""
     partitions = range(count_partitions(state) or 0)

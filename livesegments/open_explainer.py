@@ -1,11 +1,10 @@
 """What explains customers of a deployment: its model, its names, its clock."""
 
-from functools import partial
+from functools import cache, partial
 
-from consumer.catalogue import read_categories
 from livesegments.app import Deployment
+from livesegments.categories import catalogue_categories
 from livesegments.explaining import Explainer
-from livesegments.parts import log_names
 from livesegments.records import clock_now, count_partitions, read_document
 from livesegments.segment_names import SegmentNames
 from online_model.model import SegmentModel
@@ -22,6 +21,6 @@ def explainer_of(deployment: Deployment) -> Explainer:
         model=SegmentModel.from_document(document) if document else None,
         now=clock_now(state, count_partitions(state) or 0, settings.clock),
         currency=settings.currency,
-        categories=partial(read_categories, deployment.logs, log_names(settings).catalog),
+        categories=cache(partial(catalogue_categories, deployment.logs, settings)),
         rules=None if listed is None else listed.rules,
     )

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Final
 
-from consumer.row_store import RowStore
 from consumer.sample import sample_columns
 from consumer.state import State
 from contracts.errors import LivesegmentsError
+from livesegments.categories import CategorySource, no_categories, store_with
 from livesegments.records import count_partitions, read_document
 from online_model.arrays import Floats, Labels
 from online_model.model import SegmentModel
@@ -38,11 +38,14 @@ def read_model(state: State) -> SegmentModel:
     return SegmentModel.from_document(document)
 
 
-def read_space(state: State, now: int, most: int = SAMPLE_CUSTOMERS) -> SegmentSpace:
+def read_space(
+    state: State, now: int, most: int = SAMPLE_CUSTOMERS, categories: CategorySource = no_categories
+) -> SegmentSpace:
     """The current version and about so many customers as of now. Raises NoSegmentsError."""
     model = read_model(state)
     customers = max(1, sum(model.sizes))
-    columns = sample_columns(RowStore(), state, customers, most, count_partitions(state) or 0)
+    store = store_with(categories() if model.feature_set.needs_categories else {})
+    columns = sample_columns(store, state, customers, most, count_partitions(state) or 0)
     X = model.features_of(columns, now)
     clusters = model.assign(X)
     return SegmentSpace(model, X[clusters >= 0], clusters[clusters >= 0])

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from consumer.row_store import RowStore
 from consumer.sample import sample_columns
 from consumer.state import State
 from contracts.errors import LivesegmentsError
 from contracts.keys import BUCKETS
 from contracts.money import MILLIONTHS
+from livesegments.categories import CategorySource, no_categories, store_with
 from livesegments.parts import model_settings
 from livesegments.records import count_partitions, newest_time
 from livesegments.settings import Settings
@@ -53,7 +53,7 @@ class Trial:
     """Looked at."""
 
 
-def try_out(state: State, settings: Settings, now: int, most: int) -> Trial:
+def try_out(state: State, settings: Settings, now: int, most: int, categories: CategorySource = no_categories) -> Trial:
     """Segments as the settings `k` and `features` would have them, for at most about so many customers.
 
     `now` is the wall clock, microseconds UTC; by the event clock it is the newest event that counts. Raises TrialError.
@@ -66,7 +66,9 @@ def try_out(state: State, settings: Settings, now: int, most: int) -> Trial:
         )
     live, wanted = SegmentModel.read(document), model_settings(settings)
     now = now if settings.clock == "wall" else newest_time(state, partitions)
-    rows = sample_columns(RowStore(), state, _customers(state, partitions), most, partitions)
+    needed = wanted.request.needs_categories or live.feature_set.needs_categories
+    store = store_with(categories() if needed else {})
+    rows = sample_columns(store, state, _customers(state, partitions), most, partitions)
     asked_before = wanted.request.signature == (live.requested or live.features)
     order_value = live.order_value if asked_before else median_order_value(rows.spend, rows.orders)
     choice = choose_columns(wanted.request, rows, now=now, order_value=order_value)

@@ -115,6 +115,11 @@ class FeatureRequest:
         )
 
     @property
+    def needs_categories(self) -> bool:
+        """Whether the catalogue's categories are needed."""
+        return any(term == PREFERENCES or term.startswith(SHARE) for term in self.terms())
+
+    @property
     def needs_purchases(self) -> bool:
         """Whether only customers who bought can be placed."""
         return any(term != PROFILE and not term.startswith(PREFIX) for term in self.terms())

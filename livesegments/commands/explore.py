@@ -1,5 +1,6 @@
 """`livesegments explore FILE` and `livesegments explore live`: a report on a table, or on the live customers."""
 
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -8,14 +9,14 @@ import typer
 from rich.console import Console
 
 from consumer.clock import wall_micros
-from consumer.redis_state import RedisState
 from contracts.errors import LivesegmentsError
-from livesegments.app import open_redis
+from livesegments.app import open_deployment
+from livesegments.categories import catalogue_categories
 from livesegments.explore.findings import Exploration
 from livesegments.explore.page import page
 from livesegments.explore.sources import explore_file, explore_live
 from livesegments.flags import with_settings
-from livesegments.parts import keys, zone
+from livesegments.parts import zone
 from livesegments.settings import Settings
 from livesegments.sources import Loaded
 from livesegments.table_options import Columns, Constants, Sheet, TimeFormat, mapping_request
@@ -77,8 +78,6 @@ def explore(
 
 
 def _live(settings: Settings) -> Exploration:
-    client = open_redis(settings)
-    try:
-        return explore_live(RedisState(client, keys(settings)), settings, now=wall_micros())
-    finally:
-        client.close()
+    with open_deployment(settings) as deployment:
+        categories = cache(partial(catalogue_categories, deployment.logs, settings))
+        return explore_live(deployment.state, settings, now=wall_micros(), categories=categories)

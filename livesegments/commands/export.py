@@ -7,11 +7,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from consumer.catalogue import read_categories
 from livesegments.app import open_deployment
+from livesegments.categories import catalogue_categories
 from livesegments.export import export_customers
 from livesegments.flags import with_settings
-from livesegments.parts import log_names
 from livesegments.sources import Loaded
 from livesegments.table_file import check_name
 
@@ -27,7 +26,7 @@ def export(
     check_name(file)
     console = Console(stderr=True)
     with open_deployment(loaded.settings) as deployment, console.status(f"writing {file.name}"):
-        categories = partial(read_categories, deployment.logs, log_names(loaded.settings).catalog)
+        categories = partial(catalogue_categories, deployment.logs, loaded.settings)
         exported = export_customers(file, deployment.state, loaded.settings, categories)
     if exported.misfits:
         console.print(f"{exported.misfits:,} attribute values changed meanwhile and were left out")

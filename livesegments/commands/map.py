@@ -1,6 +1,7 @@
 """`livesegments map`: where segments and customers lie on a flat or spatial picture of their features."""
 
 import json
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -9,10 +10,9 @@ from rich.console import Console, Group
 from rich.table import Table
 
 from consumer.clock import wall_micros
-from consumer.redis_state import RedisState
-from livesegments.app import open_redis
+from livesegments.app import open_deployment
+from livesegments.categories import catalogue_categories
 from livesegments.flags import with_settings
-from livesegments.parts import keys
 from livesegments.records import count_partitions, newest_time
 from livesegments.screen import literal
 from livesegments.segment_space import SAMPLE_CUSTOMERS, SegmentSpace, read_space
@@ -37,13 +37,10 @@ def show_map(
 ) -> None:
     """Show the principal components of the features, and where the segments lie in them."""
     settings = loaded.settings
-    client = open_redis(settings)
-    try:
-        state = RedisState(client, keys(settings))
+    with open_deployment(settings) as deployment:
+        state = deployment.state
         now = newest_time(state, count_partitions(state) or 0) if settings.clock == "event" else wall_micros()
-        space = read_space(state, now, customers)
-    finally:
-        client.close()
+        space = read_space(state, now, customers, partial(catalogue_categories, deployment.logs, settings))
     picture = of_sample(space.X, space.model.metric, dimensions)
     if as_document:
         typer.echo(json.dumps(as_plain(space, picture)))

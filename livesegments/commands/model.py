@@ -2,6 +2,7 @@
 
 import json
 import time
+from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
@@ -13,6 +14,7 @@ from contracts.documents import ReviewDocument
 from contracts.model_requests import ModelRequest, ShadowOrder
 from contracts.times import SECOND
 from livesegments.app import Deployment, open_deployment, open_redis
+from livesegments.categories import catalogue_categories
 from livesegments.durations import Duration
 from livesegments.flags import duration, with_settings
 from livesegments.liveness import seems_alive
@@ -111,7 +113,8 @@ def try_(
     settings = loaded.settings
     console = Console(highlight=False)
     with open_deployment(settings) as deployment:
-        trial = try_out(deployment.state, settings, wall_micros(), customers)
+        categories = partial(catalogue_categories, deployment.logs, settings)
+        trial = try_out(deployment.state, settings, wall_micros(), customers, categories)
         if as_document:
             _echo(trial_json(trial))
         else:

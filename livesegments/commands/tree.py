@@ -1,6 +1,7 @@
 """`livesegments tree`: which segments are alike, and what they would be if there were fewer."""
 
 import json
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -10,10 +11,9 @@ from rich.text import Text
 from rich.tree import Tree
 
 from consumer.clock import wall_micros
-from consumer.redis_state import RedisState
-from livesegments.app import open_redis
+from livesegments.app import open_deployment
+from livesegments.categories import catalogue_categories
 from livesegments.flags import with_settings
-from livesegments.parts import keys
 from livesegments.records import count_partitions, newest_time
 from livesegments.screen import literal
 from livesegments.segment_space import read_model, read_space
@@ -40,20 +40,17 @@ def tree(
 ) -> None:
     """Show which segments are alike: Ward's hierarchy, weighted by size. Heights are distances."""
     settings = loaded.settings
-    client = open_redis(settings)
-    try:
-        state = RedisState(client, keys(settings))
+    with open_deployment(settings) as deployment:
+        state = deployment.state
         if customers is None:
             model = read_model(state)
             dendrogram, labels = of_segments(model), np.arange(model.k, dtype=np.int32)
         else:
             now = newest_time(state, count_partitions(state) or 0) if settings.clock == "event" else wall_micros()
-            space = read_space(state, now)
+            space = read_space(state, now, categories=partial(catalogue_categories, deployment.logs, settings))
             model = space.model
             dendrogram, rows = of_sample(space.X, model.metric, seed=settings.model_seed, most=customers)
             labels = space.clusters[rows]
-    finally:
-        client.close()
     cut = _cut(dendrogram, groups, height)
     if as_document:
         typer.echo(json.dumps(as_plain(model, dendrogram, labels, cut), indent=2))

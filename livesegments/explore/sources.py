@@ -11,6 +11,7 @@ import pandas as pd
 from consumer.state import State
 from contracts.keys import BUCKETS
 from contracts.times import DAY, rfc3339, to_micros
+from livesegments.categories import CategorySource, no_categories
 from livesegments.explore.findings import Exploration
 from livesegments.explore.looking import look
 from livesegments.explore.orders import customers_of, orders_of
@@ -88,16 +89,18 @@ def explore_file(
     return Exploration(path.name, rfc3339(now), facts, _sampled(found.rows, found.looked_at), [found])
 
 
-def explore_live(state: State, settings: Settings, *, now: int, seed: int = 0) -> Exploration:
+def explore_live(
+    state: State, settings: Settings, *, now: int, seed: int = 0, categories: CategorySource = no_categories
+) -> Exploration:
     """Explore the customers of a deployment as they stand in Redis; where there are very many, a uniform sample.
 
     `now`, in microseconds UTC, is what the days since purchases are counted to with `clock = "wall"`.
     Raises TableError where there are none.
     """
-    first = read_customers(state, settings, 1)
+    first = read_customers(state, settings, 1, categories)
     expected = max(len(first), 1) * BUCKETS
     buckets = max(1, min(BUCKETS, BUCKETS * LIVE_CUSTOMERS // expected))
-    frame = read_customers(state, settings, buckets)
+    frame = read_customers(state, settings, buckets, categories)
     if frame.empty:
         raise TableError("there are no customers yet: `livesegments worker` makes them from the log's events")
     purchases = frame["last_purchase_at"]
