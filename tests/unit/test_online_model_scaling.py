@@ -1,6 +1,7 @@
 """Distances by the range, `minmax`: through versions, their documents, and everything that reads a metric."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -13,8 +14,11 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MinMaxScaler
 
+from consumer.columns import Columns
+from consumer.layout import Limits
+from contracts.events import Line, Purchase
 from contracts.model import FeatureColumn
-from contracts.times import DAY
+from contracts.times import DAY, EPOCH
 from online_model import hierarchy, projection
 from online_model.adoption import adopt_means, first_model, refit
 from online_model.choose_k import Streak
@@ -22,11 +26,14 @@ from online_model.encoding import MINMAX, range_of
 from online_model.features import DEFAULT_FEATURES, FeatureSet
 from online_model.metric import Metric
 from online_model.model import SegmentModel
+from online_model.next_move import Subject, move_by_silence
 from online_model.review import ReviewTask
+from online_model.rhythm import Rhythm
 from online_model.settings import ModelSettings
 from online_model.statements import sets_apart
 from online_model.sums import ClusterSums, Votes
 from online_model.trial import attempt
+from tests.rows import rows_of
 
 NOW = 20_000 * DAY
 SETTINGS = ModelSettings(k=3, scaling=dict.fromkeys(DEFAULT_FEATURES, MINMAX))
@@ -180,3 +187,34 @@ def test_what_sets_a_segment_apart_does_not_hang_on_the_unit_of_distance(model):
     near = model.outliers.medians + np.array([0.0, 0.0, 0.5 * model.outliers.spreads[2]])
     assert 0.5 * model.outliers.spreads[2] < 0.1 * model.columns[2].span
     assert len(sets_apart(model, near, "GBP")) == 1
+
+
+def test_what_would_move_a_customer_is_what_does(model):
+    bought = NOW - 3 * DAY
+    order = Purchase(
+        event_id="e",
+        customer_id="ann",
+        occurred_at=EPOCH + timedelta(microseconds=bought),
+        order_id="o",
+        lines=(Line(item_id="tea", quantity=2, unit_price=10.0),),
+        currency="GBP",
+    )
+    made = rows_of([order], Limits())
+    row = Columns.of_store(made.store, np.array([made.store.partitions[0].index["ann"]]))
+
+    def cluster(days):
+        return int(model.assign(model.features_of(row, NOW + days * DAY))[0])
+
+    moves = [days for days in range(1, 731) if cluster(days) != cluster(0)]
+    times = np.array([bought])
+    ann = Subject(
+        customer_id="ann",
+        row=row,
+        segment=int(model.segment_ids[cluster(0)]),
+        since=0,
+        purchases=times,
+        rhythm=Rhythm.of(np.zeros(1, np.int64), times, 1),
+    )
+    found = move_by_silence(ann, replace(model, margin=0.0, dwell=0), NOW)
+    assert moves
+    assert found == (moves[0], model.segment_ids[cluster(moves[0])])
