@@ -156,7 +156,10 @@ def _correlations(found: Correlations) -> Figure:
         "yaxis": {**axis, "autorange": "reversed"},
         "height": 150 + 34 * len(names),
     }
-    note = "Spearman's rank correlation: 1 and -1 rise and fall together, 0 knows nothing of the other."
+    note = (
+        "Spearman's rank correlation. 1: both rise together; -1: one falls as the other rises; "
+        "0: neither tells of the other."
+    )
     return Figure("Correlations", note, spec([trace], layout), wide=len(names) > 5)
 
 

@@ -18,8 +18,8 @@ function theme() {
 
 function axis(look, own) {
   return {
-    gridcolor: look.line, linecolor: look.line, zerolinecolor: look.line, tickfont: { color: look.quiet, size: 11 },
-    automargin: true, fixedrange: true, ticks: "", ...own,
+    gridcolor: look.line, linecolor: look.line, zeroline: false, zerolinecolor: look.quiet,
+    tickfont: { color: look.quiet, size: 11 }, automargin: true, fixedrange: true, ticks: "", ...own,
     title: { ...(own || {}).title, font: { size: 12, color: look.quiet } },
   };
 }
@@ -27,7 +27,11 @@ function axis(look, own) {
 function draw() {
   const look = theme();
   figures.forEach((figure, number) => {
-    const data = figure.data.map((trace) => ({ ...trace, colorscale: look.scales[trace.colorscale] }));
+    const data = figure.data.map((trace) => ({
+      ...trace,
+      colorscale: look.scales[trace.colorscale],
+      ...(trace.texttemplate ? { textfont: { color: look.ink } } : {}), // plotly's own choice is hard to read
+    }));
     const layout = {
       ...figure.layout,
       autosize: true,

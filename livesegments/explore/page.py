@@ -49,7 +49,7 @@ def page(found: Exploration) -> str:
             "<main>",
             *_body(found, parts),
             "</main>",
-            f"<footer>livesegments {_text(__version__)}, {_text(found.explored_at)}</footer>",
+            f"<footer>livesegments {_text(__version__)}, {_text(_minute(found.explored_at))}</footer>",
             f'<script type="application/json" id="figures">{_data([figure.spec for figure in figures])}</script>',
             f"<script>{get_plotlyjs()}</script>",
             f"<script>{_resource('page.js')}</script>",
@@ -151,6 +151,11 @@ def _html_table(heads: Sequence[str], rows: Sequence[Sequence[str]], names: int)
         for row in rows
     )
     return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _minute(moment: str) -> str:
+    """An RFC 3339 time in UTC as people write it."""
+    return f"{moment[:10]} {moment[11:16]} UTC"
 
 
 def _text(text: str) -> str:
