@@ -18,6 +18,7 @@ COMMANDS: Final = (
     "worker",
     "replay",
     "simulate",
+    "catalog",
     "show",
     "segments",
     "audiences",

@@ -1,16 +1,35 @@
 """Writing the catalogue: what is said of items is put together with what it has, and only what differs is published."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic import TypeAdapter, ValidationError
+
 from contracts.catalog import CatalogItem, read_records
+from contracts.errors import LivesegmentsError
+from contracts.events import Identifier
 from contracts.times import from_micros
 from logs.base import LogMissingError, Logs
 
 _SECONDS: Final = 60.0
 """To wait for the log to take everything in."""
+
+
+_ID: Final[TypeAdapter[str]] = TypeAdapter(Identifier)
+
+
+class ItemIdError(LivesegmentsError):
+    """No event can have that item id."""
+
+
+class NotInCatalogueError(LivesegmentsError):
+    """The catalogue says nothing of an item."""
+
+    def __init__(self, item_ids: Sequence[str]) -> None:
+        named = ", ".join(repr(item_id) for item_id in item_ids[:5]) + (", …" if len(item_ids) > 5 else "")
+        super().__init__(f"not in the catalogue: {named}; `livesegments catalog list` shows what is")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +68,8 @@ def publish_items(said: Iterable[CatalogItem], logs: Logs, log: str, now: int) -
     """Put what somebody says of items onto the catalogue; None is what they do not say, and stays as it is.
 
     Items with `from_orders` say what order lines did: they fill what is missing, and replace what order lines said
-    before. An item that comes into a catalogue with others is new from `now` (microseconds UTC) on, unless it says since
-    when there is it; in an empty one it was there from the start.
+    before. An item that comes into a catalogue with others is new from `now` (microseconds UTC) on, unless it says
+    since when there is it; in an empty one it was there from the start.
 
     Raises LogError, and waits until the log has everything.
     """
@@ -69,8 +88,22 @@ def publish_items(said: Iterable[CatalogItem], logs: Logs, log: str, now: int) -
     return Published(len(wanted), new, len(news) - new)
 
 
+def checked_item_id(text: str) -> str:
+    """The item id, if it can be one. Raises ItemIdError."""
+    try:
+        return _ID.validate_python(text)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ItemIdError(f"{text!r} can not be an item id: {reason}") from None
+
+
 def remove_items(item_ids: Iterable[str], logs: Logs, log: str) -> None:
-    """Take items out of the catalogue. Raises LogError."""
+    """Take items out of the catalogue: all, or none where one is not in it. Raises NotInCatalogueError, LogError."""
+    known = read_catalogue(logs, log)
+    item_ids = list(item_ids)
+    unknown = [item_id for item_id in item_ids if item_id not in known]
+    if unknown:
+        raise NotInCatalogueError(unknown)
     _publish(dict.fromkeys(item_ids, b""), logs, log)
 
 

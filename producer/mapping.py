@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -78,6 +78,25 @@ def parse_assignments(texts: Iterable[str], option: str) -> dict[str, str]:
             raise MappingError(f"{option} {text}: {name.strip()} was given before")
         assigned[name.strip()] = value
     return assigned
+
+
+def field_columns(
+    table: Sequence[str],
+    asked: Mapping[str, str],
+    constants: Mapping[str, str],
+    fields: Collection[str],
+    settable: Collection[str],
+) -> dict[str, str]:
+    """Field to column: what was asked for; if nothing was, columns that bear a field's name. Raises MappingError."""
+    columns = dict(asked) or {_snake(column): column for column in reversed(table) if _snake(column) in fields}
+    for option, names, allowed in (("--map", columns, fields), ("--set", constants, settable)):
+        for name in names:
+            if name not in allowed:
+                raise MappingError(f"{option} {name}: unknown field; there are {', '.join(allowed)}")
+    for name, column in columns.items():
+        if column not in table:
+            raise MappingError(f"no column {column!r} (for {name}). {_there_is(table, column)}")
+    return {name: column for name, column in columns.items() if name not in constants}
 
 
 def resolve(table: Sequence[str], request: MappingRequest) -> ColumnMapping:

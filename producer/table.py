@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.errors import LivesegmentsError
+from producer.json_lines import SUFFIXES as JSON_LINES
+from producer.json_lines import JsonLines, JsonLinesError, open_json_lines
 from producer.workbook import SUFFIXES, Sheet, WorkbookError, open_sheet
 
 _COMPRESSION: Final = (".gz", ".bz2", ".zip", ".xz", ".zst")
@@ -41,15 +43,15 @@ class TableFile:
     columns: tuple[str, ...]
     """Names as the file has them, without outer blanks."""
     separator: str | None
-    """None for Parquet and workbooks."""
-    sheet: Sheet | None = None
-    """Of a workbook."""
+    """None for what is no text with separators."""
+    cells: Sheet | JsonLines | None = None
+    """Of a workbook, or of lines of JSON: what was read to know the columns."""
 
     def read(self, wanted: Collection[str]) -> pd.DataFrame:
         """All rows of these columns, in the file's order of columns, named without outer blanks.
 
-        Columns of a text file are text; those of Parquet keep their own types, those of a workbook get the one that
-        their cells have. Raises TableError.
+        Columns of a text file are text; those of Parquet keep their own types, those of a workbook and of lines of JSON
+        get the one that their cells have. Raises TableError.
         """
         places = sorted({self.columns.index(column) for column in wanted})
         try:
@@ -62,13 +64,15 @@ class TableFile:
         return frame
 
     def _read(self, places: Sequence[int]) -> pd.DataFrame:
-        if self.sheet is not None:
-            return _as_frame(self.sheet.read(places))
+        if self.cells is not None:
+            return _as_frame(self.cells.read(places))
         return _read_parquet(self.path, places) if self.separator is None else _read_text(self, places)
 
 
 def open_table(path: Path, sheet: str | None = None) -> TableFile:
-    """Look at a file's kind and column names: CSV, TSV (also compressed), Parquet, or a workbook, of which `sheet`.
+    """Look at a file's kind and column names: CSV, TSV, lines of JSON (also compressed), Parquet, or a workbook.
+
+    `sheet` is for workbooks alone.
 
     Raises TableError.
     """
@@ -80,8 +84,8 @@ def open_table(path: Path, sheet: str | None = None) -> TableFile:
     if sheet is not None and kind not in SUFFIXES:
         raise TableError(f"{path}: --sheet is for workbooks ({', '.join(SUFFIXES)})")
     try:
-        if kind in SUFFIXES:
-            found = open_sheet(path, sheet)
+        if kind in {*SUFFIXES, *JSON_LINES}:
+            found = open_sheet(path, sheet) if kind in SUFFIXES else open_json_lines(path)
             return TableFile(path, _names(path, found.columns), None, found)
         if kind in _PARQUET:
             return TableFile(path, _names(path, pq.read_schema(path).names), None)
@@ -89,11 +93,12 @@ def open_table(path: Path, sheet: str | None = None) -> TableFile:
             return _open_text(path, _TEXT[kind])
     except pd.errors.EmptyDataError as error:
         raise TableError(f"{path}: is empty") from error
-    except WorkbookError as error:
+    except (WorkbookError, JsonLinesError) as error:
         raise TableError(str(error)) from error
     except _UNREADABLE as error:
         raise TableError(f"{path}: cannot be read: {_first_line(error)}") from error
-    raise TableError(f"{path}: expected .csv, .tsv or .txt (also with {', '.join(_COMPRESSION)}), .parquet or .xlsx")
+    endings = f".csv, .tsv or .txt (also with {', '.join(_COMPRESSION)}), .jsonl (.gz, .bz2, .zst), .parquet or .xlsx"
+    raise TableError(f"{path}: expected {endings}")
 
 
 def _open_text(path: Path, separator: str) -> TableFile:

@@ -33,7 +33,9 @@ class Sheet:
     def read(self, places: Sequence[int]) -> pa.Table:
         """These columns, each of one type, without rows in which all of the sheet is empty."""
         rows = [row for row in self.rows if any(cell != "" for cell in row)]
-        return pa.table([_column([row[place] for row in rows]) for place in places], [self.columns[p] for p in places])
+        return pa.table(
+            [typed_column([row[place] for row in rows]) for place in places], [self.columns[p] for p in places]
+        )
 
 
 def open_sheet(path: Path, wanted: str | None = None) -> Sheet:
@@ -67,9 +69,11 @@ def _chosen(path: Path, names: Sequence[str], wanted: str | None) -> Sequence[st
     raise WorkbookError(f"{path}: there is no sheet {wanted!r}; it has {', '.join(map(repr, names))}")
 
 
-def _column(cells: Sequence[Any]) -> pa.Array:
+def typed_column(cells: Sequence[Any]) -> pa.Array:
     """Cells as times, numbers, truth values, or, where they are of several kinds, text as a CSV file would have it."""
-    values = [None if cell == "" or (isinstance(cell, str) and cell in _ERRORS) else cell for cell in cells]
+    values = [
+        None if cell is None or cell == "" or (isinstance(cell, str) and cell in _ERRORS) else cell for cell in cells
+    ]
     kinds = {type(value) for value in values} - {type(None)}
     if not kinds:
         return pa.array(values, pa.string())
