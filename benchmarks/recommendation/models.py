@@ -3,6 +3,7 @@
 What is tuned of each is its `Model.draw`; the first trial has the library's, or the paper's, own defaults.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -92,10 +93,12 @@ def als(inputs: Inputs, rows: Integers, parameters: Parameters, seed: int) -> Sc
 def bm25(inputs: Inputs, rows: Integers, parameters: Parameters, _: int) -> Scores:
     """Nearest neighbours of items by BM25 weights, by implicit: histories times similarities."""
     from implicit.nearest_neighbours import BM25Recommender  # noqa: PLC0415 - optional
+    from implicit.utils import ParameterWarning  # noqa: PLC0415
 
     history = _history(inputs, parameters)
     model = BM25Recommender(K=parameters["K"], K1=parameters["K1"], B=parameters["B"])
-    with threadpool_limits(1, "blas"):
+    with threadpool_limits(1, "blas"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ParameterWarning)  # of a matrix of its own making
         model.fit(history, show_progress=False)
     return scaled((history[rows] @ model.similarity).toarray().astype(np.float32))
 
@@ -146,7 +149,7 @@ def _draw_bm25(rng: np.random.Generator) -> Parameters:
 
 def _draw_ease(rng: np.random.Generator) -> Parameters:
     return {
-        "ridge": _log_uniform(rng, 0.5, 100),
+        "ridge": _log_uniform(rng, 1, 300),
         "row_power": float(rng.choice([0, 0.25, 0.5, 0.75])),
         **_inputs(rng),
     }

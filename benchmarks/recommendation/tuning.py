@@ -20,7 +20,7 @@ from benchmarks.recommendation.models import Model, Parameters
 from online_model.arrays import Floats, Integers
 
 OWN_HISTORY: Final = "own_history"
-FITS: Final = 6
+FITS: Final = 8
 BLENDS: Final = 24
 
 
