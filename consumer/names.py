@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 
-from contracts.segment_names import OwnName, read_own
+from contracts.segment_names import OwnName, read_own, told_apart
 
 
 class Names(dict[int, str]):
-    """Every segment name known, also of versions before, by id. An own name stays whatever is learnt."""
+    """Every segment name known, also of versions before, by id.
+
+    An own name stays whatever is learnt, and no other segment has it.
+    """
 
     def __init__(self, learned: Mapping[int, str]) -> None:
         super().__init__(learned)
@@ -32,5 +35,5 @@ class Names(dict[int, str]):
 
     def _refresh(self) -> None:
         self.clear()
-        self.update(self._learned)
+        self.update({segment: told_apart(segment, name, self._own) for segment, name in self._learned.items()})
         self.update({segment: own.name for segment, own in self._own.items()})

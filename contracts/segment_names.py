@@ -1,9 +1,12 @@
 """What somebody calls a segment themselves, and means to do about it: it wins over what was worked out."""
 
 import unicodedata
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from contracts.documents import RULE_IDS
 
 MAX_NAME: Final = 60
 MAX_STRATEGY: Final = 200
@@ -30,6 +33,14 @@ class OwnName(BaseModel):
     def encode(self) -> bytes:
         """As it is stored."""
         return self.model_dump_json().encode()
+
+
+def told_apart(segment: int, name: str, own: Mapping[int, OwnName]) -> str:
+    """A name that was worked out, with an addition where somebody calls another segment so."""
+    taken = any(other != segment and given.name.casefold() == name.casefold() for other, given in own.items())
+    if not taken:
+        return name
+    return f"{name}, by rule" if segment in RULE_IDS else f"{name}, learnt"
 
 
 def read_own(stored: bytes) -> OwnName | None:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from contracts.errors import LivesegmentsError
 from livesegments.app import Deployment, open_deployment, open_redis
 from livesegments.liveness import seems_alive, silent_for
-from livesegments.parts import kafka_security, keys, log_specs
+from livesegments.parts import kafka_security, keys, log_specs, model_settings
 from livesegments.records import count_partitions, read_document
 from livesegments.redis_probe import probe as probe_redis
 from livesegments.settings import Settings
@@ -93,8 +93,10 @@ def _advice(settings: Settings, spec: LogSpec) -> Iterator[Finding]:
 def _model(deployment: Deployment) -> Iterator[Finding]:
     document = read_document(deployment.state)
     if document is None:
-        least = deployment.settings.first_model_buyers
-        yield Finding("model", "note", f"there is none yet: the first needs a worker and {least} customers who bought")
+        chosen = model_settings(deployment.settings)
+        whom = "who bought" if chosen.request.needs_purchases else "with a profile"
+        least = f"{chosen.first_model_buyers} customers {whom}"
+        yield Finding("model", "note", f"there is none yet: the first needs a worker and {least}")
         return
     yield Finding("model", "ok", f"version {document.version}, {len(document.segments)} segments")
 

@@ -2,7 +2,7 @@
 
 from consumer.state import State
 from contracts.model import ModelDocument
-from contracts.segment_names import OwnName, read_own
+from contracts.segment_names import OwnName, read_own, told_apart
 from online_model.by_rule import RULE_SEGMENTS
 from online_model.model import OUT_OF_SCOPE, SPECIAL_SEGMENTS
 
@@ -14,11 +14,11 @@ class SegmentNames:
         self, state: State, model: ModelDocument | None, out_of_scope: str = SPECIAL_SEGMENTS[OUT_OF_SCOPE]
     ) -> None:
         self._state = state
-        self._names = {
+        self._own = own_names(state)
+        self._learned = {
             **SPECIAL_SEGMENTS,
             OUT_OF_SCOPE: out_of_scope,
             **{segment: named.name for segment, named in RULE_SEGMENTS.items()},
-            **{segment: own.name for segment, own in own_names(state).items()},
         }
         self._oldest = model.version if model else 0
         if model:
@@ -26,12 +26,15 @@ class SegmentNames:
 
     def name(self, segment_id: int) -> str | None:
         """The name; None for an id that no stored version has."""
-        while segment_id not in self._names and self._oldest > 1:
+        if segment_id in self._own:
+            return self._own[segment_id].name
+        while segment_id not in self._learned and self._oldest > 1:
             self._oldest -= 1
             document = self._state.old_model(self._oldest)
             if document is not None:
                 self._take(ModelDocument.model_validate_json(document))
-        return self._names.get(segment_id)
+        name = self._learned.get(segment_id)
+        return None if name is None else told_apart(segment_id, name, self._own)
 
     def told(self, segment_id: int) -> str:
         """The name, or the id where there is none."""
@@ -39,7 +42,7 @@ class SegmentNames:
 
     def _take(self, model: ModelDocument) -> None:
         for segment in model.segments:
-            self._names.setdefault(segment.id, segment.name)
+            self._learned.setdefault(segment.id, segment.name)
 
 
 def own_names(state: State) -> dict[int, OwnName]:

@@ -63,7 +63,8 @@ class Watcher:
         self._changes_log = log_names(deployment.settings).changes
         self._reader = deployment.reader()
         self._state = deployment.state
-        self._names = SegmentNames(deployment.state, None)
+        self._out_of_scope = deployment.settings.out_of_scope_name
+        self._names = SegmentNames(deployment.state, None, self._out_of_scope)
         self._names_of = 0
         self._monotonic = monotonic
         self._began = monotonic()
@@ -88,7 +89,7 @@ class Watcher:
         seen.first_segments_after = self._first
         seen.model_version = max((card.model_version for card in seen.cards), default=0)
         if seen.model_version != self._names_of:
-            self._names = SegmentNames(self._state, read_document(self._state))
+            self._names = SegmentNames(self._state, read_document(self._state), self._out_of_scope)
             self._names_of = seen.model_version
         self._trend(seen)
         self._feed()

@@ -126,3 +126,8 @@ def test_every_command_that_names_a_segment_says_that_it_is_one_by_rule(call):
     assert f"{segment['name']} by rule" in call("watch", "--once")
     assert all(one["by_rule"] for one in json.loads(call("segments", "--json")) if one["size"])
     assert all(one["by_rule"] for one in json.loads(call("watch", "--once", "--json"))["segments"] if one["size"])
+
+
+def test_the_check_says_whom_the_first_model_needs(call):
+    assert "50 customers who bought" in call("check", prefix="nothing-here")
+    assert "50 customers with a profile" in call("check", "--features", "profile", prefix="nothing-here")

@@ -1,7 +1,6 @@
 """Versions through a whole worker in memory: requests, the pin, roll-backs, reviews, and what reaches the log."""
 
 import json
-from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -9,9 +8,8 @@ import pytest
 from consumer.memory_state import MemoryState
 from consumer.state import StateUnavailableError
 from contracts.documents import ReviewDocument, SegmentEvent
-from contracts.events import Line, Purchase
 from contracts.model_requests import ModelRequest, ShadowOrder
-from contracts.times import DAY, EPOCH
+from contracts.times import DAY
 from livesegments.models import (
     NoSuchVersionError,
     NotDoneError,
@@ -27,26 +25,14 @@ from online_model.choose_k import SHOWN
 from online_model.model import SegmentModel
 from online_model.settings import ModelSettings
 from tests.in_process import START, InProcess, step_until
+from tests.kinds import Kind, purchases_of
 
-KINDS = ((300, 1, 10.0), (30, 2, 40.0), (10, 12, 15.0), (60, 5, 300.0))
-"""(days since the last order, orders, amount) of four kinds of customers."""
+KINDS = (Kind(300, 1, 10.0), Kind(30, 2, 40.0), Kind(10, 12, 15.0), Kind(60, 5, 300.0))
 
 
 def purchases(first, last, *, kinds=KINDS, at=START):
     """Customers first … last of each kind in turn, as of `at`."""
-    rng = np.random.default_rng(first)
-    for number in range(first, last):
-        days, orders, amount = kinds[number % len(kinds)]
-        for order in range(orders):
-            when = at - (days + 7 * order) * DAY - int(rng.integers(DAY))
-            yield Purchase(
-                event_id=f"{number}-{order}",
-                customer_id=f"c{number}",
-                occurred_at=EPOCH + timedelta(microseconds=when),
-                order_id=f"{number}-{order}",
-                currency="GBP",
-                lines=(Line(item_id="tea", quantity=1, unit_price=round(amount * rng.uniform(0.8, 1.25), 2)),),
-            )
+    return purchases_of(range(first, last), kinds, at=at)
 
 
 class Shop(InProcess):
@@ -96,7 +82,7 @@ def worker(shop):
 
 def other_customers(shop, worker, first=1000):
     """So many of another kind that nothing stays as it was."""
-    shop.grow(worker, first, first + 200, kinds=((2, 3, 900.0), (500, 1, 2.0)), at=START + 60 * DAY)
+    shop.grow(worker, first, first + 200, kinds=(Kind(2, 3, 900.0), Kind(500, 1, 2.0)), at=START + 60 * DAY)
 
 
 # ---- the pin and the way back ----
@@ -147,7 +133,7 @@ def test_pinning_an_old_version_brings_it_back_and_holds_it(shop, worker):
     back = shop.model()
     assert back.rolled_back_to == old.version
     assert pinned_version(shop.state) == back.version
-    shop.grow(worker, 3000, 3100, kinds=((5, 9, 3000.0),), at=START + 90 * DAY)
+    shop.grow(worker, 3000, 3100, kinds=(Kind(5, 9, 3000.0),), at=START + 90 * DAY)
     assert shop.model().version == back.version
 
 

@@ -1,41 +1,31 @@
 """Cards of segments and names of one's own, through a whole worker in memory."""
 
+import re
 from collections import Counter
-from datetime import timedelta
 
 import numpy as np
 import pytest
 
+from consumer.memory_state import MemoryState
 from consumer.names import Names
-from contracts.events import Line, Purchase
+from contracts.events import Line
 from contracts.segment_names import OwnName
-from contracts.times import DAY, EPOCH
+from contracts.times import DAY
+from livesegments.segment_names import SegmentNames
 from online_model.by_rule import RULE_SEGMENTS
 from online_model.model import SegmentModel
 from online_model.settings import ModelSettings
-from tests.in_process import START, InProcess, step_until
+from tests.in_process import InProcess, step_until
+from tests.kinds import Kind, purchases_of
 
-KINDS = ((300, 1, 10.0, "rare"), (10, 12, 15.0, "tea"), (60, 5, 300.0, "cake"))
-"""(days since the last order, orders, amount, item) of three kinds of customers."""
+KINDS = (Kind(300, 1, 10.0, "rare"), Kind(10, 12, 15.0, "tea"), Kind(60, 5, 300.0, "cake"))
 
 
 def purchases(customers):
-    rng = np.random.default_rng(1)
+    """So many customers, of each kind in turn, who each have an item that nobody else buys."""
     for number in range(customers):
-        days, orders, amount, item = KINDS[number % len(KINDS)]
-        for order in range(orders):
-            when = START - (days + 7 * order) * DAY - int(rng.integers(DAY))
-            yield Purchase(
-                event_id=f"{number}-{order}",
-                customer_id=f"c{number}",
-                occurred_at=EPOCH + timedelta(microseconds=when),
-                order_id=f"{number}-{order}",
-                currency="GBP",
-                lines=(
-                    Line(item_id=item, quantity=1, unit_price=round(amount * rng.uniform(0.8, 1.25), 2)),
-                    Line(item_id=f"only-{number}", quantity=1, unit_price=0.01),
-                ),
-            )
+        own = Line(item_id=f"only-{number}", quantity=1, unit_price=0.01)
+        yield from purchases_of(range(number, number + 1), KINDS, others=(own,))
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +66,8 @@ def test_what_sets_segments_apart_is_said_with_their_numbers_and_the_shops(shop)
     assert not any(card.by_rule for card in cards(shop).values() if card.id > 0)
     assert all("; the shop's median customer " in sentence for one in said.values() for sentence in one)
     rare = next(card for card in cards(shop).values() if card.id > 0 and card.one_order == 1)
-    assert f"{rare.profile['recency_days']:.0f} days since the last order" in " ".join(rare.sets_apart)
+    (days,) = re.findall(r"(\d+) days since the last order", " ".join(rare.sets_apart))
+    assert int(days) == pytest.approx(rare.profile["recency_days"], abs=0.6)
 
 
 def test_items_that_hardly_anybody_bought_are_on_no_card(shop):
@@ -137,6 +128,20 @@ def test_an_own_name_stays_whatever_is_learnt():
     assert (names.strategy(1, "x"), names.strategy(2, "x")) == ("Phone", "x")
     assert names.take_over({})
     assert names[1] == "Champions"
+
+
+def test_a_name_that_is_learnt_is_told_apart_from_somebodys_own():
+    names = Names({1: "Loyal", 2: "Lapsed", -103: "Loyal"})
+    names.take_over({2: OwnName(name="champions").encode()})
+    names.learn({1: "Champions", -102: "Champions", 3: "New customers"})
+    assert (names[1], names[2], names[-102]) == ("Champions, learnt", "champions", "Champions, by rule")
+    assert (names[3], names[-103]) == ("New customers", "Loyal")
+    names.take_over({})
+    assert names[1] == "Champions"
+    state = MemoryState()
+    state.put_segment_name(1, OwnName(name="Lapsed").encode())
+    told = SegmentNames(state, None)
+    assert (told.name(1), told.name(-108), told.name(0)) == ("Lapsed", "Lapsed, by rule", "No purchases yet")
 
 
 @pytest.mark.parametrize("name", ["", "a" * 61, " a", "a\n", "a\u202eb"])
