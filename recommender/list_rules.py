@@ -1,0 +1,49 @@
+"""What a list must keep to besides being ranked: how many of a kind, and room for items that nobody knows yet."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.times import DAY
+
+
+@dataclass(frozen=True, slots=True)
+class ListRules:
+    """Limits of one customer's list."""
+
+    max_per_category: int = 10
+    """Most items of one category of the catalogue."""
+    max_per_reason: int = 20
+    """Most items with the same reason; those because of any item count together."""
+    exploration: float = 0.05
+    """Share of the places that new items of the catalogue get, at the end of the list."""
+    exploration_period: int = 7 * DAY
+    """Microseconds for which a customer is shown the same new items."""
+
+
+def within(kinds: NDArray[np.integer], most: int) -> NDArray[np.bool_]:
+    """Which entries of rows, (rows, places), are among the first `most` of their kind; those of a kind below 0 all are.
+
+    >>> within(np.array([[7, 7, -1, 7, -1, 8]]), 2).tolist()
+    [[True, True, True, False, True, True]]
+    """
+    order = np.argsort(kinds, axis=1, kind="stable")
+    ordered = np.take_along_axis(kinds, order, axis=1)
+    places = np.broadcast_to(np.arange(kinds.shape[1]), kinds.shape)
+    begins = np.ones(kinds.shape, np.bool_)
+    begins[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    first = np.maximum.accumulate(np.where(begins, places, 0), axis=1)
+    result = np.empty(kinds.shape, np.bool_)
+    np.put_along_axis(result, order, (places - first < most) | (ordered < 0), axis=1)
+    return result
+
+
+def draws(hashes: NDArray[np.uint64], period: int) -> NDArray[np.uint64]:
+    """A number for each customer that looks drawn at random, the same all through a period."""
+    with np.errstate(over="ignore"):
+        # splitmix64 (Steele, Lea, Flood 2014)
+        z = hashes + np.uint64(period % 2**32) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))

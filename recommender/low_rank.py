@@ -1,0 +1,24 @@
+"""The low-rank part: items alike in the few directions along which purchases vary most."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import eigsh
+
+
+def low_rank(G: NDArray[np.float32], rank: int) -> NDArray[np.float32]:
+    """V Vᵀ without its diagonal, (items, items), of the top eigenvectors V of the cosine-scaled co-purchases.
+
+    Scaled to cosines the directions are not those of the best sellers: these are what popularity knows already.
+    """
+    items = len(G)
+    rank = min(rank, items - 2)
+    if rank < 1:
+        return np.zeros_like(G)
+    diagonal = np.diag(G)
+    # An item that hardly anybody bought makes no direction of its own.
+    scale = 1 / np.sqrt(diagonal + 0.01 * max(float(diagonal.mean()), 1e-9))
+    _, V = eigsh(G * scale[:, None] * scale[None, :], rank, v0=np.full(items, items**-0.5, G.dtype))
+    V = V.astype(np.float32)
+    L = V @ V.T
+    np.fill_diagonal(L, 0)
+    return np.asarray(L, np.float32)

@@ -1,0 +1,61 @@
+"""What goes with each item: for every item a short list of others with weights, strongest first."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """A sparse item × item matrix in rows. Item i's neighbours are `items[starts[i]:starts[i + 1]]`."""
+
+    starts: NDArray[np.int64]
+    """(items + 1,)"""
+    items: NDArray[np.int32]
+    """Item numbers, (pairs,)."""
+    weights: NDArray[np.float32]
+    """Above 0, falling within a row, (pairs,)."""
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @classmethod
+    def none(cls) -> Self:
+        """No item has any."""
+        return cls(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
+
+    @classmethod
+    def of(
+        cls, items: int, owners: NDArray[np.integer], others: NDArray[np.integer], weights: NDArray[np.floating]
+    ) -> Self:
+        """Pairs in any order as rows; those without a positive weight are left out."""
+        positive = weights > 0
+        owners, others, weights = owners[positive], others[positive], weights[positive]
+        order = np.lexsort((others, -weights, owners))
+        starts = np.zeros(items + 1, np.int64)
+        np.cumsum(np.bincount(owners, minlength=items), out=starts[1:])
+        return cls(starts, others[order].astype(np.int32), weights[order].astype(np.float32))
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """How many neighbours each item has, (items,)."""
+        return np.diff(self.starts)
+
+    def row(self, item: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """One item's neighbours and their weights, strongest first."""
+        part = slice(self.starts[item], self.starts[item + 1])
+        return self.items[part], self.weights[part]
+
+    def first(self, n: int) -> "Neighbours":
+        """At most the n strongest neighbours of each item."""
+        owners = np.repeat(np.arange(len(self)), self.counts)
+        near = np.arange(len(self.items)) - self.starts[owners] < n
+        return Neighbours.of(len(self), owners[near], self.items[near], self.weights[near])
+
+    def renumbered(self, numbers: NDArray[np.int32]) -> "Neighbours":
+        """The same with item i called `numbers[i]`, (items,); numbers in between have no neighbours."""
+        owners = np.repeat(np.arange(len(self)), self.counts)
+        size = int(numbers.max()) + 1 if len(numbers) else 0
+        return Neighbours.of(size, numbers[owners], numbers[self.items], self.weights)
