@@ -147,16 +147,16 @@ def _tune(tuner: Tuner, models: Sequence[Model], seconds: Seconds) -> dict[str, 
 
 def _cut(judged: Judged, tuned: Mapping[str, Choices]) -> Cut:
     inputs = judged.case.inputs
-    blender = Blender(inputs, judged.case.rows)
-    found = {OURS: judged.ours, **{name: lists(choices, judged.case, blender) for name, choices in tuned.items()}}
-    found[POPULAR] = {target: popular_30_days(inputs, blender, target) for target in TARGETS}
-    nobody = Blender(inputs, np.zeros(len(judged.case.cold), np.int64))
-    cold = {OURS: judged.cold, POPULAR: popular_30_days(inputs, nobody, "all")}
+    found = {OURS: judged.ours, **{name: lists(choices, judged.case) for name, choices in tuned.items()}}
+    found[POPULAR] = {target: popular_30_days(inputs, judged.case.rows, target) for target in TARGETS}
+    nobody = Blender(inputs, np.zeros(1, np.int64))  # of somebody unknown there is nothing to go by but popularity
+    cold = {POPULAR: popular_30_days(inputs, np.zeros(1, np.int64), "all")}
     for name, choices in tuned.items():
-        if choices["all"].blend.popular:  # of somebody unknown there is nothing else to go by
+        if choices["all"].blend.popular:
             share = inputs.popularity(choices["all"].blend.popular_days * DAY)
             cold[name] = nobody.everybody(share, new=False)
-    return Cut(judged, found, cold)
+    same = {name: np.repeat(one, len(judged.case.cold), axis=0) for name, one in cold.items()}
+    return Cut(judged, found, {OURS: judged.cold, **same})
 
 
 def _complain(stream: Stream) -> None:

@@ -16,6 +16,8 @@ from contracts.times import DAY
 from online_model.arrays import Integers
 
 AGAIN_HALF_LIVES: Final = (60, 120, 240, 365, 730)
+_MOST_CELLS: Final = 20_000_000
+"""Customers × products scored at once."""
 POPULARITY_HALF_LIVES: Final = (3, 7, 14, 30, 90)
 
 
@@ -49,7 +51,7 @@ FIRST: Final = Blend(again=1.0, popular=0.3)
 
 
 class Blender:
-    """Lists for some customers of one cut. Remembers what does not hang on the model.
+    """Lists for some customers of one cut.
 
     Parameters:
         inputs: of everybody.
@@ -60,7 +62,6 @@ class Blender:
         self._inputs = inputs
         self._rows = rows
         self._again: dict[int, sp.coo_matrix] = {}
-        self._popular: dict[int, Scores] = {}
         known = inputs.known[rows].tocoo()
         self._known = (known.row, known.col)
 
@@ -88,13 +89,8 @@ class Blender:
     def _base(self, model: Scores | None, blend: Blend) -> Scores:
         scores = np.zeros((len(self._rows), len(self._inputs.columns)), np.float32) if model is None else model.copy()
         if blend.popular:
-            scores += np.float32(blend.popular) * self._share(blend.popular_days)
+            scores += np.float32(blend.popular) * self._inputs.popularity(blend.popular_days * DAY)
         return scores
-
-    def _share(self, days: int) -> Scores:
-        if days not in self._popular:
-            self._popular[days] = self._inputs.popularity(days * DAY)
-        return self._popular[days]
 
     def _own(self, days: int) -> sp.coo_matrix:
         if days not in self._again:
@@ -104,6 +100,12 @@ class Blender:
     def _best(self, scores: Scores) -> Integers:
         places = best(scores)
         return np.where(places >= 0, self._inputs.columns[places], NO_ITEM)
+
+
+def in_blocks(inputs: Inputs, rows: Integers) -> list[Integers]:
+    """Rows in parts for which scores of every product fit into memory; at least one part."""
+    block = max(1, _MOST_CELLS // max(1, len(inputs.columns)))
+    return [rows[start : start + block] for start in range(0, max(1, len(rows)), block)]
 
 
 def best(scores: Scores) -> Integers:

@@ -19,10 +19,12 @@ from contracts.times import DAY
 from online_model.arrays import Integers
 
 Parameters = Mapping[str, Any]
+Scorer = Callable[[Integers], Scores]
+"""From places of customers to (customers, products), each row's highest score at 1."""
 NEVER: Final = 0
 """Days of a half-life that never comes."""
 HALF_LIVES: Final = (60, 120, 240, 480, NEVER)
-MOST_ITEMS: Final = 6_000
+MOST_ITEMS: Final = 5_000
 """Best-selling products that EASE has weights for: the inverse of a larger matrix takes minutes."""
 
 
@@ -44,8 +46,8 @@ class Model:
     first: Parameters
     draw: Callable[[np.random.Generator], Parameters]
     """A random trial."""
-    scores: Callable[[Inputs, Integers, Parameters, int], Scores]
-    """Fits everybody, and scores (rows, products) for some places of customers; the last argument is a seed."""
+    fit: Callable[[Inputs, Parameters, int], Scorer]
+    """Fits everybody; the last argument is a seed."""
 
 
 def scaled(scores: Scores) -> Scores:
@@ -71,7 +73,7 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 # ---- implicit ----
 
 
-def als(inputs: Inputs, rows: Integers, parameters: Parameters, seed: int) -> Scores:
+def als(inputs: Inputs, parameters: Parameters, seed: int) -> Scorer:
     """Alternating least squares (Hu, Koren & Volinsky 2008) by implicit: user factors times item factors."""
     from implicit.cpu.als import AlternatingLeastSquares  # noqa: PLC0415 - optional
 
@@ -86,11 +88,10 @@ def als(inputs: Inputs, rows: Integers, parameters: Parameters, seed: int) -> Sc
             random_state=seed,
         )
         model.fit(history, show_progress=False)
-    scores: Scores = np.asarray(model.user_factors[rows] @ model.item_factors.T, np.float32)
-    return scaled(scores)
+    return lambda rows: scaled(model.user_factors[rows] @ model.item_factors.T)
 
 
-def bm25(inputs: Inputs, rows: Integers, parameters: Parameters, _: int) -> Scores:
+def bm25(inputs: Inputs, parameters: Parameters, _: int) -> Scorer:
     """Nearest neighbours of items by BM25 weights, by implicit: histories times similarities."""
     from implicit.nearest_neighbours import BM25Recommender  # noqa: PLC0415 - optional
     from implicit.utils import ParameterWarning  # noqa: PLC0415
@@ -100,13 +101,13 @@ def bm25(inputs: Inputs, rows: Integers, parameters: Parameters, _: int) -> Scor
     with threadpool_limits(1, "blas"), warnings.catch_warnings():
         warnings.simplefilter("ignore", ParameterWarning)  # of a matrix of its own making
         model.fit(history, show_progress=False)
-    return scaled((history[rows] @ model.similarity).toarray().astype(np.float32))
+    return lambda rows: scaled((history[rows] @ model.similarity).toarray().astype(np.float32))
 
 
 # ---- EASE ----
 
 
-def ease(inputs: Inputs, rows: Integers, parameters: Parameters, _: int) -> Scores:
+def ease(inputs: Inputs, parameters: Parameters, _: int) -> Scorer:
     """Histories times item weights B = I − P / diag(P), P = (XᵀX + λI)⁻¹ (Steck 2019).
 
     Rows of X are scaled by 1 / sum^`row_power`; λ is `ridge` times the mean of the diagonal of XᵀX.
@@ -124,9 +125,13 @@ def ease(inputs: Inputs, rows: Integers, parameters: Parameters, _: int) -> Scor
     P = np.linalg.inv(gram)
     weights = P / -np.diag(P)
     np.fill_diagonal(weights, 0)
-    scores = np.zeros((len(rows), len(inputs.columns)), np.float32)
-    scores[:, chosen] = X[rows] @ weights
-    return scaled(scores)
+
+    def scorer(rows: Integers) -> Scores:
+        scores = np.zeros((len(rows), len(inputs.columns)), np.float32)
+        scores[:, chosen] = X[rows] @ weights
+        return scaled(scores)
+
+    return scorer
 
 
 def _draw_als(rng: np.random.Generator) -> Parameters:

@@ -151,7 +151,7 @@ def _coverage(cuts: Sequence[Cut], name: str, target: Target) -> list[float]:
     parts = []
     for cut in cuts:
         inputs = cut.judged.case.inputs
-        parts.append(coverage(cut.lists[name][target], inputs.buyers(), inputs.columns))
+        parts.append(coverage(cut.lists[name][target], inputs.buyers, inputs.columns))
     shortest = min(map(len, parts))
     means: list[float] = np.mean([part[:shortest] for part in parts], axis=0).tolist()
     return means

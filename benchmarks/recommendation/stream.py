@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.in_time_order import TimeOrdered
-from benchmarks.recommendation.blend import Blender
+from benchmarks.recommendation.blend import Blender, in_blocks
 from benchmarks.recommendation.cases import TARGETS, Case, Order, Orders, Target, case, order_of, truth_of
 from benchmarks.recommendation.inputs import Inputs
 from benchmarks.recommendation.metrics import LENGTH, NO_ITEM, Truth
@@ -193,9 +193,11 @@ class Stream:
         return [tuple(item.item_id for item in answers[customer].items) for customer in customers]
 
 
-def popular_30_days(inputs: Inputs, blender: Blender, target: Target) -> Integers:
-    """What sold most in the last 30 days, (customers, 10)."""
-    return blender.everybody(inputs.sold_since(inputs.now - POPULAR_DAYS * DAY), new=target == "new")
+def popular_30_days(inputs: Inputs, rows: Integers, target: Target) -> Integers:
+    """What sold most in the last 30 days, (rows, 10), for places of customers."""
+    share = inputs.sold_since(inputs.now - POPULAR_DAYS * DAY)
+    parts = [Blender(inputs, part).everybody(share, new=target == "new") for part in in_blocks(inputs, rows)]
+    return np.concatenate(parts)
 
 
 def _popular(inputs: Inputs, places: Sequence[int], target: Target) -> list[tuple[str, ...]]:
@@ -203,7 +205,7 @@ def _popular(inputs: Inputs, places: Sequence[int], target: Target) -> list[tupl
     if not inputs.customers:
         return [() for _ in places]
     rows = np.array(places)
-    lists = popular_30_days(inputs, Blender(inputs, np.maximum(rows, 0)), target)
-    everybody = popular_30_days(inputs, Blender(inputs, np.zeros(1, np.int64)), "all")
+    lists = popular_30_days(inputs, np.maximum(rows, 0), target)
+    everybody = popular_30_days(inputs, np.zeros(1, np.int64), "all")
     table = np.where(rows[:, None] >= 0, lists, everybody)
     return [tuple(inputs.items[item] for item in row if item >= 0) for row in table.tolist()]

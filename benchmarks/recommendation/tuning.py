@@ -12,16 +12,18 @@ from zlib import crc32
 import numpy as np
 
 from benchmarks.recommendation import blend as blending
-from benchmarks.recommendation.blend import BARE, Blend, Blender
+from benchmarks.recommendation.blend import BARE, Blend, Blender, in_blocks
 from benchmarks.recommendation.cases import TARGETS, Case, Target
 from benchmarks.recommendation.inputs import Scores
 from benchmarks.recommendation.metrics import mean_ndcg
-from benchmarks.recommendation.models import Model, Parameters
+from benchmarks.recommendation.models import Model, Parameters, Scorer
 from online_model.arrays import Floats, Integers
 
 OWN_HISTORY: Final = "own_history"
 FITS: Final = 8
 BLENDS: Final = 24
+_MOST_TUNING_CELLS: Final = 8_000_000
+_FEWEST_CUSTOMERS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Tuner:
         found = np.zeros((len(fits), len(blends), len(TARGETS)))
         for place, parameters in enumerate(fits):
             for case, blender in zip(self._cases, self._blenders, strict=True):
-                scores = model.scores(case.inputs, case.rows, parameters, self._budget.seed)
+                scores = model.fit(case.inputs, parameters, self._budget.seed)(case.rows)
                 found[place] += _tried(case, blender, scores, blends)
         found /= len(self._cases)
 
@@ -115,16 +117,20 @@ class Tuner:
         return np.random.default_rng([self._budget.seed, crc32(name.encode())])
 
 
-def lists(choices: Choices, case: Case, blender: Blender) -> dict[Target, Integers]:
+def lists(choices: Choices, case: Case) -> dict[Target, Integers]:
     """The lists of a tuned recommender at a cut, (customers, 10) each."""
-    fitted: list[tuple[Parameters | None, Scores | None]] = []
+    fitted: list[tuple[Parameters | None, Scorer]] = []
     found: dict[Target, Integers] = {}
     for target, choice in choices.items():
-        scores = next((scores for parameters, scores in fitted if parameters is choice.parameters), None)
-        if choice.model is not None and choice.parameters is not None and scores is None:
-            scores = choice.model.scores(case.inputs, case.rows, choice.parameters, choice.seed)
-            fitted.append((choice.parameters, scores))
-        found[target] = _list(blender, target, scores, choice.blend)
+        scorer = next((scorer for parameters, scorer in fitted if parameters is choice.parameters), None)
+        if choice.model is not None and choice.parameters is not None and scorer is None:
+            scorer = choice.model.fit(case.inputs, choice.parameters, choice.seed)
+            fitted.append((choice.parameters, scorer))
+        parts = [
+            _list(Blender(case.inputs, rows), target, None if scorer is None else scorer(rows), choice.blend)
+            for rows in in_blocks(case.inputs, case.rows)
+        ]
+        found[target] = np.concatenate(parts)
     return found
 
 
@@ -141,7 +147,8 @@ def _tried(case: Case, blender: Blender, scores: Scores | None, blends: Sequence
 
 def _sampled(case: Case, budget: Budget) -> Case:
     """The case with a random sample of its customers, where there are too many."""
-    if len(case.customers) <= budget.most_customers:
+    most = min(budget.most_customers, max(_FEWEST_CUSTOMERS, _MOST_TUNING_CELLS // max(1, len(case.inputs.columns))))
+    if len(case.customers) <= most:
         return case
     rng = np.random.default_rng([budget.seed, case.cut])
-    return case.only(np.sort(rng.choice(len(case.customers), budget.most_customers, replace=False)))
+    return case.only(np.sort(rng.choice(len(case.customers), most, replace=False)))

@@ -209,7 +209,7 @@ def test_purchases_fade_and_what_was_given_back_is_not_bought_again():
     np.testing.assert_allclose(given_.again(30 * DAY).toarray(), [[1.5, 0, 0], [0, 0, 0.25]])
     np.testing.assert_allclose(given_.popularity(30 * DAY), [1, 1 / 1.5, 0.25 / 1.5])
     np.testing.assert_allclose(given_.sold_since(NOW - 40 * DAY), [1, 0.5, 0])
-    assert given_.buyers().tolist() == [1, 1, 1]
+    assert given_.buyers.tolist() == [1, 1, 1]
 
 
 def test_no_products_are_nowhere():
@@ -218,6 +218,23 @@ def test_no_products_are_nowhere():
     assert given_.matrix(DAY).shape == (2, 2)
     found = Blender(given_, np.array([0, 1])).everybody(given_.popularity(DAY), new=False)
     assert found[:, :3].tolist() == [[0, 2, -1]] * 2
+
+
+def test_of_very_many_products_the_best_selling_have_columns(monkeypatch):
+    monkeypatch.setattr("benchmarks.recommendation.inputs.MOST_PRODUCTS", 1)
+    given_ = inputs([(0, 0, 0, 1), (0, 2, 0, 1), (1, 2, 0, 1)])
+    assert given_.columns.tolist() == [2]
+    assert given_.again(DAY).toarray().tolist() == [[1], [1]]
+    assert Blender(given_, np.array([0])).everything(None, Blend(1, 1))[0, :2].tolist() == [2, -1]
+
+
+def test_lists_in_blocks_are_lists_at_once(monkeypatch):
+    asked = asked_together()
+    blended, _ = Tuner([asked], Budget(fits=1, blends=1)).tune(EASE)
+    at_once = lists(blended, asked)
+    monkeypatch.setattr("benchmarks.recommendation.blend._MOST_CELLS", 4)
+    for target, rows in lists(blended, asked).items():
+        assert rows.tolist() == at_once[target].tolist()
 
 
 def test_a_blend_of_three_worked_by_hand():
@@ -257,7 +274,7 @@ def test_every_model_finds_what_is_bought_together(model):
         pytest.importorskip("implicit", reason="pip install --group baselines")
     parameters = {**model.first, **({"factors": 2} if model is ALS else {"ridge": 0.5} if model is EASE else {})}
     blender = Blender(together(), np.array([1, 0]))
-    scores = model.scores(together(), np.array([1, 0]), parameters, 1)
+    scores = model.fit(together(), parameters, 1)(np.array([1, 0]))
     assert scores.shape == (2, 4)
     assert blender.new(scores, BARE)[:, 0].tolist() == [1, 3]
 
@@ -271,7 +288,7 @@ def test_ease_is_the_closed_form():
     scores = X @ B
     rows = np.arange(8)
     np.testing.assert_allclose(
-        ease(together(), rows, parameters, 0), scores / scores.max(axis=1, keepdims=True), atol=1e-5
+        ease(together(), parameters, 0)(rows), scores / scores.max(axis=1, keepdims=True), atol=1e-5
     )
 
 
@@ -292,7 +309,7 @@ def test_tuning_takes_the_best_trial_for_each_target():
     assert bare["new"].ndcg == 1
     assert bare["all"].blend == BARE
     assert blended["new"].ndcg == 1
-    found = lists(blended, asked_together(), Blender(together(), asked_together().rows))
+    found = lists(blended, asked_together())
     assert mean_ndcg(found["new"], asked_together().truth["new"]) == blended["new"].ndcg
     assert mean_ndcg(found["all"], asked_together().truth["all"]) == blended["all"].ndcg
     own, _ = tuner.tune_own_history()
