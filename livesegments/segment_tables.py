@@ -1,6 +1,7 @@
 """Segments on a terminal: a table of all that fits into 80 columns, and one card in full."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from rich.console import Console
@@ -49,8 +50,10 @@ def show_segments(cards: Sequence[SegmentCard], listed: SegmentList, currency: s
     console.print(_source(cards[0]), style="dim")
 
 
-def show_card(card: SegmentCard, currency: str, console: Console) -> None:
-    """One segment in full."""
+def show_card(
+    card: SegmentCard, currency: str, console: Console, item_names: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """One segment in full; items with what they are called, by id, where that is known."""
     console.print(Text.assemble(literal(card.name, "bold green"), f" ({card.id}{', by rule' if card.by_rule else ''})"))
     console.print(
         f"{card.size:,} customers ({card.share_of_customers:.1%}), {card.share_of_revenue:.1%} of the revenue"
@@ -69,9 +72,9 @@ def show_card(card: SegmentCard, currency: str, console: Console) -> None:
     if "net_spend_per_customer" in card.profile:
         console.print(f"{card.profile['net_spend_per_customer']:,.2f} {currency} net a customer, ever")
     if card.items:
-        items = Table("item", "times as often as in the shop", box=None, pad_edge=False)
+        items = Table("item", "name", "times as often as in the shop", box=None, pad_edge=False)
         for item, lift in card.items:
-            items.add_row(literal(item), f"{lift:.2f}")
+            items.add_row(literal(item), literal(item_names.get(item, "")), f"{lift:.2f}")
         console.print(items)
     console.print(_source(card), style="dim")
 

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from contracts.documents import SegmentCard
 from livesegments.app import open_deployment
 from livesegments.flags import with_settings
+from livesegments.item_names import item_names
 from livesegments.screen import plain
 from livesegments.segment_renaming import NoSuchSegmentError, find_segment, rename_segment, reset_segment
 from livesegments.segment_tables import show_card, show_segments
@@ -45,12 +46,13 @@ def show(
         reader = deployment.reader()
         listed = reader.segments()
         cards = read_cards(reader) if segment is None else [_read_card(reader, segment)]
+        names = {} if segment is None else item_names(deployment.state, (item for item, _ in cards[0].items))
     if as_document:
         typer.echo(json.dumps([card.model_dump(mode="json") for card in cards], indent=2))
         return
     console = Console(highlight=False)
     if segment is not None:
-        show_card(cards[0], loaded.settings.currency, console)
+        show_card(cards[0], loaded.settings.currency, console, names)
     elif not cards or listed is None:
         console.print("there are no segments yet: they need a worker, and customers who bought")
     else:

@@ -1,6 +1,7 @@
 """`livesegments show CUSTOMER`: segment, recommendations, and the row's own numbers."""
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 import typer
@@ -13,12 +14,14 @@ from livesegments.app import open_deployment
 from livesegments.customers import Customer, Totals, as_json, checked_id, look_up
 from livesegments.explaining import Explanation
 from livesegments.flags import with_settings
+from livesegments.item_names import item_names
 from livesegments.open_explainer import explainer_of
 from livesegments.screen import literal, money
 from livesegments.sources import Loaded
 
 app = typer.Typer(add_completion=False)
 SHOWN_ITEMS = 10
+BECAUSE = "because:"
 _CAUSES = {
     "purchase": "a purchase",
     "return": "a return",
@@ -39,13 +42,14 @@ def show(
     checked_id(customer)
     with open_deployment(loaded.settings) as deployment:
         found = look_up(customer, deployment.reader(), explainer_of(deployment))
+        names = item_names(deployment.state, _named(found))
     if as_document:
         typer.echo(json.dumps(as_json(found), indent=2))
         return
-    _print(found, loaded.settings.currency, Console(highlight=False))
+    _print(found, names, loaded.settings.currency, Console(highlight=False))
 
 
-def _print(customer: Customer, currency: str, console: Console) -> None:
+def _print(customer: Customer, names: Mapping[str, str], currency: str, console: Console) -> None:
     answer = customer.answer
     console.print(Text.assemble("customer ", literal(customer.customer_id, "bold")))
     if customer.totals is None and not answer.known:
@@ -66,11 +70,27 @@ def _print(customer: Customer, currency: str, console: Console) -> None:
     if not answer.items:
         console.print("nothing to recommend yet")
         return
-    items = Table("", "item", "because", "score", box=None, pad_edge=False)
+    items = Table("", "item", "name", "because", "score", box=None, pad_edge=False)
     for place, item in enumerate(answer.items[:SHOWN_ITEMS], 1):
-        reason = {"again": "bought before", "popular": "popular"}.get(item.reason, item.reason)
-        items.add_row(str(place), literal(item.item_id), literal(reason), f"{item.score:.4f}")
+        reason = _reason(item.reason, names)
+        name = literal(names.get(item.item_id, ""))
+        items.add_row(str(place), literal(item.item_id), name, literal(reason), f"{item.score:.4f}")
     console.print(items)
+
+
+def _named(customer: Customer) -> Iterator[str]:
+    """Ids of the items that are shown."""
+    for item in customer.answer.items[:SHOWN_ITEMS]:
+        yield item.item_id
+        if item.reason.startswith(BECAUSE):
+            yield item.reason.removeprefix(BECAUSE)
+
+
+def _reason(reason: str, names: Mapping[str, str]) -> str:
+    if reason.startswith(BECAUSE):
+        other = reason.removeprefix(BECAUSE)
+        return f"bought together with {names.get(other, other)}"
+    return {"again": "bought before", "new": "new in the shop"}.get(reason, reason)
 
 
 def _explain(explanation: Explanation, console: Console) -> None:
