@@ -59,7 +59,6 @@ def first(items: Collection[Item], n: int | None, exclude: Collection[str] = ())
 
 def offered(items: tuple[Item, ...], withdrawn: frozenset[str]) -> tuple[Item, ...]:
     """The items that may be recommended; the same tuple where those are all."""
-    if not withdrawn:
+    if withdrawn.isdisjoint([item.item_id for item in items]):
         return items
-    kept = tuple(item for item in items if item.item_id not in withdrawn)
-    return items if len(kept) == len(items) else kept
+    return tuple(item for item in items if item.item_id not in withdrawn)

@@ -97,8 +97,8 @@ class NearCache:
                 if self._announced.get(key) is read:
                     del self._announced[key]
                     self.entries.pop(key, None)
+                    self._make_room()
                     self.entries[key] = Entry(value, next(self._numbers))
-            self._make_room()
 
     def give_up(self, read: object | None, keys: Iterable[str]) -> None:
         """An announced read has ended, whatever became of it."""
@@ -119,12 +119,14 @@ class NearCache:
         self._announced = {}
 
     def _make_room(self) -> None:
+        """For one more."""
         entries = self.entries
-        for _ in range(2 * len(entries)):
-            if len(entries) <= self._limit:
-                return
+        chances = len(entries)
+        while len(entries) >= self._limit:
             key = next(iter(entries))
             entry = entries.pop(key)
-            if entry.used:
+            # Once round is enough: other threads may go on using every one of them.
+            if entry.used and chances > 0:
+                chances -= 1
                 entry.used = False
                 entries[key] = entry

@@ -22,7 +22,7 @@ from recommender.answers import (
 )
 from recommender.choosing import Choice, first, offered
 from recommender.near_cache import NearCache
-from recommender.reading import Decoder, DocumentReading, Documents, Reading, Wanted
+from recommender.reading import NOTHING_WITHDRAWN, Decoder, DocumentReading, Documents, Reading, Wanted
 from recommender.store import ViewsUnavailableError
 
 _Document = TypeVar("_Document", SegmentCard, SegmentList)
@@ -181,10 +181,11 @@ class NearAnswers:
         shown = entry.shown
         if shown is None or shown[1] != withdrawn.number:
             view = entry.value
-            if not isinstance(view, Recommendations) or not isinstance(withdrawn.value, Withdrawn):
+            if not isinstance(view, Recommendations):
                 return None
+            gone = withdrawn.value.items if isinstance(withdrawn.value, Withdrawn) else NOTHING_WITHDRAWN.items
             # One assignment: another thread sees both halves or neither.
-            shown = entry.shown = (_shown(view, withdrawn.value.items, stale=False), withdrawn.number)
+            shown = entry.shown = (_shown(view, gone, stale=False), withdrawn.number)
         if choice is AS_IT_IS:
             return shown[0]
         return None if choice.category is not None else replace(shown[0], items=choice.of(shown[0]))

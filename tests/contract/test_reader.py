@@ -7,23 +7,56 @@ import time
 import numpy as np
 import pytest
 import redis
+import redis.asyncio
 
-from contracts.documents import ColdStart, CustomerView, SegmentCard, SegmentList, SegmentSize
+from contracts.documents import (
+    CatalogueEntry,
+    ColdStart,
+    CustomerView,
+    PopularItems,
+    SegmentCard,
+    SegmentList,
+    SegmentSize,
+    SimilarItems,
+    Withdrawn,
+)
 from contracts.keys import Keys
 from contracts.times import DAY, from_micros
 from recommender.answers import BrokenDocumentError, NewerDocumentError
 from recommender.ranking import Ranked, Reason
 from recommender.reader import CustomerReader, ReaderUrlError
+from recommender.reader_async import AsyncCustomerReader
 from recommender.store import MemoryViews, RedisViews, ViewsUnavailableError
 from recommender.views import ItemTexts, Members, Stamp, customer_views
+from tests.blocking import Blocking
 
 NOW = 15_000 * DAY
 ITEMS = ["red", "green", "blue", "black"]
 
 
-@pytest.fixture(params=["memory", "redis"])
-def store(request):
-    if request.param == "memory":
+READERS = {
+    "memory": lambda store, url, prefix: CustomerReader(store, prefix),
+    "client": lambda store, url, prefix: CustomerReader(redis.Redis.from_url(url), prefix),
+    "url": lambda store, url, prefix: CustomerReader(url, prefix),
+    "near": lambda store, url, prefix: CustomerReader(url, prefix, near_cache=True),
+    "async memory": lambda store, url, prefix: Blocking(lambda: AsyncCustomerReader(store, prefix)),
+    "async client": lambda store, url, prefix: Blocking(
+        lambda: AsyncCustomerReader(redis.asyncio.Redis.from_url(url), prefix)
+    ),
+    "async url": lambda store, url, prefix: Blocking(lambda: AsyncCustomerReader(url, prefix)),
+    "async near": lambda store, url, prefix: Blocking(lambda: AsyncCustomerReader(url, prefix, near_cache=True)),
+}
+
+
+@pytest.fixture(params=READERS)
+def kind(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def store(request, kind):
+    """What the workers write to."""
+    if "memory" in kind:
         opened = MemoryViews(lambda: 0)
     else:
         opened = RedisViews(redis.Redis.from_url(request.getfixturevalue("redis_url")))
@@ -37,8 +70,35 @@ def keys(unique):
 
 
 @pytest.fixture
-def reader(store, keys):
-    return CustomerReader(store, keys.prefix)
+def reader(request, kind, store, keys):
+    url = "" if "memory" in kind else request.getfixturevalue("redis_url")
+    with READERS[kind](store, url, keys.prefix) as opened:
+        yield opened
+
+
+@pytest.fixture
+def catalogue(request, kind, store, keys):
+    """Writes the public documents of the catalogue, as the leader does: in one step, raising the version."""
+    version = 0
+
+    def publish(categories=None, withdrawn=()) -> None:
+        nonlocal version
+        version += 1
+        entries = {
+            item_id: CatalogueEntry(category=category).model_dump_json().encode()
+            for item_id, category in (categories or {}).items()
+        }
+        document = Withdrawn(version=version, items=tuple(withdrawn)).encode()
+        if isinstance(store, MemoryViews):
+            store.set_fields(keys.catalogue(), entries)
+            store.set_many({keys.withdrawn(): document, keys.catalogue_version(): str(version).encode()})
+            return
+        with redis.Redis.from_url(request.getfixturevalue("redis_url")) as client, client.pipeline() as step:
+            if entries:
+                step.hset(keys.catalogue(), mapping=entries)
+            step.set(keys.withdrawn(), document).set(keys.catalogue_version(), version).execute()
+
+    return publish
 
 
 @pytest.fixture
@@ -57,6 +117,15 @@ def anna(store, keys) -> bytes:
     )
     store.set_many({keys.customer("anna"): view, keys.cold_start(): cold.encode()})
     return view
+
+
+def until(condition, what: str, seconds: float = 10.0):
+    """Wait for a condition; its first true value."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.001)
+    return value
 
 
 def ids(answer) -> list[str]:
@@ -116,16 +185,165 @@ def test_get_many_answers_for_each_id_in_order(reader, anna):
     assert reader.get_many([]) == {}
 
 
-def test_get_many_is_one_round_trip(redis_url, unique):
-    with redis.Redis.from_url(redis_url) as client, CustomerReader(client, unique) as reader, client.monitor() as seen:
-        reader.get_many([f"c{i}" for i in range(500)])
-        client.execute_command("ECHO", unique)
-        commands = []
-        while not (commands and commands[-1].startswith("ECHO")):
-            command = seen.next_command()["command"]
-            if unique in command:
-                commands.append(command)
-        assert [command.split()[0] for command in commands] == ["MGET", "ECHO"]
+@pytest.fixture
+def commands(redis_url, keys):
+    """The commands under our prefix that a server gets while something is done, without those of the near-cache."""
+
+    def during(action) -> list[str]:
+        with redis.Redis.from_url(redis_url) as client, client.monitor() as seen:
+            action()
+            client.execute_command("ECHO", keys.prefix)
+            found = []
+            while not (found and found[-1] == "ECHO"):
+                command = seen.next_command()["command"]
+                if keys.prefix in command and not command.startswith("CLIENT"):
+                    found.append(command.split()[0])
+            return found[:-1]
+
+    return during
+
+
+@pytest.mark.parametrize("kind", ["client", "url", "async url"], indirect=True)
+def test_a_question_is_one_round_trip_whoever_is_asked_for(reader, commands, anna, catalogue):
+    catalogue(withdrawn=["green"])
+    reader.get("anna")
+    assert commands(lambda: reader.get("anna", n=3, exclude=["red"], shelf="discover")) == ["MGET"]
+    assert commands(lambda: reader.get_many([f"c{i}" for i in range(500)])) == ["MGET"]
+
+
+@pytest.mark.parametrize("kind", ["near", "async near"], indirect=True)
+def test_a_near_cached_answer_is_no_round_trip(reader, commands, anna, catalogue):
+    catalogue(withdrawn=["green"])
+
+    def questions() -> None:
+        for question in ({}, {"n": 2}, {"shelf": "discover"}, {"exclude": ["red"]}):
+            assert "green" not in ids(reader.get("anna", **question))
+        assert len(reader.get_many(["anna", "nobody"])) == 2
+        assert not reader.get("nobody").known
+        assert ids(reader.popular()) == ids(reader.get("nobody"))
+        assert ids(reader.similar_items("red")) == []
+
+    def unheard() -> bool:
+        return commands(questions) == []
+
+    until(unheard, "answers without Redis")
+
+
+@pytest.fixture
+def lists(store, keys):
+    """What is popular, in all and in two categories, and what goes with red."""
+    as_of = from_micros(NOW)
+    documents = {
+        keys.popular(): PopularItems(items=(("blue", 0.5, "popular"), ("white", 0.25, "trending")), as_of=as_of),
+        keys.popular("warm"): PopularItems(
+            category="warm",
+            items=(("orange", 0.5, "popular"), ("red", 0.25, "popular"), ("pink", 0.2, "popular")),
+            as_of=as_of,
+        ),
+        keys.similar("red"): SimilarItems(item_id="red", items=(("pink", 0.9), ("green", 0.5)), as_of=as_of),
+    }
+    store.set_many({key: document.encode() for key, document in documents.items()})
+    return as_of
+
+
+def test_lists_say_what_goes_with_an_item_and_what_sells(reader, lists):
+    similar = reader.similar_items("red")
+    assert [(item.item_id, item.score, item.reason) for item in similar] == [
+        ("pink", 0.9, "because:red"),
+        ("green", 0.5, "because:red"),
+    ]
+    assert (similar.as_of, similar.stale, len(similar)) == (lists, False, 2)
+    assert ids(reader.similar_items("red", 1)) == ["pink"]
+    assert ids(reader.similar_items("red", exclude=["pink"])) == ["green"]
+    assert [(item.item_id, item.reason) for item in reader.popular()] == [("blue", "popular"), ("white", "trending")]
+    assert ids(reader.popular(2, "warm", exclude=["orange"])) == ["red", "pink"]
+
+
+def test_what_nothing_is_known_of_is_an_empty_list(reader, lists):
+    for answer in (reader.similar_items("never seen"), reader.popular(category="never seen")):
+        assert (answer.items, answer.as_of, answer.stale) == ((), None, False)
+
+
+def test_without_a_list_of_what_sells_the_cold_start_is_one(reader, anna):
+    assert ids(reader.popular(1)) == ["black"]
+
+
+def test_what_is_withdrawn_is_in_no_answer_and_comes_back(reader, anna, lists, catalogue):
+    def answers():
+        many = reader.get_many(["anna", "nobody"])
+        return [ids(a) for a in (reader.get("anna"), many["anna"], many["nobody"], reader.popular())] + [
+            ids(reader.similar_items("red"))
+        ]
+
+    assert answers() == [ITEMS, ITEMS, ["black", "red"], ["blue", "white"], ["pink", "green"]]
+    catalogue(withdrawn=["blue", "black", "green"])
+    expected = [["red"], ["red"], ["red"], ["white"], ["pink"]]
+    until(lambda: answers() == expected, "items gone")
+    catalogue(withdrawn=["pink"])
+    until(lambda: answers() == [ITEMS, ITEMS, ["black", "red"], ["blue", "white"], ["green"]], "items back")
+
+
+@pytest.mark.parametrize(
+    "kind", ["memory", "client", "url", "async memory", "async client", "async url"], indirect=True
+)
+def test_without_a_near_cache_the_very_next_answer_is_without_what_is_withdrawn(reader, anna, catalogue):
+    for withdrawn, expected in (
+        (["red"], ["green", "blue", "black"]),
+        (["blue"], ["red", "green", "black"]),
+        ([], ITEMS),
+    ):
+        catalogue(withdrawn=withdrawn)
+        assert ids(reader.get("anna")) == expected
+
+
+def test_a_withdrawn_item_leaves_room_for_the_next_one(reader, anna, catalogue):
+    catalogue(withdrawn=["red"])
+    until(lambda: ids(reader.get("anna", n=2)) == ["green", "blue"], "the next one")
+    assert ids(reader.get("anna", shelf="buy_again")) == ["blue"]
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ({"category": "warm"}, ["red", "orange", "pink"]),
+        ({"category": "warm", "n": 2}, ["red", "orange"]),
+        ({"category": "warm", "exclude": {"red", "orange"}}, ["pink"]),
+        ({"category": "warm", "shelf": "discover"}, ["orange", "pink"]),
+        ({"category": "warm", "shelf": "buy_again"}, ["red"]),
+        ({"category": "cold"}, ["green", "blue"]),
+        ({"category": "unheard of"}, []),
+    ],
+)
+def test_a_category_is_the_customers_items_of_it_and_then_what_sells_in_it(
+    reader, anna, lists, catalogue, question, expected
+):
+    catalogue({"red": "warm", "green": "cold", "blue": "cold", "orange": "warm", "black": None})
+    assert ids(reader.get("anna", **question)) == expected
+    assert ids(reader.get_many(["anna"], **question)["anna"]) == expected
+
+
+def test_a_category_for_somebody_unknown_is_what_sells_in_it(reader, anna, lists, catalogue):
+    catalogue({"red": "warm", "black": "cold"})
+    answer = reader.get("nobody", category="warm")
+    assert (answer.known, ids(answer)) == (False, ["red", "orange", "pink"])
+
+
+def test_a_category_out_of_stock_and_an_empty_catalogue_are_answers(reader, anna, lists, catalogue):
+    assert ids(reader.get("anna", category="warm")) == ["orange", "red", "pink"]
+    catalogue({"red": "warm"}, withdrawn=["red", "orange", "pink"])
+    until(lambda: ids(reader.get("anna", category="warm")) == [], "nothing left")
+
+
+def test_three_customers_in_all_get_an_answer_each(reader, store, keys, anna):
+    for name in ("bert", "carla"):
+        store.set_many({keys.customer(name): anna.replace(b"anna", name.encode())})
+    answers = reader.get_many(["anna", "bert", "carla", "dora"], n=1)
+    assert [(name, ids(answer), answer.known) for name, answer in answers.items()] == [
+        ("anna", ["red"], True),
+        ("bert", ["red"], True),
+        ("carla", ["red"], True),
+        ("dora", ["black"], False),
+    ]
 
 
 def test_segments_and_model_come_as_documents(reader, store, keys):
@@ -188,19 +406,11 @@ def test_a_client_that_decodes_is_fine(redis_url, keys):
         assert ids(CustomerReader(client, keys.prefix).get("anna")) == ["grün"]
 
 
+@pytest.mark.parametrize("kind_of_reader", [CustomerReader, AsyncCustomerReader])
 @pytest.mark.parametrize("url", ["http://localhost", "localhost:6379", ""])
-def test_what_is_no_redis_url_is_said_at_once(url):
+def test_what_is_no_redis_url_is_said_at_once(kind_of_reader, url):
     with pytest.raises(ReaderUrlError, match="redis://"):
-        CustomerReader(url)
-
-
-def until(condition, what: str, seconds: float = 10.0):
-    """Wait for a condition; its first true value."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.001)
-    return value
+        kind_of_reader(url)
 
 
 def test_redis_down_before_it_ever_answered_is_a_clear_error_and_back_again_is_an_answer(local_redis):
