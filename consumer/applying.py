@@ -30,6 +30,7 @@ from consumer.layout import (
     empty_header,
 )
 from consumer.row_store import PartitionRows, Rows, RowStore
+from consumer.trial import TrialOrders, count_trial
 from contracts.money import MAX_TOTAL_MILLIONTHS, MILLIONTHS
 from contracts.partitioning import partition_of
 from contracts.times import DAY
@@ -534,6 +535,8 @@ def _write_back(store: RowStore, opened: list[tuple[Events, dict[str, _Open]]]) 
         return None
     _add_orders(header, numbers, old_newest, newest, orders)
     net = np.where(orders.is_purchase, orders.amount, -orders.amount)
+    if store.holdout is not None:
+        count_trial(header, numbers[orders.place], TrialOrders(orders.at, orders.is_purchase, net), store.holdout)
     return Sold(numbers[orders.place], net, orders.is_purchase)
 
 

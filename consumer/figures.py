@@ -12,6 +12,7 @@ from consumer.held import Held
 from consumer.layout import MISSING_TIME
 from consumer.learning import Learner
 from consumer.row_store import Rows, RowStore
+from consumer.trial import TrialSums, added, trial_sums
 from contracts.documents import NO_SEGMENT
 from contracts.times import DAY
 from online_model.model import SegmentModel
@@ -54,6 +55,8 @@ class PartitionFigures(msgspec.Struct, frozen=True):
     """Spend less refunds, in millionths, by segment id."""
     lifecycles: dict[int, tuple[int, int, int]] = {}
     """Customers with an order within `lapse_days`, first seen within `new_days`, with one order; by segment id."""
+    trial: TrialSums | None = None
+    """What the two groups of the experiment with a hold-out bought; None where nobody is held out."""
     sums: bytes = b""
     """`Sums.to_bytes`, empty before there is a model."""
 
@@ -81,6 +84,8 @@ class ShopFigures:
     model_version: int | None
     """The version that all sums are of; None while they are of several, or some are missing."""
     sums: Sums | None
+    trial: TrialSums | None = None
+    """None as well while the workers disagree about the experiment."""
 
 
 def figures_of(store: RowStore, learner: Learner, held: Held, now: int | None = None) -> bytes:
@@ -106,6 +111,7 @@ def figures_of(store: RowStore, learner: Learner, held: Held, now: int | None = 
             sizes={int(one): int(size) for one, size in zip(ids, sizes, strict=True) if one != NO_SEGMENT},
             net_spend={int(one): int(amount) for one, amount in zip(ids, net, strict=True) if one != NO_SEGMENT},
             lifecycles=_lifecycles(header, places, ids, learner.model, now) if now is not None else {},
+            trial=trial_sums(header, store.held_out[rows], store.holdout) if store.holdout is not None else None,
             sums=found[1].to_bytes() if found else b"",
         )
     )
@@ -185,4 +191,5 @@ def merged(encoded: Iterable[bytes], partitions: int) -> ShopFigures:
         lifecycles=lifecycles,
         model_version=versions.pop() if whole else None,
         sums=sums,
+        trial=added(part.trial for part in parts),
     )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from consumer.layout import HEADER, Marker, empty_header
 from consumer.ragged_columns import Categories
 from consumer.row_columns import RowCache
+from recommender.holdout import HoldOut
 
 Rows = npt.NDArray[np.int64]
 """Row numbers."""
@@ -70,10 +71,14 @@ class RowStore:
     ragged parts and the ids, by row.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, holdout: HoldOut | None = None) -> None:
         self.partitions: dict[int, PartitionRows] = {}
         self.header = np.zeros(0, HEADER)
         self.partition = np.zeros(0, np.int32)
+        self.holdout = holdout
+        """The experiment that is under way."""
+        self.held_out = np.zeros(0, np.bool_)
+        """(capacity,): who gets popular items only."""
         self.ids: list[str] = []
         self.heads: list[bytes] = []
         self.lines: list[bytes] = []
@@ -107,6 +112,8 @@ class RowStore:
                 part.append(b"")
         self.header[row] = _EMPTY[0]
         self.partition[row] = partition.number
+        if self.holdout is not None:
+            self.held_out[row] = self.holdout.holds(customer_id)
         partition.index[customer_id] = row
         return row
 
@@ -189,3 +196,6 @@ class RowStore:
         self.header[: len(header)] = header
         self.partition = np.full(capacity, -1, np.int32)
         self.partition[: len(partition)] = partition
+        held_out = self.held_out
+        self.held_out = np.zeros(capacity, np.bool_)
+        self.held_out[: len(held_out)] = held_out

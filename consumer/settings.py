@@ -10,6 +10,7 @@ from contracts.times import DAY, MINUTE
 from online_model.model import OUT_OF_SCOPE, SPECIAL_SEGMENTS
 from online_model.rules import BULK_BUYERS, Audience, Rule
 from online_model.settings import ModelSettings
+from recommender.holdout import HoldOut
 from recommender.settings import RecommenderSettings
 
 
@@ -25,6 +26,8 @@ class WorkerSettings:
     limits: Limits = field(default_factory=Limits)
     model: ModelSettings = field(default_factory=ModelSettings)
     recommender: RecommenderSettings = field(default_factory=RecommenderSettings)
+    holdout: HoldOut | None = None
+    """The experiment in which a share of the customers gets popular items only; None: everybody gets everything."""
     scope: Rule | None = None
     """Who spans the learned model; None: everybody who can be placed."""
     out_of_scope_name: str = SPECIAL_SEGMENTS[OUT_OF_SCOPE]

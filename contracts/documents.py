@@ -294,6 +294,77 @@ class HistoryDay(_Document):
     moves: tuple[DayMoves, ...]
 
 
+class ImpressionCounts(BaseModel):
+    """Items shown for one reason, on one shelf, to customers of one segment, and what became of it.
+
+    An impression is one item shown to one customer on one shelf at one time.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    reason: str
+    """As the showing said, without the item that `because` names; empty where it said none."""
+    shelf: str
+    """The `source` of the showing."""
+    segment: int | None = None
+    """Of the customer then; None where there was none yet."""
+    segment_name: str = ""
+    shown: Annotated[int, Field(ge=0)]
+    """Impressions."""
+    clicked: Annotated[int, Field(ge=0)]
+    """Those of them with a click on the item, on that shelf, within the attribution window."""
+    bought: Annotated[int, Field(ge=0)]
+    """Those of them whose item the customer bought within the attribution window."""
+
+
+class FeedbackDay(_Document):
+    """`<prefix>:feedback:<day>`: what became of what was shown on one UTC day; kept 400 days."""
+
+    day: date
+    counts: tuple[ImpressionCounts, ...]
+
+
+class TrialGroup(BaseModel):
+    """One of the two groups of the experiment with a hold-out: everybody drawn into it, whatever they saw."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    customers: Annotated[int, Field(ge=0)]
+    buyers: Annotated[int, Field(ge=0)]
+    """Those who ordered since the experiment began."""
+    orders: Annotated[int, Field(ge=0)]
+    net_spend: float
+    """Spend less refunds, in the deployment's currency."""
+
+
+class RelativeLift(BaseModel):
+    """By what share the treated group's mean per customer exceeds that of the group held out."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    value: float
+    low: float
+    """Where its 95 % interval begins ..."""
+    high: float
+    """... and ends."""
+
+
+class LiftDocument(_Document):
+    """`<prefix>:lift`: what recommendations bring, by intention to treat."""
+
+    since: Timestamp
+    share: float
+    """Of customers that is held out."""
+    treated: TrialGroup
+    held_out: TrialGroup
+    orders: RelativeLift | None
+    """None: not enough data yet."""
+    net_spend: RelativeLift | None
+    missing: tuple[str, ...] = ()
+    """What is missing for a lift that is not there, in words."""
+    as_of: Timestamp
+
+
 class SegmentEvent(_Document):
     """On the log `segment-changes`: what became of a segment with a model version. At least once, with the same id."""
 

@@ -24,6 +24,8 @@ COMMANDS: Final = (
     "audiences",
     "outliers",
     "history",
+    "feedback",
+    "lift",
     "model",
     "tree",
     "map",

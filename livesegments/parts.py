@@ -17,6 +17,7 @@ from logs.kafka_security import KafkaSecurity
 from online_model.encoding import options_of
 from online_model.rules import audiences, parse
 from online_model.settings import ModelSettings
+from recommender.holdout import HoldOut
 from recommender.settings import RecommenderSettings
 
 DEAD_LETTER_PARTITIONS: Final = 1
@@ -78,7 +79,8 @@ def worker_settings(settings: Settings) -> WorkerSettings:
         group=settings.group,
         clock=settings.clock,
         rates=Rates(settings.currency, {currency: _dated(table) for currency, table in settings.rates.items()}),
-        limits=Limits(lateness=int(settings.allowed_lateness)),
+        limits=Limits(lateness=int(settings.allowed_lateness), attribution_window=int(settings.attribution_window)),
+        holdout=holdout(settings),
         model=model_settings(settings),
         recommender=recommender_settings(settings),
         scope=parse(settings.scope, segments=False) if settings.scope else None,
@@ -138,6 +140,14 @@ def recommender_settings(settings: Settings) -> RecommenderSettings:
         view_interval=int(settings.view_interval),
         view_refresh=int(settings.view_refresh),
     )
+
+
+def holdout(settings: Settings) -> HoldOut | None:
+    """Who is held out from recommendations; None: nobody."""
+    if not settings.holdout_share or settings.holdout_since is None:
+        return None
+    since = to_micros(datetime.combine(settings.holdout_since, time(), UTC))
+    return HoldOut(settings.holdout_share, since, settings.holdout_salt)
 
 
 def _dated(table: Mapping[date, Decimal]) -> list[tuple[int, Decimal]]:

@@ -29,6 +29,8 @@ from online_model.features import FEATURES
 from online_model.presets import FeatureRequest
 from online_model.rules import BULK_BUYERS, audiences, parse
 from online_model.settings import MAX_K, ModelSettings
+from recommender.holdout import MAX_SHARE
+from recommender.holdout import SALT as HOLDOUT_SALT
 from recommender.non_products import NonProducts
 from recommender.settings import RecommenderSettings
 
@@ -269,6 +271,17 @@ class Settings(BaseSettings):
     view_refresh: Duration = Duration(_RECOMMENDER.view_refresh)
     """Everybody's view is rewritten within this time; it expires after twice as much."""
 
+    # ---- Feedback on recommendations (docs/feedback.md) ----
+    attribution_window: Duration = Duration(_WORKER.limits.attribution_window)
+    """An item that was shown counts as clicked or bought where that follows within this time; at most 90d."""
+    holdout_share: float = Field(0.0, ge=0, le=MAX_SHARE)
+    """Share of customers, drawn by a hash of the id, who get popular items only, for comparison; 0: none, 0.5 at most."""
+    holdout_since: date | None = None
+    """The day (UTC) from which on orders count for that comparison, as 2026-01-31; needed where somebody is held out.
+    A new experiment needs a new day, and best begins on the day of the change."""
+    holdout_salt: str = Field(HOLDOUT_SALT, min_length=1, max_length=100)
+    """Another salt holds out other customers."""
+
     # ---- Workers ----
     batch_events: int = Field(_WORKER.batch_events, ge=1, le=20_000)
     """Events of one partition in one step, at most."""
@@ -312,6 +325,7 @@ class Settings(BaseSettings):
         "kafka_mechanism",
         "kafka_username",
         "kafka_password",
+        "holdout_since",
         mode="before",
     )
     @classmethod
@@ -340,6 +354,12 @@ class Settings(BaseSettings):
     def _is_lateness(cls, lateness: Duration) -> Duration:
         Limits(lateness=int(lateness))  # refuses what a row can not keep
         return lateness
+
+    @field_validator("attribution_window")
+    @classmethod
+    def _is_window(cls, window: Duration) -> Duration:
+        Limits(attribution_window=int(window))
+        return window
 
     @field_validator("features")
     @classmethod
@@ -421,6 +441,8 @@ class Settings(BaseSettings):
             raise ValueError("kafka_mechanism needs kafka_username and kafka_password")
         if self.kafka_key_file and not self.kafka_certificate_file:
             raise ValueError("kafka_key_file needs kafka_certificate_file")
+        if self.holdout_share and self.holdout_since is None:
+            raise ValueError("holdout_share needs holdout_since, the day from which on orders count")
         if not self.log_url and self.redis_url.startswith("unix:"):
             raise ValueError("log_url: the log needs a server with a port; set redis:// or kafka://")
         return self

@@ -25,6 +25,7 @@ SECTIONS: Final = {
     "k": "Segments",
     "audiences": "Who is told apart by conditions (docs/conditions.md)",
     "list_length": "Recommendations",
+    "attribution_window": "Feedback on recommendations (docs/feedback.md)",
     "batch_events": "Workers",
     "log_level": "What is said",
 }

@@ -20,6 +20,7 @@ from livesegments.settings import Settings
 from livesegments.settings_file import SECTIONS, as_toml
 from livesegments.sources import SettingsError, load_settings, shown, without_password
 from online_model.settings import ModelSettings
+from recommender.holdout import HoldOut
 from recommender.settings import RecommenderSettings
 
 EXAMPLE = Path(__file__).parents[2] / "livesegments.example.toml"
@@ -103,6 +104,10 @@ def test_a_misspelt_variable_is_noticed_and_others_are_left_alone(monkeypatch):
         ("clock", "sundial", "'wall' or 'event'"),
         ("dwell", "90", "a duration such as 30d"),
         ("allowed_lateness", "90d", "between 0 and 62 days"),
+        ("attribution_window", "91d", "between 0 and 90 days"),
+        ("holdout_share", "0.6", "less than or equal to 0.5"),
+        ("holdout_share", "0.1", "needs holdout_since"),
+        ("holdout_since", "yesterday", "date"),
         ("margin", "nan", "finite number"),
         ("redis_url", "localhost:6379", "expected redis://host:port/db"),
         ("redis_url", "redis://localhost:99999", "port"),
@@ -320,6 +325,10 @@ def test_every_setting_of_the_worker_arrives():
         "out_of_scope_name": "Trade",
         "audiences": '{"Big": "spend > 1000"}',
         "quiet_after": "2d",
+        "attribution_window": "2d",
+        "holdout_share": "0.1",
+        "holdout_since": "2026-01-31",
+        "holdout_salt": "s",
     }
     told = worker_settings(load_settings(flags=OTHER | flags).settings)
     default = WorkerSettings()
@@ -329,7 +338,8 @@ def test_every_setting_of_the_worker_arrives():
     assert same == []
     assert (told.keys, told.names) == (Keys("p"), LogNames("l-"))
     assert told.session_timeout == told.figures_interval == 7
-    assert told.limits.lateness == 2 * DAY
+    assert told.limits.lateness == told.limits.attribution_window == 2 * DAY
+    assert told.holdout == HoldOut(0.1, to_micros(datetime(2026, 1, 31, tzinfo=UTC)), "s")
 
 
 def test_logs_are_created_as_the_settings_say():
