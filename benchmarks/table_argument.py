@@ -39,7 +39,7 @@ def read_table(arguments: argparse.Namespace) -> Replay:
 
 
 def settings_for(table: Replay, arguments: argparse.Namespace, **chosen: Any) -> Settings:
-    """Settings with the table's currency, those chosen (None: not), and --setting above the currency alone.
+    """Settings with the table's currency and those chosen (None: not), unless --setting says otherwise.
 
     Raises ReplayError, SettingsError.
     """
@@ -49,8 +49,6 @@ def settings_for(table: Replay, arguments: argparse.Namespace, **chosen: Any) ->
             raise ReplayError(
                 f"--setting {name}: there is no such setting; `livesegments settings` lists all there are"
             )
-    currency = table.mapping.constants.get("currency")
-    if currency is not None:
-        given.setdefault("currency", currency)
-    given |= {name: value for name, value in chosen.items() if value is not None}
+    chosen["currency"] = table.mapping.constants.get("currency")
+    given = {name: value for name, value in chosen.items() if value is not None} | given
     return replaced(Settings.model_validate({"clock": "event", "review_inline": True}), **given)
