@@ -31,9 +31,13 @@ class Blend:
     """Half-life of the customer's own purchases."""
     popular_days: int = 7
     """Half-life of everybody's."""
+    known: bool = True
+    """Whether items that the customer has may stand in a list of all; where nobody buys twice, they should not."""
 
 
-BARE: Final = Blend(0.0, 0.0)
+BARE: Final = (Blend(0.0, 0.0), Blend(0.0, 0.0, known=False))
+_UNKNOWN_ALONE: Final = 0.2
+"""Share of trials."""
 
 
 def draw(rng: np.random.Generator) -> Blend:
@@ -43,6 +47,7 @@ def draw(rng: np.random.Generator) -> Blend:
         popular=float(np.exp(rng.uniform(np.log(0.01), np.log(2)))),
         again_days=int(rng.choice(AGAIN_HALF_LIVES)),
         popular_days=int(rng.choice(POPULARITY_HALF_LIVES)),
+        known=bool(rng.random() >= _UNKNOWN_ALONE),
     )
 
 
@@ -67,6 +72,8 @@ class Blender:
 
     def everything(self, model: Scores | None, blend: Blend) -> Integers:
         """Item numbers of the best ten of all products, (customers, 10). `model` is (customers, products)."""
+        if not blend.known:
+            return self.new(model, blend)
         scores = self._base(model, blend)
         if blend.again:
             again = self._own(blend.again_days)

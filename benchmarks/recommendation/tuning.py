@@ -51,7 +51,7 @@ class Choice:
 
     def described(self) -> dict[str, Any]:
         """As it stands in a report."""
-        blend = {} if self.blend == BARE else asdict(self.blend)
+        blend = {"known": self.blend.known} if self.blend in BARE else asdict(self.blend)
         return {**(self.parameters or {}), **blend, "tuning_ndcg@10": self.ndcg}
 
 
@@ -70,7 +70,7 @@ class Tuner:
         """The best blend of a model, and the best fit of the bare model."""
         rng = self._rng(model.name)
         fits = [model.first, *(model.draw(rng) for _ in range(self._budget.fits - 1))]
-        blends = [BARE, blending.FIRST, *(blending.draw(rng) for _ in range(self._budget.blends - 1))]
+        blends = [*BARE, blending.FIRST, *(blending.draw(rng) for _ in range(self._budget.blends - 1))]
         found = np.zeros((len(fits), len(blends), len(TARGETS)))
         for place, parameters in enumerate(fits):
             for case, blender in zip(self._cases, self._blenders, strict=True):
@@ -88,7 +88,7 @@ class Tuner:
                 )
             return best
 
-        return choices(1, len(blends)), choices(0, 1)
+        return choices(len(BARE), len(blends)), choices(0, len(BARE))
 
     def tune_own_history(self) -> tuple[Choices, Choices]:
         """The best blend of what the customer buys again and what is popular; and, bare, the best half-life."""
