@@ -17,7 +17,9 @@ from logs.kafka_security import KafkaSecurity
 from online_model.encoding import options_of
 from online_model.rules import audiences, parse
 from online_model.settings import ModelSettings
+from recommender.blend import Blend
 from recommender.holdout import HoldOut
+from recommender.list_rules import ListRules
 from recommender.settings import RecommenderSettings
 
 DEAD_LETTER_PARTITIONS: Final = 1
@@ -133,9 +135,25 @@ def recommender_settings(settings: Settings) -> RecommenderSettings:
     return RecommenderSettings(
         list_length=settings.list_length,
         popularity_half_life=int(settings.popularity_half_life),
-        again_half_life=int(settings.again_half_life),
+        slow_half_life=int(settings.slow_half_life),
         segment_shrinkage=settings.segment_shrinkage,
-        best_seller_weight=settings.best_seller_weight,
+        blend=Blend.pinned(settings.blend),
+        pinned=frozenset(settings.blend),
+        tuning=settings.blend_tuning,
+        head_items=settings.head_items,
+        low_rank=settings.low_rank,
+        neighbours=settings.neighbours,
+        tail_neighbours=settings.tail_neighbours,
+        new_item_age=int(settings.new_item_age),
+        rules=ListRules(
+            max_per_category=settings.max_per_category,
+            max_per_reason=settings.max_per_reason,
+            exploration=settings.exploration,
+            exploration_period=int(settings.exploration_period),
+        ),
+        item_review_interval=int(
+            settings.item_review_interval_wall if settings.clock == "wall" else settings.item_review_interval_event
+        ),
         non_products=settings.non_products,
         view_interval=int(settings.view_interval),
         view_refresh=int(settings.view_refresh),

@@ -21,7 +21,7 @@ from consumer.layout import Limits
 from consumer.settings import WorkerSettings
 from contracts.errors import LivesegmentsError
 from contracts.events import Currency
-from contracts.times import DAY, MINUTE, SECOND
+from contracts.times import DAY, HOUR, MINUTE, SECOND
 from livesegments.durations import Duration
 from logs.base import LogSpec
 from online_model.encoding import options_of
@@ -29,6 +29,7 @@ from online_model.features import FEATURES
 from online_model.presets import FeatureRequest
 from online_model.rules import BULK_BUYERS, audiences, parse
 from online_model.settings import MAX_K, ModelSettings
+from recommender.blend import Blend
 from recommender.holdout import MAX_SHARE
 from recommender.holdout import SALT as HOLDOUT_SALT
 from recommender.non_products import NonProducts
@@ -258,12 +259,36 @@ class Settings(BaseSettings):
     """Most items in a customer's view."""
     popularity_half_life: Duration = Duration(_RECOMMENDER.popularity_half_life)
     """After which a purchase counts half for what is popular."""
-    again_half_life: Duration = Duration(_RECOMMENDER.again_half_life)
-    """After which a purchase counts half for buying the same again."""
+    slow_half_life: Duration = Duration(_RECOMMENDER.slow_half_life)
+    """After which a purchase counts half for what was popular before; what sells well above that is trending."""
     segment_shrinkage: float = Field(_RECOMMENDER.segment_shrinkage, ge=0)
     """Purchases that a segment needs before its own taste weighs as much as everybody's."""
-    best_seller_weight: float = Field(_RECOMMENDER.best_seller_weight, ge=0)
-    """How many purchases of one's own the best-selling item of the segment is worth."""
+    blend_tuning: bool = _RECOMMENDER.tuning
+    """Let item reviews choose how much each part of the recommendations counts (docs/recommendations.md)."""
+    blend: Annotated[dict[str, float], BeforeValidator(_table)] = Field(default_factory=dict)
+    """Parts of that blend that are not to be chosen: names and values, half-lives in days: {again_weight = 2.0}."""
+    item_review_interval_wall: Duration = Duration(HOUR)
+    """How often what goes with what is learnt anew with `clock = "wall"`; sooner after 10 % more purchases."""
+    item_review_interval_event: Duration = Duration(_RECOMMENDER.item_review_interval)
+    """How much event time passes before that with `clock = "event"`."""
+    head_items: int = Field(_RECOMMENDER.head_items, ge=1, le=10_000)
+    """So many best-selling items are learnt by EASE, whose time grows with the cube; others go by cosines."""
+    low_rank: int = Field(_RECOMMENDER.low_rank, ge=0, le=500)
+    """Directions of the low-rank part beside EASE; 0: none."""
+    neighbours: int = Field(_RECOMMENDER.neighbours, ge=1, le=200)
+    """How many items that go with it are kept of each of these items."""
+    tail_neighbours: int = Field(_RECOMMENDER.tail_neighbours, ge=0, le=200)
+    """How many of each other item."""
+    max_per_category: int = Field(_RECOMMENDER.rules.max_per_category, ge=1, le=20)
+    """Most items of one category of the catalogue in a customer's list."""
+    max_per_reason: int = Field(_RECOMMENDER.rules.max_per_reason, ge=1, le=20)
+    """Most items with the same reason in a customer's list; those because of any item count together."""
+    exploration: float = Field(_RECOMMENDER.rules.exploration, ge=0, le=0.5)
+    """Share of the places in lists that go to new items: below one place in list_length, so many customers get one."""
+    exploration_period: Duration = Duration(_RECOMMENDER.rules.exploration_period)
+    """For so long a customer is shown the same new item."""
+    new_item_age: Duration = Duration(_RECOMMENDER.new_item_age)
+    """So long after it was first sold an item is new."""
     non_products: Texts = _RECOMMENDER.non_products
     """Regular expressions; an item whose whole id matches one, in any case, is never recommended."""
     view_interval: Duration = Duration(_RECOMMENDER.view_interval)
@@ -397,6 +422,15 @@ class Settings(BaseSettings):
             raise ValueError(str(error)) from error
         return patterns
 
+    @field_validator("blend")
+    @classmethod
+    def _is_blend(cls, values: dict[str, float]) -> dict[str, float]:
+        try:
+            Blend.pinned(values)
+        except LivesegmentsError as error:
+            raise ValueError(str(error)) from error
+        return values
+
     @field_validator("audiences")
     @classmethod
     def _are_audiences(cls, conditions: dict[str, str]) -> dict[str, str]:
@@ -443,6 +477,8 @@ class Settings(BaseSettings):
             raise ValueError("kafka_key_file needs kafka_certificate_file")
         if self.holdout_share and self.holdout_since is None:
             raise ValueError("holdout_share needs holdout_since, the day from which on orders count")
+        if self.slow_half_life <= self.popularity_half_life:
+            raise ValueError("slow_half_life must be longer than popularity_half_life")
         if not self.log_url and self.redis_url.startswith("unix:"):
             raise ValueError("log_url: the log needs a server with a port; set redis:// or kafka://")
         return self

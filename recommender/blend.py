@@ -1,8 +1,15 @@
 """How much each part of a recommendation counts: few numbers, learnt by the item review or pinned by settings."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Final
 
+from contracts.errors import LivesegmentsError
 from contracts.times import DAY
+
+
+class BlendError(LivesegmentsError):
+    """A weight of the blend is not one that there is, or out of its range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +37,23 @@ class Blend:
     """Of EASE, in units of the mean diagonal of G."""
     low_rank_weight: float = 1.0
     """Of the low-rank part beside EASE, both scaled to the same strength."""
+
+    @classmethod
+    def pinned(cls, values: Mapping[str, float]) -> "Blend":
+        """The defaults but for some values; half-lives are given in days. Raises BlendError."""
+        for name, value in values.items():
+            if name not in BLEND_NAMES:
+                raise BlendError(f"{name} is no part of the blend; there are {', '.join(BLEND_NAMES)}")
+            most = 1.0 if name in _SHARES else float("inf")
+            least_excluded = name in _ABOVE_ZERO
+            if not (value > 0 if least_excluded else value >= 0) or not value <= most or value == float("inf"):
+                ends = "above 0" if least_excluded else f"from 0 to {most:g}" if most == 1 else "0 or more"
+                raise BlendError(f"{name} must be {ends}, not {value:g}")
+        given = {name: round(value * DAY) if name in _HALF_LIVES else float(value) for name, value in values.items()}
+        return cls(**given)  # type: ignore[arg-type] # half-lives are whole microseconds
+
+
+BLEND_NAMES: Final = tuple(one.name for one in fields(Blend))
+_HALF_LIVES: Final = ("profile_half_life", "again_half_life")
+_SHARES: Final = ("rhythm", "slow_share")
+_ABOVE_ZERO: Final = (*_HALF_LIVES, "ridge")

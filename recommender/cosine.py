@@ -11,18 +11,19 @@ SUPPORT: Final = 50.0
 
 
 def shrunk_cosines(
-    G: csr_array, together: csr_array
+    G: csr_array, together: csr_array, norms: NDArray[np.float64], block: NDArray[np.int64]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
     """Pairs of different items and G_ij / √(G_ii G_jj) · n_ij / (n_ij + 50): rows, columns, cosines, (pairs,) each.
 
     Parameters:
-        G: co-purchases, (items, items).
+        G: co-purchases of some items with all, (block, items).
         together: how many customers have both, with the pattern of G.
+        norms: √G_ii, (items,).
+        block: the items that the rows of G are, (block,).
     """
-    diagonal = np.sqrt(np.maximum(G.diagonal(), 1e-12))
-    rows = np.repeat(np.arange(G.shape[0], dtype=np.int32), np.diff(G.indptr))
-    columns = G.indices
-    cosines = G.data / (diagonal[rows] * diagonal[columns])
+    rows = np.repeat(block.astype(np.int32), np.diff(G.indptr))
+    columns = G.indices.astype(np.int32)
+    cosines = G.data / (norms[rows] * norms[columns])
     cosines *= together.data / (together.data + SUPPORT)
     apart = rows != columns
     return rows[apart], columns[apart], cosines[apart].astype(np.float32)

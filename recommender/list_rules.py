@@ -1,25 +1,40 @@
 """What a list must keep to besides being ranked: how many of a kind, and room for items that nobody knows yet."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.errors import LivesegmentsError
 from contracts.times import DAY
+
+_MOST_EXPLORATION: Final = 0.5
+
+
+class ListRulesError(LivesegmentsError):
+    """A limit of lists is out of its range."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListRules:
-    """Limits of one customer's list."""
+    """Limits of one customer's list. Raises ListRulesError where a value makes no sense."""
 
     max_per_category: int = 10
     """Most items of one category of the catalogue."""
     max_per_reason: int = 20
     """Most items with the same reason; those because of any item count together."""
-    exploration: float = 0.05
-    """Share of the places that new items of the catalogue get, at the end of the list."""
+    exploration: float = 0.01
+    """Share of the places that new items of the shop get, at the end of lists; part of a place: so many customers."""
     exploration_period: int = 7 * DAY
     """Microseconds for which a customer is shown the same new items."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_per_category", "max_per_reason", "exploration_period"):
+            if getattr(self, name) < 1:
+                raise ListRulesError(f"{name} must be above 0, not {getattr(self, name)}")
+        if not 0 <= self.exploration <= _MOST_EXPLORATION:
+            raise ListRulesError(f"exploration must be from 0 to {_MOST_EXPLORATION}, not {self.exploration}")
 
 
 def within(kinds: NDArray[np.integer], most: int) -> NDArray[np.bool_]:

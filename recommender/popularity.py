@@ -1,12 +1,13 @@
 """What sells: sums over rows of decayed purchase lines, by segment and item."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.history import History
+from recommender.trending import trending
 
 _MAX_EXPONENT: Final = 256
 """Half-lives a line may be newer than the landmark before that moves; doubles hold 1,023."""
@@ -22,6 +23,8 @@ class Popular:
     """Share of the slot's purchases, shrunk to everybody's, (slots + 1, items); 0 where not allowed."""
     items: NDArray[np.int32]
     """Item numbers, best first, (slots + 1, depth), padded with -1."""
+    trending: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """Which items sell more than they used to, (items,); empty where that was not asked for."""
 
     def top(self, slot: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """The n most popular items of a segment (or of all, slot -1) and their shares; fewer where there are fewer."""
@@ -135,25 +138,54 @@ class ItemPopularity:
             self._grow(rows, int(columns.max()) + 1)
             np.add.at(self._weights, (np.arange(rows)[:, None], columns[None, :]), theirs)
 
-    def popular(self, now: int, allowed: NDArray[np.bool_], *, shrinkage: float, depth: int, slots: int = 0) -> Popular:
+    def popular(
+        self,
+        now: int,
+        allowed: NDArray[np.bool_],
+        *,
+        shrinkage: float,
+        depth: int,
+        slots: int = 0,
+        slow: "ItemPopularity | None" = None,
+        slow_share: float = 0.0,
+    ) -> Popular:
         """What is popular now among the allowed items, (items,), in each of at least `slots` segments.
 
         A segment's share of an item is (w_s[i] + κ·p[i]) / (W_s + κ), with w the decayed purchases in the segment,
         W their sum, p the item's share in all, κ the shrinkage: a Dirichlet prior with everybody's taste as its mean.
+        With `slow` sums of a longer half-life, `slow_share` of every share is their share in all, and what is well
+        above that of late is trending.
         """
         rows, items = max(slots + 1, self._weights.shape[0]), len(allowed)
-        weights = np.zeros((rows, items))
-        known = min(items, self._weights.shape[1])
-        weights[: self._weights.shape[0], :known] = np.maximum(self._weights[:, :known], 0) * allowed[:known]
+        weights = self.allowed_weights(rows, allowed)
         overall = weights.sum(axis=0)
         overall /= overall.sum() or 1.0
-        weights[1:] *= np.exp2(np.clip((self.landmark - now) / self.half_life, -1000.0, 500.0))
+        fading = np.exp2(np.clip((self.landmark - now) / self.half_life, -1000.0, 500.0))
+        weights[1:] *= fading
         totals = weights[1:].sum(axis=1, keepdims=True)
         shares = np.empty((rows, items), dtype=np.float32)
         shares[:-1] = (weights[1:] + shrinkage * overall) / np.where(totals + shrinkage > 0, totals + shrinkage, 1.0)
         shares[-1] = overall
         shares[shares < _NOTHING] = 0
-        return Popular(shares, _best(shares, depth))
+        if slow is None:
+            return Popular(shares, _best(shares, depth))
+        weights[0] *= fading
+        before = slow.allowed_weights(1, allowed).sum(axis=0)
+        before *= np.exp2(np.clip((slow.landmark - now) / slow.half_life, -1000.0, 500.0))
+        rising = trending(weights.sum(axis=0), before)
+        if slow_share > 0:
+            longer = before / (before.sum() or 1.0)
+            longer[longer < _NOTHING] = 0
+            shares = ((1 - slow_share) * shares + slow_share * longer).astype(np.float32)
+        return Popular(shares, _best(shares, depth), rising)
+
+    def allowed_weights(self, rows: int, allowed: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """The sums of allowed items, at least `rows` of them, (rows, items)."""
+        rows = max(rows, self._weights.shape[0])
+        weights = np.zeros((rows, len(allowed)))
+        known = min(len(allowed), self._weights.shape[1])
+        weights[: self._weights.shape[0], :known] = np.maximum(self._weights[:, :known], 0) * allowed[:known]
+        return weights
 
     def _reach(self, newest: int) -> None:
         """Move the landmark so that a line of that time can be weighed."""

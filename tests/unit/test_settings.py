@@ -245,12 +245,17 @@ def test_every_setting_says_what_it_is():
 def test_the_defaults_are_those_of_the_parts():
     ours = worker_settings(Settings())
     model = dataclasses.replace(ModelSettings(), review_interval=MINUTE, k_interval=5 * MINUTE)
-    assert ours == dataclasses.replace(WorkerSettings(), session_timeout=ours.session_timeout, model=model)
+    recommender = dataclasses.replace(RecommenderSettings(), item_review_interval=HOUR)
+    assert ours == dataclasses.replace(
+        WorkerSettings(), session_timeout=ours.session_timeout, model=model, recommender=recommender
+    )
 
 
 def test_reviews_go_by_the_clock_in_use():
     assert worker_settings(Settings(clock="wall")).model.review_interval == MINUTE
     assert worker_settings(Settings(clock="event")).model.review_interval == DAY
+    assert worker_settings(Settings(clock="wall")).recommender.item_review_interval == HOUR
+    assert worker_settings(Settings(clock="event")).recommender.item_review_interval == DAY
     assert worker_settings(Settings(clock="wall")).model.k_interval == 5 * MINUTE
     assert worker_settings(Settings(clock="event")).model.k_interval == 7 * DAY
 
@@ -283,9 +288,21 @@ OTHER = {
     "clusterer": "river",
     "list_length": "7",
     "popularity_half_life": "9d",
-    "again_half_life": "9d",
+    "slow_half_life": "99d",
     "segment_shrinkage": "9",
-    "best_seller_weight": "9",
+    "blend_tuning": "false",
+    "blend": '{"again_weight": 9, "again_half_life": 9}',
+    "item_review_interval_wall": "9d",
+    "item_review_interval_event": "9d",
+    "head_items": "9",
+    "low_rank": "9",
+    "neighbours": "9",
+    "tail_neighbours": "9",
+    "max_per_category": "9",
+    "max_per_reason": "9",
+    "exploration": "0.09",
+    "exploration_period": "9d",
+    "new_item_age": "9d",
     "non_products": "x",
     "view_interval": "9s",
     "view_refresh": "9d",

@@ -1,0 +1,192 @@
+"""The item review: learns from the sampled customers' kept lines what goes together, and how to blend it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.times import DAY
+from recommender.blend import Blend
+from recommender.co_purchases import purchases
+from recommender.held_out_orders import HeldOutOrders
+from recommender.history import History
+from recommender.item_model import ItemModel, NumberedItems
+from recommender.list_rules import ListRules
+from recommender.neighbours import Neighbours
+from recommender.non_products import NonProducts
+from recommender.popularity import ItemPopularity, Popular
+from recommender.ranking import rank
+from recommender.rhythm import repurchase_gaps
+from recommender.settings import RecommenderSettings
+from recommender.together import Together
+from recommender.tuning import Figures, tuned
+
+ENOUGH: Final = 100
+"""Held-out customers below whom the defaults stay."""
+G_HALF_LIFE: Final = 180 * DAY
+"""After which a purchase counts half for what is bought together."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemReview:
+    """Everything a child process needs; calling it does the work. Items are places in `ids`."""
+
+    history: History
+    """Kept lines, sorted by customer, of products only."""
+    ids: tuple[str, ...]
+    now: int
+    settings: RecommenderSettings
+    allowed: NDArray[np.bool_]
+    """Which items may be recommended, (items,)."""
+
+    @classmethod
+    def of(
+        cls,
+        history: History,
+        ids: Sequence[str],
+        now: int,
+        settings: RecommenderSettings,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> "ItemReview":
+        """What a worker's numbers mean stands in `ids`; only items with a line are kept.
+
+        `allowed`, (len(ids),): what may be recommended now; None: whatever the settings call a product.
+        """
+        used, places = np.unique(history.items, return_inverse=True)
+        names = tuple(ids[item] for item in used.tolist())
+        if allowed is None:
+            products = NonProducts(settings.non_products)
+            products.extend(names)
+            mask = products.allowed.copy()
+        else:
+            mask = allowed[used]
+        order = np.argsort(history.customers, kind="stable")
+        lines = History(
+            history.customers[order], places.astype(np.int32)[order], history.at[order], history.quantity[order]
+        )
+        return cls(lines, names, now, settings, mask)
+
+    def __call__(self) -> ItemModel:
+        """Tune on held-out orders where there are enough, then learn from everything."""
+        settings, items = self.settings, len(self.ids)
+        start = settings.blend
+        held = HeldOutOrders.of(self.history, items, self.allowed)
+        figures: dict[str, float] = {"held_out": float(held.customers)}
+        if not settings.tuning:
+            blend, note = start, "as set: tuning is off"
+        elif held.customers < ENOUGH:
+            blend, note = start, f"defaults: {held.customers} customers ordered lately, {ENOUGH} are needed to tune"
+        else:
+            trial = _Trial(held, self.allowed, settings, repurchase_gaps(held.before, items))
+            result = tuned(start, trial.judge, pinned=settings.pinned)
+            blend = result.blend
+            figures |= _named("", result.chosen) | _named("default_", result.default)
+            figures |= _named("popular_", trial.judge(blend, popular_only=True))
+            note = f"tuned on the first orders of {held.customers} customers after {_day(held.cut)}"
+        together = _together(self.history, items, self.now, settings)
+        bought = self.history.quantity > 0
+        return ItemModel(
+            as_of=self.now,
+            customers=len(np.unique(self.history.customers[bought])),
+            ids=self.ids,
+            neighbours=together.neighbours(together.ease(blend.ridge), blend.low_rank_weight, settings.neighbours),
+            gaps=repurchase_gaps(self.history, items),
+            new=self._first_sold_lately(),
+            blend=blend,
+            figures=figures,
+            note=note,
+        )
+
+    def _first_sold_lately(self) -> tuple[str, ...]:
+        """Items of which no kept line is older than `new_item_age`, unless the shop itself is as young."""
+        first = np.full(len(self.ids), np.iinfo(np.int64).max)
+        np.minimum.at(first, self.history.items, self.history.at)
+        since = self.now - self.settings.new_item_age
+        if not len(first) or first.min() >= since:
+            return ()
+        return tuple(self.ids[item] for item in np.flatnonzero((first >= since) & self.allowed).tolist())
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """How a blend would have done on the held-out orders. What several blends share is learnt once."""
+
+    held: HeldOutOrders
+    allowed: NDArray[np.bool_]
+    settings: RecommenderSettings
+    gaps: NDArray[np.float32]
+    _known: dict[Any, Any] = field(default_factory=dict)
+
+    def judge(self, blend: Blend, *, popular_only: bool = False) -> Figures:
+        """NDCG@10 by customer."""
+        held = self.held
+        customers = len(np.unique(held.before.customers))
+        model = NumberedItems(self._neighbours(blend), self.gaps, customers, blend, np.empty(0, np.int32))
+        everybody = np.full(held.customers, -1, np.int32)
+        ranked = rank(
+            held.buyers,
+            everybody,
+            self._popular(blend.slow_share),
+            self.allowed,
+            held.cut,
+            n=self.settings.list_length,
+            model=model,
+            rules=ListRules(exploration=0.0),
+            popular_only=np.full(held.customers, popular_only),
+        )
+        return held.judge(ranked)
+
+    def _neighbours(self, blend: Blend) -> Neighbours:
+        if "together" not in self._known:
+            self._known["together"] = _together(self.held.before, self.held.items, self.held.cut, self.settings)
+        together: Together = self._known["together"]
+        weights = ("ease", blend.ridge)
+        if weights not in self._known:
+            self._known[weights] = together.ease(blend.ridge)
+        key = (blend.ridge, blend.low_rank_weight)
+        if key not in self._known:
+            self._known[key] = together.neighbours(
+                self._known[weights], blend.low_rank_weight, self.settings.neighbours
+            )
+        found: Neighbours = self._known[key]
+        return found
+
+    def _popular(self, slow_share: float) -> Popular:
+        if ("popular", slow_share) not in self._known:
+            lines, settings = self.held.before, self.settings
+            nobody = np.full(int(lines.customers.max(initial=-1)) + 1, -1, np.int32)
+            sums = [ItemPopularity(h) for h in (settings.popularity_half_life, settings.slow_half_life)]
+            for one in sums:
+                one.revise(History.empty(), nobody, lines, nobody)
+            self._known["popular", slow_share] = sums[0].popular(
+                self.held.cut,
+                self.allowed,
+                shrinkage=settings.segment_shrinkage,
+                depth=settings.popular_depth,
+                slow=sums[1],
+                slow_share=slow_share,
+            )
+        found: Popular = self._known["popular", slow_share]
+        return found
+
+
+def _together(history: History, items: int, now: int, settings: RecommenderSettings) -> Together:
+    customers = int(history.customers.max(initial=-1)) + 1
+    bought = purchases(history, customers, items, now, G_HALF_LIFE)
+    return Together.of(
+        bought,
+        head_items=settings.head_items,
+        rank=settings.low_rank,
+        tail_neighbours=settings.tail_neighbours,
+    )
+
+
+def _named(prefix: str, figures: Figures) -> dict[str, float]:
+    names = (f"{prefix}all", f"{prefix}new")
+    return {name: float(figure.mean()) for name, figure in zip(names, figures, strict=True) if len(figure)}
+
+
+def _day(at: int) -> str:
+    return str(np.datetime64(at, "us").astype("datetime64[D]"))

@@ -1,0 +1,112 @@
+"""What goes with each item, learnt from purchases: EASE and the low-rank part in the head, cosines in the tail."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from recommender.co_purchases import buyers, co_purchases, row_scaled
+from recommender.cosine import shrunk_cosines
+from recommender.ease import ease
+from recommender.low_rank import low_rank
+from recommender.neighbours import Neighbours
+
+_STRONGEST: Final = 10
+"""Neighbours by whose mean weight two ways of learning are brought to one scale."""
+_BLOCK: Final = 2_000
+"""Tail items that are looked at in one go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Everything about items bought together that does not hang on what is tuned."""
+
+    items: int
+    head: NDArray[np.int64]
+    """The most popular items, rising."""
+    G: NDArray[np.float32]
+    """Co-purchases among them."""
+    low_rank: NDArray[np.float32]
+    """Their low-rank part, scaled."""
+    tail: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
+    """Pairs of which one item at least is not in the head: rows, columns, scaled and shrunk cosines."""
+
+    @classmethod
+    def of(cls, bought: csr_array, *, head_items: int, rank: int, tail_neighbours: int) -> Self:
+        """What purchases H, (customers, items), say: with so many items in the head, and neighbours of each other."""
+        counts = buyers(bought)
+        known = np.flatnonzero(counts)
+        head = np.sort(known[np.argsort(-counts[known], kind="stable")[:head_items]])
+        scaled = row_scaled(bought)
+        G = co_purchases(bought, head).toarray()
+        diagonal = np.sqrt(np.maximum(np.diag(G), 1e-12))
+        cosines = G / diagonal[:, None] / diagonal[None, :]
+        np.fill_diagonal(cosines, 0)
+        tail = np.setdiff1d(known, head)
+        pairs = list(_tail_pairs(bought, scaled, tail, tail_neighbours, strength(cosines)))
+        none = np.empty(0, np.int32)
+        rows, columns, weights = (
+            (np.concatenate(column) for column in zip(*pairs, strict=True))
+            if pairs
+            else (none, none, np.empty(0, np.float32))
+        )
+        L = low_rank(G, rank)
+        return cls(bought.shape[1], head, G, L / strength(L), (rows, columns, weights))
+
+    def ease(self, ridge: float) -> NDArray[np.float32]:
+        """The EASE weights of the head, scaled."""
+        B = ease(self.G, ridge)
+        return B / strength(B)
+
+    def neighbours(self, B: NDArray[np.float32], low_rank_weight: float, most: int) -> Neighbours:
+        """The `most` best neighbours of each item of the head, and those found of each in the tail."""
+        W = B + np.float32(low_rank_weight) * self.low_rank
+        W /= 1 + np.float32(low_rank_weight)
+        size = len(self.head)
+        most = min(most, size)
+        near = np.argpartition(-W, most - 1, axis=1)[:, :most] if most else np.empty((size, 0), np.int64)
+        weights = np.take_along_axis(W, near, axis=1).reshape(-1)
+        rows, columns, tail_weights = self.tail
+        return Neighbours.of(
+            self.items,
+            np.concatenate((np.repeat(self.head, most), rows)),
+            np.concatenate((self.head[near.reshape(-1)], columns)),
+            np.concatenate((weights, tail_weights)),
+        ).first(most)
+
+
+def strength(weights: NDArray[np.float32]) -> np.float32:
+    """What a strong neighbour's weight is, typically: the median over items of the mean of their ten best."""
+    size = len(weights)
+    if size < 2:
+        return np.float32(1)
+    most = min(_STRONGEST, size - 1)
+    best = -np.partition(-weights, most - 1, axis=1)[:, :most]
+    typical = np.float32(np.median(np.maximum(best, 0).mean(axis=1)))
+    return typical if typical > 0 else np.float32(1)
+
+
+def _tail_pairs(
+    bought: csr_array, scaled: csr_array, tail: NDArray[np.int64], most: int, scale: np.float32
+) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]]:
+    """The best cosines of tail items, each in both directions, a block of items at a time."""
+    if not len(tail):
+        return
+    is_tail = np.zeros(bought.shape[1], np.bool_)
+    is_tail[tail] = True
+    have = csr_array((np.ones(len(bought.data), np.float32), bought.indices, bought.indptr), shape=bought.shape)
+    norms = np.sqrt(np.bincount(scaled.indices, weights=scaled.data.astype(np.float64) ** 2, minlength=len(is_tail)))
+    by_item, by_item_counts = scaled.tocsc(), have.tocsc()
+    for start in range(0, len(tail), _BLOCK):
+        block = tail[start : start + _BLOCK]
+        G, together = by_item[:, block].T.tocsr() @ scaled, by_item_counts[:, block].T.tocsr() @ have
+        rows, columns, weights = shrunk_cosines(G, together, norms, block)
+        found = Neighbours.of(len(is_tail), rows, columns, weights / scale).first(most)
+        rows = np.repeat(np.arange(len(is_tail), dtype=np.int32), found.counts)
+        yield rows, found.items, found.weights
+        # A pair of two tail items is found from either side; one with the head only from this one.
+        back = ~is_tail[found.items]
+        yield found.items[back], rows[back], found.weights[back]
