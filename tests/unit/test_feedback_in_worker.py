@@ -13,6 +13,7 @@ from consumer.exposures import Cell, Outcomes
 from consumer.feedback_book import KEPT_DAYS, MAX_CELLS, OTHER, FeedbackBook, read_tally
 from consumer.layout import Limits
 from contracts.documents import NO_SEGMENT, FeedbackDay, LiftDocument
+from contracts.errors import LivesegmentsError
 from contracts.events import Interaction, Purchase
 from contracts.times import DAY, HOUR, from_micros
 from recommender.holdout import HoldOut
@@ -124,7 +125,7 @@ def stream(seed, days=12):
     return events
 
 
-class BulletError(Exception):
+class BulletError(LivesegmentsError):
     """What kills a worker here."""
 
 
@@ -264,3 +265,16 @@ def test_a_click_alone_counts_nowhere(known):
     shop.publish(shown(1, "ann", HOUR, kind="clicked"))
     run(shop)
     assert feedback(shop) == []
+
+
+def test_customers_held_out_are_shown_popular_items_only():
+    shop = InProcess(partitions=2, holdout=HoldOut(0.5, START))
+    who = [f"c{n}" for n in range(40)]
+    shop.publish(*(bought(n, one, n * HOUR, ("a", "b") if n % 2 else ("c", "d")) for n, one in enumerate(who)))
+    run(shop)
+    reader = shop.reader()
+    reasons = {False: Counter(), True: Counter()}
+    for one in who:
+        reasons[shop.settings.holdout.holds(one)].update(item.reason for item in reader.get(one).items)
+    assert set(reasons[True]) == {"popular"}
+    assert set(reasons[False]) > {"popular"}
