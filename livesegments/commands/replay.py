@@ -28,7 +28,7 @@ app = typer.Typer(add_completion=False)
 def replay(
     loaded: Loaded,
     *,
-    file: Annotated[Path, typer.Argument(help="CSV, TSV (also .gz, .bz2, .xz, .zip, .zst), Parquet or XLSX.")],
+    file: Annotated[Path, typer.Argument(help="CSV, TSV (also .gz, .bz2, .xz, .zip, .zst), JSONL, Parquet or XLSX.")],
     columns: Columns = None,
     constants: Constants = None,
     speed: Annotated[
