@@ -20,11 +20,6 @@ class Choice:
     shelf: Shelf = "recommendations"
     category: str | None = None
 
-    @property
-    def everything(self) -> bool:
-        """Whether the list is wanted as it is."""
-        return self.n is None and not self.exclude and self.shelf == "recommendations" and self.category is None
-
     def of(self, answer: Recommendations) -> tuple[Item, ...]:
         """The items chosen from an answer; the category is not looked at."""
         return first(answer.shelf(self.shelf), self.n, self.exclude)

@@ -45,7 +45,19 @@ class Questions:
 
     def get(self, customer_id: str, choice: Choice) -> Reading[Recommendations]:
         """Segment and recommendations of one customer."""
-        return (yield from self.get_many([customer_id], choice))[customer_id]
+        key = self._customer + customer_id
+        found = yield from self._documents.read({key: decode_view})
+        view = found.values[key]
+        if view is None:
+            nobody = yield from self._nobody()
+            if found.error and nobody.as_of is None:
+                raise found.error
+            answer = replace(nobody, customer_id=customer_id)
+        else:
+            answer = _shown(view, found.withdrawn, stale=found.error is not None)
+        if choice.category is None:
+            return answer if choice is AS_IT_IS else replace(answer, items=choice.of(answer))
+        return (yield from self._of_category({customer_id: answer}, choice))[customer_id]
 
     def get_many(self, customer_ids: Sequence[str], choice: Choice) -> Reading[dict[str, Recommendations]]:
         """The same of many, in the order of their ids."""
@@ -69,7 +81,12 @@ class Questions:
                 customer_id: answer or replace(nobody, customer_id=customer_id)
                 for customer_id, answer in answers.items()
             }
-        return (yield from self._chosen(cast("dict[str, Recommendations]", answers), choice))
+        complete = cast("dict[str, Recommendations]", answers)
+        if choice.category is not None:
+            return (yield from self._of_category(complete, choice))
+        if choice is AS_IT_IS:
+            return complete
+        return {each: replace(answer, items=choice.of(answer)) for each, answer in complete.items()}
 
     def similar_items(self, item_id: str, n: int | None, exclude: Collection[str]) -> Reading[ItemList]:
         """What is bought together with an item."""
@@ -133,12 +150,8 @@ class Questions:
             return ItemList((), stale=found.error is not None)
         return ItemList(offered(items.items, found.withdrawn), items.as_of, found.error is not None)
 
-    def _chosen(self, answers: dict[str, Recommendations], choice: Choice) -> Reading[dict[str, Recommendations]]:
-        """The answers with the items asked for."""
-        if choice.category is None:
-            if choice.everything:
-                return answers
-            return {each: replace(answer, items=choice.of(answer)) for each, answer in answers.items()}
+    def _of_category(self, answers: dict[str, Recommendations], choice: Choice) -> Reading[dict[str, Recommendations]]:
+        """The answers with items of one category."""
         popular = yield from self._list(self._keys.popular(choice.category), decode_popular)
         item_ids = list(dict.fromkeys(item.item_id for answer in answers.values() for item in answer.items))
         categories, stale = {}, popular.stale

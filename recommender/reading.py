@@ -5,7 +5,6 @@ ViewsUnavailableError is thrown into it. So the sync and the asyncio reader shar
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from contracts.keys import Keys
@@ -37,8 +36,7 @@ class Wanted(NamedTuple):
 Reading = Generator[Wanted, "list[bytes | None]", R]
 
 
-@dataclass(frozen=True, slots=True)
-class Documents:
+class Documents(NamedTuple):
     """What a reading has found."""
 
     values: Mapping[str, Any]
@@ -84,13 +82,16 @@ class PlainReading:
         # Reading the version along costs nothing measurable where it is the same round trip, and what is withdrawn is
         # gone from the very next answer.
         looks = self._one_round_trip or now - self._version_at >= LOOK_EVERY
-        along: list[str] = [self._version_key] if looks else []
-        along += self.due(now)
+        names = [*wanted, self._version_key] if looks else [*wanted]
+        if now - self._cold_start_at >= COLD_START_EVERY:
+            names += self.due(now)
         try:
-            names = [*wanted, *along]
             found = dict(zip(names, (yield Wanted(names)), strict=True))
             if looks:
-                yield from self._follow_catalogue(found.pop(self._version_key), now)
+                version = found.pop(self._version_key)
+                if version != self._seen_version:
+                    yield from self._follow_catalogue(version)
+                self._version_at = now
         except ViewsUnavailableError as error:
             return self.remembered(wanted, error)
         self.remember(found, now)
@@ -122,17 +123,15 @@ class PlainReading:
         """What is withdrawn as it was read otherwise."""
         self._withdrawn = withdrawn
 
-    def _follow_catalogue(self, version: bytes | None, now: float) -> "Reading[None]":
-        """Read what is withdrawn anew where the catalogue's version is not the one seen last."""
-        if version is None:
-            # An older worker, or no catalogue: nothing is held back.
-            self._withdrawn, self._seen_version = NOTHING_WITHDRAWN, None
-        elif version != self._seen_version:
+    def _follow_catalogue(self, version: bytes | None) -> Reading[None]:
+        """Read what is withdrawn anew: the catalogue's version is not the one seen last."""
+        document: bytes | None = None
+        # Without a version there is no catalogue, or an older worker: nothing is held back.
+        if version is not None:
             # Both are written in one atomic step: what is read now is as new as the version, or newer.
             (document,) = yield Wanted([self._withdrawn_key])
-            self._withdrawn = NOTHING_WITHDRAWN if document is None else decode_withdrawn(self._withdrawn_key, document)
-            self._seen_version = version
-        self._version_at = now
+        self._withdrawn = NOTHING_WITHDRAWN if document is None else decode_withdrawn(self._withdrawn_key, document)
+        self._seen_version = version
 
 
 class NearReading:

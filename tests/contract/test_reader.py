@@ -1,10 +1,9 @@
-"""What an application gets from CustomerReader: from memory and from a real Redis, through the real writer."""
+"""What an application gets from CustomerReader: from memory and from a real Redis."""
 
 import contextlib
 import json
 import time
 
-import numpy as np
 import pytest
 import redis
 import redis.asyncio
@@ -13,6 +12,7 @@ from contracts.documents import (
     CatalogueEntry,
     ColdStart,
     CustomerView,
+    Membership,
     PopularItems,
     SegmentCard,
     SegmentList,
@@ -23,11 +23,9 @@ from contracts.documents import (
 from contracts.keys import Keys
 from contracts.times import DAY, from_micros
 from recommender.answers import BrokenDocumentError, NewerDocumentError
-from recommender.ranking import Ranked, Reason
 from recommender.reader import CustomerReader, ReaderUrlError
 from recommender.reader_async import AsyncCustomerReader
 from recommender.store import MemoryViews, RedisViews, ViewsUnavailableError
-from recommender.views import ItemTexts, Members, Stamp, customer_views
 from tests.blocking import Blocking
 
 NOW = 15_000 * DAY
@@ -104,14 +102,19 @@ def catalogue(request, kind, store, keys):
 @pytest.fixture
 def anna(store, keys) -> bytes:
     """A customer who bought red and blue before; everybody buys black."""
-    one = np.zeros(1, np.int32)
-    members = Members(["anna"], one + 2, one.astype(np.int64) + NOW, one + 1, one.astype(np.uint8))
-    ranked = Ranked(
-        np.array([[0, 1, 2, 3]], np.int32),
-        np.array([[0.5, 0.25, 0.125, 0.0625]], np.float32),
-        np.array([[Reason.AGAIN, Reason.POPULAR, Reason.AGAIN, Reason.POPULAR]], np.uint8),
-    )
-    (view,) = customer_views(members, ranked, ItemTexts(ITEMS), {2: "Loyal"}, Stamp(NOW, 5, 1, "t"))
+    view = CustomerView(
+        customer_id="anna",
+        segment=Membership(id=2, name="Loyal", since=from_micros(NOW), previous=1, cause="purchase"),
+        items=(
+            ("red", 0.5, "again"),
+            ("green", 0.25, "popular"),
+            ("blue", 0.125, "again"),
+            ("black", 0.0625, "because:red"),
+        ),
+        as_of=from_micros(NOW),
+        model_version=5,
+        written_by=(1, "t"),
+    ).encode()
     cold = ColdStart(
         items=(("black", 0.75, "popular"), ("red", 0.25, "popular")), as_of=from_micros(NOW), model_version=5
     )
