@@ -5,15 +5,19 @@ from typing import Final
 
 from consumer.clock import Clock
 from consumer.feed import Feed
+from consumer.feedback_history import FeedbackWriter
 from consumer.figures import ShopFigures, figures_of, merged
 from consumer.history import HistoryWriter
+from consumer.item_leader import ItemLeader
 from consumer.layout import MISSING_TIME
 from consumer.leader import Leader, read_model
+from consumer.lift_writer import LiftWriter
 from consumer.memory import Memory
 from consumer.settings import WorkerSettings
 from consumer.shop_window import ShopWindow
 from consumer.state import State
 from contracts.times import DAY
+from recommender.item_model import ItemModel
 
 LEADING: Final = 0
 """The owner of this partition leads."""
@@ -32,9 +36,12 @@ class Deciding:
         clock: Clock,
         leader: Leader,
         *,
+        items: ItemLeader,
         feed: Feed,
         window: ShopWindow,
         history: HistoryWriter,
+        feedback: FeedbackWriter,
+        lift: LiftWriter,
         monotonic: Callable[[], float],
     ) -> None:
         self._memory = memory
@@ -42,9 +49,12 @@ class Deciding:
         self._settings = settings
         self._clock = clock
         self._leader = leader
+        self._items = items
         self._feed = feed
         self._window = window
         self._history = history
+        self._feedback = feedback
+        self._lift = lift
         self._monotonic = monotonic
         self.due_at = 0.0
         """Monotonic time of the next report."""
@@ -55,21 +65,34 @@ class Deciding:
     @property
     def settled(self) -> bool:
         """Whether everything has been looked at as it stands, and nothing of it is under way."""
-        return self._settled and not self._leader.busy
+        return self._settled and not self._busy
+
+    @property
+    def _busy(self) -> bool:
+        return self._leader.busy or self._items.busy
 
     def unsettle(self, records: int = 0) -> None:
         """Something has changed: so many records, or a sweep, or the partitions that are held."""
         self._settled = False
         self._records += records
 
-    def read_model(self) -> None:
-        """Take over the published model version: another worker's, or an older one where the state was rolled back."""
+    def read_models(self) -> None:
+        """Take over what is published: another worker's models, or older ones where the state was rolled back."""
+        self._read_item_model()
         document = self._state.model()
         if document is not None:
             model = read_model(document)
             known = self._memory.learner.model
             if known is None or model.version != known.version:
                 self._memory.adopt(model)
+
+    def _read_item_model(self) -> None:
+        version = self._state.item_model_version()
+        if version == self._memory.item_version:
+            return
+        stored = self._state.item_model()
+        if stored is not None:
+            self._memory.adopt_items(ItemModel.decode(stored), version)
 
     def decide_if_due(self, *, at_rest: bool) -> bool:
         """Report the figures, and decide if partition 0 is ours. Returns whether a version was adopted.
@@ -110,10 +133,10 @@ class Deciding:
         leads = LEADING in memory.held
         adopted = leads and decides and self._adopt(shop)
         if leads and (due or at_rest):
-            self._show(shop, adopted=adopted)
+            self._show(shop, adopted=adopted, at_rest=at_rest)
         if decides:
             self._decided_at = self._clock.now
-            self._settled = not (adopted or self._leader.busy)
+            self._settled = not (adopted or self._busy)
             self._records = 0
         return adopted
 
@@ -124,17 +147,23 @@ class Deciding:
         decided = self._leader.decide(memory.held[LEADING].claims, memory.learner.model, shop, self._clock.now, learnt)
         if decided is not None:
             memory.adopt(decided)
+        if self._items.decide(memory.held[LEADING].claims, shop, memory.item_model, self._clock.now) is not None:
+            self._read_item_model()
         return decided is not None
 
-    def _show(self, shop: ShopFigures, *, adopted: bool) -> None:
+    def _show(self, shop: ShopFigures, *, adopted: bool, at_rest: bool) -> None:
         """Write what everybody may read of all segments; of a version just adopted nothing has been counted yet."""
         memory, now = self._memory, self._clock.now
         self._history.show(memory.partitions, now // DAY, memory.names)
+        self._feedback.show(memory.partitions, memory.names, at_rest=at_rest)
+        self._lift.show(shop.trial, now)
+        popular = memory.views.popular(now)
+        self._items.show(popular, now)
         if not adopted:
             self._window.show(
                 memory.learner.model,
                 shop,
-                memory.views.popular(now),
+                popular,
                 memory.item_sums,
                 now,
                 names=memory.names,
@@ -149,4 +178,4 @@ class Deciding:
         self._state.put_popularity(me, memory.item_sums.share(wall))
         others = {worker: said for worker, said in self._state.popularity().items() if worker != me}
         memory.item_sums.hear(others, wall - round(self._settings.session_timeout * 2e6))
-        self.read_model()
+        self.read_models()

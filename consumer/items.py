@@ -16,6 +16,7 @@ from consumer.ragged_columns import Categories
 from consumer.row_store import Rows, RowStore
 from online_model.model import FIRST_SEGMENT_ID
 from recommender.history import History
+from recommender.item_model import NumberedItems
 from recommender.non_products import NonProducts
 from recommender.popularity import ItemPopularity, Popular
 from recommender.settings import RecommenderSettings
@@ -89,6 +90,11 @@ class Items:
             known = [self.numbers[item] for item in self._withdrawn if item in self.numbers]
             self._mask[known] = False
         return self._mask
+
+    @property
+    def products(self) -> npt.NDArray[np.bool_]:
+        """Which items are products, in stock or not, (items,)."""
+        return self._products.allowed
 
     @property
     def withdrawn(self) -> list[str]:
@@ -253,8 +259,8 @@ class ItemSums:
         """Its item numbers mean nothing any more."""
         self._maps.pop(partition, None)
 
-    def popular(self, now: int) -> Popular:
-        """What is popular now, among all workers' customers."""
+    def popular(self, now: int, model: NumberedItems | None = None) -> Popular:
+        """What is popular now, among all workers' customers; with an item model, also what trends."""
         sums = self._sums
         if self._others:
             sums = sums.empty_like()
@@ -267,6 +273,8 @@ class ItemSums:
             shrinkage=self._settings.segment_shrinkage,
             depth=self._settings.popular_depth,
             slots=len(self._slots),
+            slow=model.slow if model is not None else None,
+            slow_share=model.blend.slow_share if model is not None else 0.0,
         )
 
     # ---- between workers ----

@@ -20,6 +20,7 @@ from consumer.view_writer import ViewWriter
 from contracts.documents import CAUSES, NO_SEGMENT
 from online_model.by_rule import RULE_SEGMENTS
 from online_model.model import OUT_OF_SCOPE, SPECIAL_SEGMENTS, SegmentModel
+from recommender.item_model import ItemModel
 from recommender.store import ViewStore
 
 _CAUSES = {
@@ -42,7 +43,7 @@ class Memory:
         self.held: dict[int, Held] = {}
         self.clock = clock
         self.partitions = partitions
-        self.store = RowStore()
+        self.store = RowStore(holdout=settings.holdout)
         self.applier = Applier(self.store, settings.limits, partitions)
         self.names = Names(
             {
@@ -55,6 +56,9 @@ class Memory:
         self.learner = Learner(self.store, settings.model, partitions, scope=settings.scope, names=self.names)
         self.item_sums = ItemSums(self.store, settings.recommender)
         self._audiences = settings.audiences
+        self.item_model: ItemModel | None = None
+        self.item_version = 0
+        """Of `item_model`; 0 before there is one."""
         self.views = ViewWriter(
             self.store,
             self.item_sums,
@@ -69,6 +73,11 @@ class Memory:
         """Audiences under the numbers that the deployment has given them. Raises TooManyAudiencesError."""
         self.learner.audiences = Audiences(self._audiences, numbers)
         self.views.audiences = self.learner.audiences.names
+
+    def adopt_items(self, model: ItemModel, version: int) -> None:
+        """Take over an item model: everybody's view is to be rewritten."""
+        self.item_model, self.item_version = model, version
+        self.views.adopt_items(model, self.held.values())
 
     @property
     def holds_all(self) -> bool:

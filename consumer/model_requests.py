@@ -155,8 +155,8 @@ class ModelRequests:
         if (candidate.requested or candidate.features) != self._settings.request.signature:
             raise RefusedError(
                 f"the workers compare customers by {', '.join(model.features)}: change the setting `features` (or"
-                " `scaling`) to what was tried and restart them, and the next review adopts such segments; ids stay with"
-                " the people"
+                " `scaling`) to what was tried and restart them, and the next review adopts such segments; ids stay"
+                " with the people"
             )
         auto = request.k in {"auto", str(self._settings.k)}
         adopted = replace(

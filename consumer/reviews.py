@@ -124,3 +124,20 @@ class ProcessReviews(Generic[Result]):
             return None
         self._not_before = self._monotonic() + _REST * seconds
         return result
+
+
+class Reviewers:
+    """All kinds of reviews of one worker: each at once and in place, or all in one child process."""
+
+    def __init__(self, *, inline: bool, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._inline = inline
+        self._monotonic = monotonic
+        self._process = ReviewProcess()
+
+    def one_kind(self) -> Reviews[Result]:
+        """For reviews of one kind, of which one is worked on at a time."""
+        return InlineReviews() if self._inline else ProcessReviews(self._process, self._monotonic)
+
+    def close(self) -> None:
+        """End whatever is under way."""
+        self._process.close()

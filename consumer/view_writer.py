@@ -15,6 +15,8 @@ from consumer.names import Names
 from consumer.row_store import Rows, RowStore
 from contracts.keys import Keys
 from online_model.model import SegmentModel
+from recommender.item_model import ItemModel, NumberedItems
+from recommender.list_rules import hashes
 from recommender.popularity import Popular
 from recommender.ranking import rank
 from recommender.settings import RecommenderSettings
@@ -73,6 +75,7 @@ class ViewWriter:
         self._settings = settings
         self._monotonic = monotonic
         self._popular: tuple[float, Popular] | None = None
+        self._item_model = NumberedItems.none()
         self._written_at = np.empty(0)
         """Monotonic seconds, by row."""
         self._refreshes: dict[int, _Refresh] = {}
@@ -86,6 +89,12 @@ class ViewWriter:
         self._popular = None
         for one in held:
             self._begin_refresh(one, urgent=True)
+
+    def adopt_items(self, model: ItemModel, held: Iterable[Held]) -> None:
+        """More is known of items: everybody's view is to be rewritten soon."""
+        self._item_model = model.numbered(self._item_sums.items.number(model.ids))
+        self._popular = None
+        self.rewrite_all(held)
 
     def rewrite_all(self, held: Iterable[Held]) -> None:
         """What may be recommended has changed: everybody's view is to be rewritten soon."""
@@ -219,7 +228,7 @@ class ViewWriter:
     def popular(self, now: int) -> Popular:
         """What is popular, at most a second old."""
         if self._popular is None or self._monotonic() - self._popular[0] > POPULAR_AGE:
-            self._popular = (self._monotonic(), self._item_sums.popular(now))
+            self._popular = (self._monotonic(), self._item_sums.popular(now, self._item_model))
         return self._popular[1]
 
     def _write(self, held: Held, numbers: list[int], version: int, now: int) -> None:
@@ -228,17 +237,21 @@ class ViewWriter:
         settings = self._settings
         history = self._item_sums.history(rows)
         popular = self.popular(now)
+        items = self._item_sums.items
+        ids = [self._store.ids[row] for row in numbers]
         ranked = rank(
             history,
             self._item_sums.slots(rows),
             popular,
-            self._item_sums.items.allowed,
+            items.allowed,
             now,
             n=settings.list_length,
-            again_half_life=settings.again_half_life,
-            best_seller_weight=settings.best_seller_weight,
+            model=self._item_model,
+            rules=settings.rules,
+            categories=items.category_codes,
+            hashes=hashes(ids) if len(self._item_model.fresh) else None,
+            popular_only=self._store.held_out[rows] if self._store.holdout is not None else None,
         )
-        ids = [self._store.ids[row] for row in numbers]
         members = Members(
             ids, header["segment"], header["since"], header["previous"], header["cause"], self._audiences_of(header)
         )

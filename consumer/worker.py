@@ -6,7 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
@@ -23,13 +23,16 @@ from consumer.deciding import LEADING, Deciding
 from consumer.decoding import Decoded, Decoder, Kind
 from consumer.event_order import EventOrder
 from consumer.feed import Feed
+from consumer.feedback_history import FeedbackWriter
 from consumer.held import Held, claim, load
 from consumer.history import HistoryWriter
+from consumer.item_leader import ItemLeader
 from consumer.leader import Leader
+from consumer.lift_writer import LiftWriter
 from consumer.memory import Memory
 from consumer.moves import Moves
 from consumer.patience import Patience, StoppedError
-from consumer.reviews import InlineReviews, ProcessReviews, ReviewProcess, Reviews
+from consumer.reviews import Reviewers
 from consumer.row_store import Rows
 from consumer.settings import WorkerSettings
 from consumer.shop_window import ShopWindow
@@ -38,9 +41,6 @@ from contracts.documents import CAUSES
 from contracts.errors import LivesegmentsError
 from logs.base import Batch, LogInfo, LogReader, LogUnavailableError, LogWriter, Polled
 from recommender.store import ViewStore, ViewsUnavailableError
-
-if TYPE_CHECKING:
-    from online_model.review import Review
 
 _MOST_CONFLICTS: Final = 3
 """Times a minute that a partition may turn out to be another's before the worker stops."""
@@ -124,11 +124,23 @@ class Worker:
         self._stopping = threading.Event()
         self._patience = Patience(self._stopping)
         self._decoder = Decoder(settings.rates)
-        self._review_process = ReviewProcess()
-        inline = settings.review_inline
-        reviews: Reviews[Review] = InlineReviews() if inline else ProcessReviews(self._review_process, monotonic)
+        self._reviewers = Reviewers(inline=settings.review_inline, monotonic=monotonic)
         leader = Leader(
-            parts.state, self.memory.store, settings.model, reviews, writer=parts.writer, names=settings.names
+            parts.state,
+            self.memory.store,
+            settings.model,
+            self._reviewers.one_kind(),
+            writer=parts.writer,
+            names=settings.names,
+        )
+        items = ItemLeader(
+            parts.state,
+            parts.views,
+            self.memory.store,
+            self.memory.item_sums.items,
+            self._reviewers.one_kind(),
+            settings=settings.recommender,
+            keys=settings.keys,
         )
         self._feed = Feed(clock, self.memory.learner, settings.quiet_after)
         self._deciding = Deciding(
@@ -137,9 +149,12 @@ class Worker:
             settings,
             clock,
             leader,
+            items=items,
             feed=self._feed,
             window=ShopWindow(parts.views, settings.keys, settings.recommender, settings.rates.currency),
             history=HistoryWriter(parts.state, parts.views, settings.keys),
+            feedback=FeedbackWriter(parts.state, parts.views, settings.keys, monotonic),
+            lift=LiftWriter(parts.views, settings.keys, settings.holdout),
             monotonic=monotonic,
         )
         self._documents = (
@@ -201,7 +216,7 @@ class Worker:
             # What is not noted is done again by the next owner: everything here may be repeated.
             _log.info("left without a last checkpoint", error=str(error))
         self._checkpoints.close()
-        self._review_process.close()
+        self._reviewers.close()
         if self._parts.catalogue is not None:
             self._parts.catalogue.close()
         self._reader.close()
@@ -342,7 +357,7 @@ class Worker:
                 continue
             del self._to_claim[partition]
             self._patience.try_until_done("audiences", self._number_audiences)
-            self._patience.try_until_done("model", self._deciding.read_model)
+            self._patience.try_until_done("model", self._deciding.read_models)
             self.memory.take_in(held, rows)
             self._reader.seek(partition, held.position)
             self._changes.publish(held, held.outbox)

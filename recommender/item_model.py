@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from contracts.errors import LivesegmentsError
 from recommender.blend import Blend
 from recommender.neighbours import Neighbours
+from recommender.popularity import ItemPopularity
 
 ITEM_MODEL_VERSION: Final = 1
 
@@ -29,6 +30,8 @@ class _Document(msgspec.Struct, frozen=True):
     items: bytes
     weights: bytes
     gaps: bytes
+    sold: bytes
+    slow_half_life: int
     new: list[str]
     blend: dict[str, Any]
     figures: dict[str, float]
@@ -56,6 +59,10 @@ class ItemModel:
     """What goes with each item, (len(ids),)."""
     gaps: NDArray[np.float32]
     """Usual days between two purchases of the item by one customer, (len(ids),)."""
+    sold: NDArray[np.float32]
+    """Purchases, each halved per `slow_half_life` of age at `as_of`, (len(ids),): what was popular before."""
+    slow_half_life: int
+    """Microseconds."""
     new: tuple[str, ...] = ()
     """Items first sold lately."""
     blend: Blend = field(default_factory=Blend)
@@ -89,8 +96,17 @@ class ItemModel:
         size = int(numbers.max()) + 1 if len(numbers) else 0
         gaps = np.full(size, np.float32(np.median(self.gaps)) if len(self.gaps) else np.float32(np.inf), np.float32)
         gaps[numbers] = self.gaps
+        slow = np.zeros((1, size))
+        slow[0, numbers] = self.sold
         fresh = np.array([numbers[self.places[item_id]] for item_id in self.new], np.int32)
-        return NumberedItems(self.neighbours.renumbered(numbers), gaps, self.customers, self.blend, fresh)
+        return NumberedItems(
+            self.neighbours.renumbered(numbers),
+            gaps,
+            self.customers,
+            self.blend,
+            fresh,
+            ItemPopularity.of(self.slow_half_life, self.as_of, slow),
+        )
 
     def encode(self) -> bytes:
         """As it is stored."""
@@ -105,6 +121,8 @@ class ItemModel:
                 # Three digits are more than two of these weights ever differ by in meaning.
                 weights=self.neighbours.weights.astype("<f2").tobytes(),
                 gaps=self.gaps.astype("<f4").tobytes(),
+                sold=self.sold.astype("<f4").tobytes(),
+                slow_half_life=self.slow_half_life,
                 new=list(self.new),
                 blend=asdict(self.blend),
                 figures=dict(self.figures),
@@ -141,6 +159,8 @@ class ItemModel:
             ids=tuple(stored.ids),
             neighbours=neighbours,
             gaps=np.frombuffer(stored.gaps, "<f4").astype(np.float32),
+            sold=np.frombuffer(stored.sold, "<f4").astype(np.float32),
+            slow_half_life=stored.slow_half_life,
             new=tuple(stored.new),
             blend=blend,
             figures=stored.figures,
@@ -159,6 +179,8 @@ class NumberedItems:
     blend: Blend
     fresh: NDArray[np.int32]
     """Items first sold lately."""
+    slow: ItemPopularity | None = None
+    """What was popular before; None: nothing is known of that."""
 
     @classmethod
     def none(cls, blend: Blend | None = None) -> "NumberedItems":

@@ -93,11 +93,18 @@ class ItemReview:
             ids=self.ids,
             neighbours=together.neighbours(together.ease(blend.ridge), blend.low_rank_weight, settings.neighbours),
             gaps=repurchase_gaps(self.history, items),
+            sold=self._sold(),
+            slow_half_life=settings.slow_half_life,
             new=self._first_sold_lately(),
             blend=blend,
             figures=figures,
             note=note,
         )
+
+    def _sold(self) -> NDArray[np.float32]:
+        bought = self.history.where(self.history.quantity > 0)
+        ages = np.maximum(self.now - bought.at, 0) / self.settings.slow_half_life
+        return np.bincount(bought.items, np.exp2(-ages), len(self.ids)).astype(np.float32)
 
     def _first_sold_lately(self) -> tuple[str, ...]:
         """Items of which no kept line is older than `new_item_age`, unless the shop itself is as young."""

@@ -1,7 +1,9 @@
 """What a list must keep to besides being ranked: how many of a kind, and room for items that nobody knows yet."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +54,11 @@ def within(kinds: NDArray[np.integer], most: int) -> NDArray[np.bool_]:
     result = np.empty(kinds.shape, np.bool_)
     np.put_along_axis(result, order, (places - first < most) | (ordered < 0), axis=1)
     return result
+
+
+def hashes(customer_ids: Iterable[str]) -> NDArray[np.uint64]:
+    """A number for each customer that hangs on the id alone, the same in every process, (customers,)."""
+    return np.array([crc32(customer_id.encode()) for customer_id in customer_ids], np.uint64)
 
 
 def draws(hashes: NDArray[np.uint64], period: int) -> NDArray[np.uint64]:

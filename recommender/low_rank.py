@@ -1,8 +1,13 @@
 """The low-rank part: items alike in the few directions along which purchases vary most."""
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import eigsh
+
+ITEMS_A_DIRECTION: Final = 8
+"""At least so many items for each direction."""
 
 
 def low_rank(G: NDArray[np.float32], rank: int) -> NDArray[np.float32]:
@@ -11,7 +16,8 @@ def low_rank(G: NDArray[np.float32], rank: int) -> NDArray[np.float32]:
     Scaled to cosines the directions are not those of the best sellers: these are what popularity knows already.
     """
     items = len(G)
-    rank = min(rank, items - 2)
+    # In a small shop so many directions would be nearly all there are, which tell nothing: V Vᵀ is then the identity.
+    rank = min(rank, items // ITEMS_A_DIRECTION)
     if rank < 1:
         return np.zeros_like(G)
     diagonal = np.diag(G)

@@ -31,9 +31,9 @@ SCORE_STEPS: Final = 10_000
 """Scores are written with four decimals."""
 
 _BY_RULE: Final = '"by_rule":true,'
-_REASONS: Final = tuple(reason.name.lower() for reason in Reason)
-_TAILS: Final = [f'{step / SCORE_STEPS},"{reason}"]' for reason in _REASONS for step in range(SCORE_STEPS + 1)]
-"""The second half of an item's JSON, by reason · (SCORE_STEPS + 1) + step."""
+_SCORES: Final = [f"{step / SCORE_STEPS}," for step in range(SCORE_STEPS + 1)]
+_REASONS: Final = [f'"{reason.name.lower()}"]' for reason in Reason]
+"""The end of an item's JSON, by reason; because of an item, that item tells it."""
 
 
 def quoted(text: str) -> str:
@@ -47,6 +47,8 @@ class ItemTexts:
     def __init__(self, item_ids: Iterable[str] = ()) -> None:
         self.ids: list[str] = []
         self.heads: list[str] = []
+        self.tails: list[str] = list(_REASONS)
+        """How an item's JSON ends: by reason, and after those because of each item."""
         self.extend(item_ids)
 
     def extend(self, item_ids: Iterable[str]) -> None:
@@ -54,6 +56,7 @@ class ItemTexts:
         for item_id in item_ids:
             self.ids.append(item_id)
             self.heads.append(f"[{quoted(item_id)},")
+            self.tails.append(f"{quoted(f'because:{item_id}')}]")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -123,10 +126,13 @@ def customer_views(
 def _item_pieces(ranked: Ranked, items: ItemTexts) -> tuple[list[str], list[int]]:
     """The JSON of every item of every list, flat, and where each customer's end."""
     there = ranked.items >= 0
-    steps = np.rint(np.clip(ranked.scores, 0, 1) * SCORE_STEPS).astype(np.int64)
-    tails = (ranked.reasons.astype(np.int64) * (SCORE_STEPS + 1) + steps)[there].tolist()
-    heads = items.heads
-    pieces = [heads[item] + _TAILS[tail] for item, tail in zip(ranked.items[there].tolist(), tails, strict=True)]
+    steps = np.rint(np.clip(ranked.scores, 0, 1) * SCORE_STEPS).astype(np.int32)
+    ends = np.where(ranked.because >= 0, ranked.because + len(_REASONS), ranked.reasons)
+    heads, tails = items.heads, items.tails
+    pieces = [
+        heads[item] + _SCORES[step] + tails[end]
+        for item, step, end in zip(*(part[there].tolist() for part in (ranked.items, steps, ends)), strict=True)
+    ]
     return pieces, np.cumsum(there.sum(axis=1)).tolist()
 
 

@@ -32,7 +32,12 @@ def views_of(customer_ids, segments, ranked, item_ids, names=None, stamp=STAMP, 
 def full_list(n: int, customers: int = 1) -> Ranked:
     items = np.tile(np.arange(n, dtype=np.int32), (customers, 1))
     scores = np.tile(np.linspace(0.9, 0.1, n, dtype=np.float32), (customers, 1))
-    return Ranked(items, scores, np.full((customers, n), Reason.POPULAR, np.uint8))
+    nobody = np.full((customers, n), -1, np.int32)
+    return Ranked(items, scores, np.full((customers, n), Reason.POPULAR, np.uint8), nobody)
+
+
+def reason_text(reason, because, item_ids):
+    return f"because:{item_ids[because]}" if reason == Reason.BECAUSE else reason.name.lower()
 
 
 @given(
@@ -40,7 +45,7 @@ def full_list(n: int, customers: int = 1) -> Ranked:
     st.lists(ids, min_size=6, max_size=6, unique=True),
     st.tuples(times, times, st.sampled_from([NO_SEGMENT, -1, 0, 9]), st.sampled_from(range(len(CAUSES)))),
     st.lists(st.floats(0, 1, width=32), min_size=6, max_size=6),
-    st.lists(st.sampled_from(list(Reason)), min_size=6, max_size=6),
+    st.lists(st.tuples(st.sampled_from(list(Reason)), st.integers(0, 5)), min_size=6, max_size=6),
     st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=20), min_size=3, max_size=3),
 )
 def test_bytes_equal_the_contract(customers, item_ids, moment, scores, reasons, names):
@@ -50,7 +55,8 @@ def test_bytes_equal_the_contract(customers, item_ids, moment, scores, reasons, 
     ranked = Ranked(
         lists,
         np.tile(np.array(scores, np.float32), (len(customers), 1)),
-        np.tile(np.array(reasons, np.uint8), (len(customers), 1)),
+        np.tile(np.array([reason for reason, _ in reasons], np.uint8), (len(customers), 1)),
+        np.tile([own if reason == Reason.BECAUSE else -1 for reason, own in reasons], (len(customers), 1)),
     )
     called = {**dict(enumerate(names)), -104: names[0]}
     views = views_of(
@@ -77,7 +83,7 @@ def test_bytes_equal_the_contract(customers, item_ids, moment, scores, reasons, 
                 previous=None if previous == NO_SEGMENT else previous,
                 cause=CAUSES[cause],
             ),
-            items=tuple((item_ids[i], scores[i], reasons[i].name.lower()) for i in range(n)),
+            items=tuple((item_ids[i], scores[i], reason_text(*reasons[i], item_ids)) for i in range(n)),
             as_of=from_micros(as_of),
             model_version=3,
             written_by=(12, 'tok"en'),
@@ -93,6 +99,20 @@ def test_bytes_equal_the_contract(customers, item_ids, moment, scores, reasons, 
 def test_twenty_items_of_everyday_ids_fit_into_900_bytes():
     names = {0: "Hibernating big spenders"}
     (view,) = views_of(["1234567890"], [0], full_list(20), [f"{i:010}" for i in range(20)], names, previous=3)
+    assert len(CustomerView.model_validate_json(view).items) == 20
+    assert len(view) <= SHORT_VIEW_BYTES
+
+
+def test_ten_items_known_and_ten_that_go_with_them_fit_as_well():
+    ranked = full_list(20)
+    mixed = Ranked(
+        ranked.items,
+        ranked.scores,
+        np.array([[Reason.AGAIN, Reason.BECAUSE] * 10], np.uint8),
+        np.array([[-1, 0] * 10], np.int32),
+    )
+    names = {0: "Hibernating big spenders"}
+    (view,) = views_of(["12345"], [0], mixed, [f"{i:06}" for i in range(20)], names, Stamp(0, 99, 99_999, "f" * 32))
     assert len(CustomerView.model_validate_json(view).items) == 20
     assert len(view) <= SHORT_VIEW_BYTES
 
@@ -123,7 +143,8 @@ def test_every_customer_of_a_batch_gets_their_own_view():
     lists = Ranked(
         np.array([[0, -1], [-1, -1], [1, 0]], np.int32),
         np.array([[0.5, 0], [0, 0], [0.25, 0.00004]], np.float32),
-        np.array([[1, 0], [0, 0], [0, 1]], np.uint8),
+        np.array([[1, 0], [0, 0], [0, 2]], np.uint8),
+        np.array([[-1, -1], [-1, -1], [-1, 1]], np.int32),
     )
     views = [
         CustomerView.model_validate_json(v)
@@ -133,7 +154,7 @@ def test_every_customer_of_a_batch_gets_their_own_view():
     assert [view.items for view in views] == [
         (("x", 0.5, "popular"),),
         (),
-        (("y", 0.25, "again"), ("x", 0.0, "popular")),
+        (("y", 0.25, "again"), ("x", 0.0, "because:y")),
     ]
 
 

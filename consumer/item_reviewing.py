@@ -1,0 +1,88 @@
+"""When the leader has the items' model learnt anew, and how it reaches every worker."""
+
+from typing import Final
+
+import structlog
+from recommender.item_review import ItemReview
+
+from consumer.figures import ShopFigures
+from consumer.item_sample import sampled_history
+from consumer.items import Items
+from consumer.reviews import Reviews
+from consumer.row_store import RowStore
+from consumer.state import State
+from recommender.item_model import ItemModel
+from recommender.settings import RecommenderSettings
+
+MORE: Final = 1.1
+"""A review is due when there are so many times the purchases of the last one, however soon."""
+
+_log = structlog.get_logger("livesegments.items")
+
+
+class ItemReviewing:
+    """Asks for item reviews and publishes what they come to. Its memory is the published model."""
+
+    def __init__(
+        self, state: State, store: RowStore, items: Items, settings: RecommenderSettings, reviews: Reviews[ItemModel]
+    ) -> None:
+        self._state = state
+        self._store = store
+        self._items = items
+        self._settings = settings
+        self._reviews = reviews
+        self._number: int | None = None
+        self._version = 0
+        self._reviewed: tuple[int, int] | None = None
+        """Purchases at the last review, and when it was asked for; None: not known."""
+        self._put_off = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a review is under way, or is due and had to wait for its share of the time."""
+        return self._reviews.running or self._put_off
+
+    def decide(self, number: int, shop: ShopFigures, now: int) -> ItemModel | None:
+        """Ask for a review if one is due; publish what the last one came to, and return that.
+
+        `number` is how often partition 0 was claimed.
+        """
+        if self._number != number:
+            self._take_over(number, shop, now)
+        if self._due(shop, now):
+            self._put_off = not self._reviews.free
+            if not self._put_off:
+                self._ask(shop, now)
+        learnt = self._reviews.take()
+        return learnt if learnt is not None and self._publish(number, learnt) else None
+
+    def _take_over(self, number: int, shop: ShopFigures, now: int) -> None:
+        """Go on where the last leader stopped: what it published is as good as what was bought until now."""
+        self._number = number
+        self._version = self._state.item_model_version()
+        self._reviewed = (shop.purchases, now) if self._version else None
+        self._put_off = False
+
+    def _due(self, shop: ShopFigures, now: int) -> bool:
+        if self._reviewed is None:
+            return shop.purchases > 0
+        purchases, at = self._reviewed
+        if shop.purchases == purchases:
+            return False
+        return shop.purchases >= MORE * purchases or not 0 <= now - at < self._settings.item_review_interval
+
+    def _ask(self, shop: ShopFigures, now: int) -> None:
+        customers = sum(shop.sizes.values())
+        history = sampled_history(self._store, self._state, self._items, customers, shop.partitions)
+        self._reviewed = (shop.purchases, now)
+        self._reviews.ask(ItemReview.of(history, self._items.texts.ids, now, self._settings))
+
+    def _publish(self, number: int, model: ItemModel) -> bool:
+        version = self._version + 1
+        if not self._state.publish_item_model(number, version, model.encode()):
+            _log.warning("item model not published: another leader's is in force", version=version)
+            self._number = None
+            return False
+        self._version = version
+        _log.info("items learnt", version=version, items=len(model.ids), customers=model.customers, note=model.note)
+        return True

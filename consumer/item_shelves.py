@@ -1,0 +1,115 @@
+"""What the leader shows of items: what sells best, in all and by category, and what goes with each item."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Final
+
+import numpy as np
+
+from consumer.items import Items
+from contracts.documents import PopularItems, SimilarItems
+from contracts.keys import Keys
+from contracts.times import from_micros
+from recommender.item_model import ItemModel
+from recommender.popularity import Popular
+from recommender.store import ViewStore
+
+POPULAR_ITEMS: Final = 50
+"""In each list of what sells best."""
+SIMILAR_ITEMS: Final = 20
+"""In each list of what goes with an item."""
+TOGETHER: Final = 1_000
+"""Lists of what goes with items that are written in one go: a shop may have a hundred thousand."""
+
+
+class PopularShelves:
+    """Writes `popular` and `popular:<category>` when other items, or in another order, sell best."""
+
+    def __init__(self, views: ViewStore, keys: Keys) -> None:
+        self._views = views
+        self._keys = keys
+        self._shown: dict[str, list[int]] = {}
+
+    def show(self, popular: Popular, items: Items, now: int) -> None:
+        """Write what differs from what was written last; delete lists of categories that nothing is left of."""
+        shares = popular.shares[-1]
+        best = np.argsort(-shares, kind="stable")
+        best = best[shares[best] > 0]
+        lists: dict[str | None, list[int]] = {None: best[:POPULAR_ITEMS].tolist()}
+        names = items.category_names
+        for code, numbers in _by_category(best, items.category_codes):
+            lists[names[code]] = numbers[:POPULAR_ITEMS].tolist()
+        shown = {self._keys.popular(category): numbers for category, numbers in lists.items()}
+        news = {
+            self._keys.popular(category): PopularItems(
+                category=category,
+                items=tuple((items.texts.ids[item], round(float(shares[item]), 4), "popular") for item in numbers),
+                as_of=from_micros(now),
+            ).encode()
+            for category, numbers in lists.items()
+            if self._shown.get(self._keys.popular(category)) != numbers
+        }
+        if news:
+            self._views.set_many(news)
+        gone = [key for key in self._shown if key not in shown]
+        if gone:
+            self._views.delete_many(gone)
+        self._shown = shown
+
+
+def _by_category(best: np.ndarray, codes: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """The items of each category, in their order."""
+    best = best[best < len(codes)]
+    own = codes[best]
+    best, own = best[own >= 0], own[own >= 0]
+    order = np.argsort(own, kind="stable")
+    best, own = best[order], own[order]
+    starts = np.flatnonzero(np.diff(own, prepend=-1))
+    yield from zip(own[starts].tolist(), np.split(best, starts[1:]) if len(starts) else (), strict=True)
+
+
+class SimilarShelves:
+    """Writes `similar:<item id>` of every item of an item model, some at a time."""
+
+    def __init__(self, views: ViewStore, keys: Keys) -> None:
+        self._views = views
+        self._keys = keys
+        self._model: ItemModel | None = None
+        self._written: set[str] = set()
+        """Items that have a list, as far as this leader knows."""
+        self._left: Iterator[str] = iter(())
+        self._gone: Iterator[str] = iter(())
+
+    @property
+    def behind(self) -> bool:
+        """Whether there are lists to be written."""
+        return self._model is not None
+
+    def begin(self, model: ItemModel, before: Iterable[str] = ()) -> None:
+        """Write the lists of a newer model; those of items `before` that it no longer knows go."""
+        self._written.update(before)
+        known = [item_id for item_id, count in zip(model.ids, model.neighbours.counts.tolist(), strict=True) if count]
+        self._model = model
+        self._left = iter(known)
+        self._gone = iter(sorted(self._written.difference(known)))
+
+    def write(self) -> None:
+        """Write the next ones, or delete them. Raises ViewsUnavailableError."""
+        if self._model is None:
+            return
+        some = list(islice(self._left, TOGETHER))
+        gone = [] if some else list(islice(self._gone, TOGETHER))
+        if some:
+            self._views.set_many({self._keys.similar(one): _similar(self._model, one) for one in some})
+            self._written.update(some)
+        elif gone:
+            self._views.delete_many([self._keys.similar(one) for one in gone])
+            self._written.difference_update(gone)
+        else:
+            self._model = None
+
+
+def _similar(model: ItemModel, item_id: str) -> bytes:
+    return SimilarItems(
+        item_id=item_id, items=tuple(model.similar(item_id, SIMILAR_ITEMS)), as_of=from_micros(model.as_of)
+    ).encode()
