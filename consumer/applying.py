@@ -428,7 +428,7 @@ class _PartitionStep:
                 said.source,
                 zip(items, reasons, strict=True),
                 segment=segment,
-                bought=lambda: self._kept_purchases(row),
+                bought=lambda: self._kept_purchases(row) if row.newest >= at else (),
                 seen=row.seen,
             )
         self.applied.unattributed += evicted

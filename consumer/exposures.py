@@ -21,6 +21,9 @@ from contracts.times import DAY
 
 _CLICKED: Final = 1
 _BOUGHT: Final = 2
+_NEVER: Final = 2**63
+_MANY_TEXTS: Final = 20
+"""So many sources and reasons may be of impressions that are gone: then it is looked which are still needed."""
 
 
 class Cell(NamedTuple):
@@ -61,12 +64,12 @@ def kind_of_reason(reason: str) -> str:
     return reason.partition(":")[0]
 
 
-class _Kept(msgspec.Struct, array_like=True):
+class _Kept(msgspec.Struct, array_like=True, gc=False):
     """The packed form."""
 
     floor: int
     texts: list[str]
-    """Sources and reasons, sorted; impressions and clicks name them by place."""
+    """Sources and reasons; impressions and clicks name them by place."""
     shown: list[tuple[int, int, int, int, int, int]]
     """When, source, item, reason, segment, what came of it; sorted."""
     clicks: list[tuple[int, int, int]]
@@ -74,48 +77,38 @@ class _Kept(msgspec.Struct, array_like=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Kept).decode
+decode_kept = msgspec.msgpack.Decoder(_Kept).decode
+"""The packed impressions of a row."""
 
-
-class _Impression:
-    __slots__ = ("bought", "clicked", "counted", "reason", "segment")
-
-    def __init__(self, reason: str, segment: int, flags: int | None = None) -> None:
-        self.reason = reason
-        self.segment = segment
-        self.clicked = bool(flags and flags & _CLICKED)
-        self.bought = bool(flags and flags & _BOUGHT)
-        self.counted = None if flags is None else (reason, flags)
-        """As what it is counted already; None: not at all."""
-
-
-_Key = tuple[int, str, int]
-"""When, source, item number."""
+_Key = tuple[int, int, int]
+"""When, place of the source among the texts, item number."""
+_Impression = tuple[int, int, int]
+"""Place of the reason among the texts, segment, what came of it."""
 Buy = tuple[int, int]
 """When, item number."""
 
 
 class Exposures:
-    """The impressions of one row that are not settled, while events are applied to it."""
+    """The impressions of one row that are not settled, while events are applied to it.
 
-    __slots__ = ("_clicks", "_floor", "_gone", "_limits", "_places", "_shown")
+    Rows have dozens of them and steps change a few: what is read stays as it is read, changes are noted beside it.
+    """
+
+    __slots__ = ("_clicks", "_counted", "_floor", "_gone", "_limits", "_oldest", "_shown", "_texts")
 
     def __init__(self, packed: bytes, limits: Limits) -> None:
         self._limits = limits
-        self._shown: dict[_Key, _Impression] = {}
-        self._places: dict[int, list[_Key]] = {}
-        """Impressions by item."""
-        self._clicks: set[_Key] = set()
-        self._floor = MISSING_TIME
+        kept = decode_kept(packed) if packed else _Kept(MISSING_TIME, [], [], [])
+        self._floor = kept.floor
         """Interactions at or before it are refused: what they would change was let go of."""
-        self._gone: list[tuple[_Key, _Impression]] = []
-        if packed:
-            kept = _decode(packed)
-            texts = kept.texts
-            self._floor = kept.floor
-            for at, source, item, reason, segment, flags in kept.shown:
-                self._put((at, texts[source], item), _Impression(texts[reason], segment, flags))
-            self._clicks = {(at, texts[source], item) for at, source, item in kept.clicks}
+        self._texts = kept.texts
+        self._shown: dict[_Key, _Impression] = {one[:3]: one[3:] for one in kept.shown}
+        self._clicks: set[_Key] = set(kept.clicks)
+        self._counted: dict[_Key, _Impression | None] = {}
+        """Of the changed ones, as what they are counted already; None: not at all."""
+        self._gone: dict[_Key, _Impression] = {}
+        self._oldest = min(kept.shown[0][0] if kept.shown else _NEVER, kept.clicks[0][0] if kept.clicks else _NEVER)
+        """No impression and no click is older."""
 
     # ---- what happens ----
 
@@ -140,54 +133,55 @@ class Exposures:
         """
         news = False
         purchases: Sequence[Buy] | None = None
+        place = self._place(source)
         for item, reason in items:
-            key = (at, source, item)
+            key = (at, place, item)
             known = self._shown.get(key)
             if known is None:
-                known = _Impression(reason, segment)
                 purchases = bought() if purchases is None else purchases
-                known.bought = any(what == item and at <= when <= at + self._window for when, what in purchases)
-                self._put(key, known)
+                follows = any(what == item and at <= when <= at + self._window for when, what in purchases)
+                self._set(key, (self._place(reason), segment, _BOUGHT if follows else 0))
                 news = True
-            elif reason < known.reason:  # one of them, whichever is heard first
-                known.reason = reason
+            elif reason < self._texts[known[0]]:  # one of them, whichever is heard first
+                self._set(key, (self._place(reason), *known[1:]))
                 news = True
+        self._oldest = min(self._oldest, at)
         return news, self._fit(seen)
 
     def click(self, at: int, source: str, items: Iterable[int], *, seen: int) -> tuple[bool, bool]:
         """Items were clicked. Returns as `show` does."""
-        before = len(self._clicks)
-        self._clicks.update((at, source, item) for item in items)
+        before, place = len(self._clicks), self._place(source)
+        self._clicks.update((at, place, item) for item in items)
+        self._oldest = min(self._oldest, at)
         return len(self._clicks) > before, self._fit(seen)
 
     def buy(self, at: int, items: Iterable[int], *, seen: int) -> None:
         """Items were bought; `seen` is when the newest event before was."""
-        for item in set(items):
-            for key in self._places.get(item, ()):
-                if key[0] <= at <= key[0] + self._window and not self._settled(key[0], seen):
-                    self._shown[key].bought = True
+        wanted, first = set(items), max(at - self._window, seen - self._settle_after)
+        for key in [key for key in self._shown if key[2] in wanted and first <= key[0] <= at]:
+            reason, segment, flags = self._shown[key]
+            self._set(key, (reason, segment, flags | _BOUGHT))
 
     # ---- what comes of it ----
 
     def close(self, seen: int) -> tuple[bytes, Tally]:
         """The packed form once all up to `seen` is known, and what is to be added to what was counted before."""
         self._mark_clicks()
+        texts = self._texts
         changes: Counter[tuple[Cell, int]] = Counter()
-        for key, one in (*self._shown.items(), *self._gone):
-            flags = one.clicked * _CLICKED | one.bought * _BOUGHT
-            if one.counted == (one.reason, flags):
-                continue
-            day, source = key[0] // DAY, key[1]
-            if one.counted is not None:
-                _count(changes, Cell(day, source, one.counted[0], one.segment), one.counted[1], -1)
-            _count(changes, Cell(day, source, one.reason, one.segment), flags, 1)
-            one.counted = one.reason, flags
-        for key in [key for key in self._shown if self._settled(key[0], seen)]:
-            del self._shown[key]
-        self._clicks = {key for key in self._clicks if not self._settled(key[0], seen)}
-        tally = {
-            cell: Outcomes(*(changes[cell, what] for what in range(3))) for cell in dict.fromkeys(c for c, _ in changes)
-        }
+        for key, before in self._counted.items():
+            now = self._shown[key] if key in self._shown else self._gone[key]
+            for one, sign in ((before, -1), (now, 1)):
+                if one is not None:
+                    cell = Cell(key[0] // DAY, texts[key[1]], texts[one[0]], one[1])
+                    changes[cell, 0] += sign
+                    changes[cell, 1] += sign * bool(one[2] & _CLICKED)
+                    changes[cell, 2] += sign * bool(one[2] & _BOUGHT)
+        self._counted.clear()
+        self._drop_until(seen - self._settle_after - 1)
+        self._gone.clear()
+        cells = dict.fromkeys(cell for cell, _ in changes)
+        tally = {cell: Outcomes(*(changes[cell, what] for what in range(3))) for cell in cells}
         return self._packed(), {cell: counts for cell, counts in tally.items() if any(counts)}
 
     @property
@@ -198,23 +192,33 @@ class Exposures:
     def _settle_after(self) -> int:
         return self._window + self._limits.lateness
 
-    def _settled(self, at: int, seen: int) -> bool:
-        return at < seen - self._settle_after
+    def _place(self, text: str) -> int:
+        if text not in self._texts:
+            self._texts.append(text)
+        return self._texts.index(text)
 
-    def _put(self, key: _Key, one: _Impression) -> None:
-        self._shown[key] = one
-        self._places.setdefault(key[2], []).append(key)
+    def _set(self, key: _Key, one: _Impression) -> None:
+        before = self._shown.get(key)
+        if before != one:
+            self._counted.setdefault(key, before)
+            self._shown[key] = one
 
     def _mark_clicks(self) -> None:
         """Work out anew which impressions are clicked: of each click the newest one before it."""
-        shelves: dict[tuple[str, int], list[_Key]] = {}
-        for key, one in self._shown.items():
-            one.clicked = False
-            shelves.setdefault(key[1:], []).append(key)
-        for at, source, item in self._clicks:
-            before = [key for key in shelves.get((source, item), ()) if key[0] <= at]
-            if before and at <= (newest := max(before))[0] + self._window:
-                self._shown[newest].clicked = True
+        if not self._clicks:
+            return
+        shelves: dict[tuple[int, ...], list[_Key]] = {key[1:]: [] for key in self._clicks}
+        for key in self._shown:
+            if key[1:] in shelves:
+                shelves[key[1:]].append(key)
+        clicked = set()
+        for click in self._clicks:
+            newest = max((key for key in shelves[click[1:]] if key[0] <= click[0]), default=None)
+            if newest is not None and click[0] <= newest[0] + self._window:
+                clicked.add(newest)
+        for key in (key for keys in shelves.values() for key in keys):
+            reason, segment, flags = self._shown[key]
+            self._set(key, (reason, segment, flags | _CLICKED if key in clicked else flags & ~_CLICKED))
 
     def _fit(self, seen: int) -> bool:
         """Let go of the oldest where a row keeps no more: they stay counted as they are. Returns whether any went."""
@@ -231,27 +235,31 @@ class Exposures:
         return True
 
     def _drop_until(self, at: int) -> None:
+        if at < self._oldest:
+            return
         for key in [key for key in self._shown if key[0] <= at]:
-            self._gone.append((key, self._shown.pop(key)))
-            self._places[key[2]].remove(key)
+            self._gone[key] = self._shown.pop(key)
         self._clicks = {key for key in self._clicks if key[0] > at}
+        self._oldest = min((key[0] for key in (*self._shown, *self._clicks)), default=_NEVER)
 
     def _packed(self) -> bytes:
-        if not self._shown and not self._clicks and self._floor == MISSING_TIME:
-            return b""
-        texts = sorted(
-            {*(key[1] for key in (*self._shown, *self._clicks)), *(one.reason for one in self._shown.values())}
-        )
-        place = {text: number for number, text in enumerate(texts)}
-        shown = [
-            (at, place[source], item, place[one.reason], one.segment, one.clicked * _CLICKED | one.bought * _BOUGHT)
-            for (at, source, item), one in self._shown.items()
-        ]
-        clicks = [(at, place[source], item) for at, source, item in self._clicks]
-        return _encode(_Kept(self._floor, texts, sorted(shown), sorted(clicks)))
+        if not self._shown and not self._clicks:
+            return b"" if self._floor == MISSING_TIME else _encode(_Kept(self._floor, [], [], []))
+        if len(self._texts) > _MANY_TEXTS:
+            self._forget_texts()
+        shown = sorted([key + one for key, one in self._shown.items()])
+        return _encode(_Kept(self._floor, self._texts, shown, sorted(self._clicks)))
 
+    def _forget_texts(self) -> None:
+        """Number anew those sources and reasons that are still named."""
+        texts, self._texts = self._texts, []
+        place = {old: self._place(texts[old]) for old in sorted(self._named())}
+        self._shown = {
+            (at, place[source], item): (place[reason], segment, flags)
+            for (at, source, item), (reason, segment, flags) in self._shown.items()
+        }
+        self._clicks = {(at, place[source], item) for at, source, item in self._clicks}
 
-def _count(changes: Counter[tuple[Cell, int]], cell: Cell, flags: int, sign: int) -> None:
-    changes[cell, 0] += sign
-    changes[cell, 1] += sign * bool(flags & _CLICKED)
-    changes[cell, 2] += sign * bool(flags & _BOUGHT)
+    def _named(self) -> set[int]:
+        named = {key[1] for key in (*self._shown, *self._clicks)}
+        return named.union(one[0] for one in self._shown.values())

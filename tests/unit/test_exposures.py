@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from consumer.applying import Applier, Ignored
 from consumer.currency import Rates
 from consumer.decoding import Decoder
-from consumer.exposures import add_to
+from consumer.exposures import add_to, decode_kept
 from consumer.layout import Limits
 from consumer.row_store import PartitionRows, RowStore
 from contracts.documents import NO_SEGMENT
@@ -167,12 +167,10 @@ def test_any_order_any_cuts_and_any_repeats_give_the_same_numbers(data, events, 
 
 def named(store, row):
     """A row's impressions with the names of the items, which two workers may number differently."""
-    from consumer.exposures import _decode  # noqa: PLC0415
-
     packed = store.exposures[row]
     if not packed:
         return None
-    kept, names = _decode(packed), store.partitions[0].items.names
+    kept, names = decode_kept(packed), store.partitions[0].items.names
     shown = {(at, kept.texts[s], names[i], kept.texts[r], segment, f) for at, s, i, r, segment, f in kept.shown}
     return kept.floor, shown, {(at, kept.texts[s], names[i]) for at, s, i in kept.clicks}
 
@@ -285,3 +283,14 @@ def test_more_than_a_row_keeps_stay_counted_once_and_are_said():
     assert list(counted.counts.values()) == [(5, 0, 3)]
     assert counted.unattributed == 2
     assert counted.ignored == {Ignored.CLOSED: 2, Ignored.REPEATED: 3}
+
+
+def test_sources_of_impressions_that_are_gone_are_forgotten():
+    shown = [interaction(f"s{n}", "ann", START + n * DAY, "shown", ["a"], f"campaign {n}") for n in range(60)]
+    buys = order("o", "ann", START + 60 * DAY, ["a"])
+    counted = Counted([*shown, buys], cuts=range(61))
+    kept = decode_kept(counted.store.exposures[counted.store.partitions[0].index["ann"]])
+    assert len(kept.texts) <= 21
+    assert {kept.texts[one[1]] for one in kept.shown} == {f"campaign {n}" for n in range(47, 60)}
+    found = {source: counts for (_, source, _), counts in counted.counts.items()}
+    assert found == {f"campaign {n}": (1, 0, int(n >= 57)) for n in range(60)}
