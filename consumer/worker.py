@@ -462,6 +462,8 @@ class Worker:
         self._count_moves(moves)
         if applied.evicted:
             _log.warning("a customer has more event ids within the allowed lateness than a row keeps; older are closed")
+        if applied.unattributed:
+            _log.warning("impressions were let go of", interactions=applied.unattributed)
 
     def _count_moves(self, moves: Moves) -> None:
         for cause in moves.causes.tolist():
