@@ -3,7 +3,6 @@
 from typing import Final
 
 import structlog
-from recommender.item_review import ItemReview
 
 from consumer.figures import ShopFigures
 from consumer.item_sample import sampled_history
@@ -11,11 +10,17 @@ from consumer.items import Items
 from consumer.reviews import Reviews
 from consumer.row_store import RowStore
 from consumer.state import State
+from contracts.times import DAY
 from recommender.item_model import ItemModel
+from recommender.item_review import ItemReview
 from recommender.settings import RecommenderSettings
 
-MORE: Final = 1.1
+MORE: Final = 1.25
 """A review is due when there are so many times the purchases of the last one, however soon."""
+TUNE_MORE: Final = 1.5
+"""The blend is chosen anew when there are so many times the purchases of when it was ..."""
+TUNE_INTERVAL: Final = 14 * DAY
+"""... or after so long."""
 
 _log = structlog.get_logger("livesegments.items")
 
@@ -35,6 +40,10 @@ class ItemReviewing:
         self._version = 0
         self._reviewed: tuple[int, int] | None = None
         """Purchases at the last review, and when it was asked for; None: not known."""
+        self._tuned: tuple[int, int] | None = None
+        """The same of the last choice of a blend."""
+        self._latest: ItemModel | None = None
+        """What this leader published last."""
         self._put_off = False
 
     @property
@@ -61,21 +70,22 @@ class ItemReviewing:
         self._number = number
         self._version = self._state.item_model_version()
         self._reviewed = (shop.purchases, now) if self._version else None
+        self._tuned = self._latest = None  # the blend is chosen anew at the first review
         self._put_off = False
 
     def _due(self, shop: ShopFigures, now: int) -> bool:
         if self._reviewed is None:
             return shop.purchases > 0
-        purchases, at = self._reviewed
-        if shop.purchases == purchases:
-            return False
-        return shop.purchases >= MORE * purchases or not 0 <= now - at < self._settings.item_review_interval
+        return _passed(self._reviewed, shop, now, MORE, self._settings.item_review_interval)
 
     def _ask(self, shop: ShopFigures, now: int) -> None:
         customers = sum(shop.sizes.values())
         history = sampled_history(self._store, self._state, self._items, customers, shop.partitions)
         self._reviewed = (shop.purchases, now)
-        self._reviews.ask(ItemReview.of(history, self._items.texts.ids, now, self._settings))
+        known = self._latest.blend if self._latest is not None else None
+        if self._tuned is None or _passed(self._tuned, shop, now, TUNE_MORE, TUNE_INTERVAL):
+            self._tuned, known = self._reviewed, None
+        self._reviews.ask(ItemReview.of(history, self._items.texts.ids, now, self._settings, known=known))
 
     def _publish(self, number: int, model: ItemModel) -> bool:
         version = self._version + 1
@@ -83,6 +93,14 @@ class ItemReviewing:
             _log.warning("item model not published: another leader's is in force", version=version)
             self._number = None
             return False
-        self._version = version
+        self._version, self._latest = version, model
         _log.info("items learnt", version=version, items=len(model.ids), customers=model.customers, note=model.note)
         return True
+
+
+def _passed(since: tuple[int, int], shop: ShopFigures, now: int, more: float, interval: int) -> bool:
+    """Whether there are so many times the purchases as then, or some more and the interval is over."""
+    purchases, at = since
+    if shop.purchases == purchases:
+        return False
+    return shop.purchases >= more * purchases or not 0 <= now - at < interval

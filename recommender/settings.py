@@ -54,7 +54,7 @@ class RecommenderSettings:
     rules: ListRules = field(default_factory=ListRules)
     """Limits of each customer's list."""
     item_review_interval: int = DAY
-    """What goes with what is learnt anew after so long, if there were purchases; sooner when there are 10 % more."""
+    """What goes with what is learnt anew after so long, if there were purchases; sooner if there are a quarter more."""
     non_products: tuple[str, ...] = GENERIC_PATTERNS
     """Regular expressions; an item whose whole id matches one, in any case, is never recommended."""
     view_interval: int = 10 * SECOND
