@@ -29,10 +29,12 @@ class Blend:
     """0: when an item was bought last plays no further part; 1: one bought a moment ago is not due at all."""
     known_popular_weight: float = 2.0
     """Of being the segment's best-selling item, among items bought before."""
-    popular_weight: float = 0.2
+    popular_weight: float = 0.15
     """Of being the segment's best-selling item, among items never bought."""
     slow_share: float = 0.0
     """How much of what is popular is so by the slow sums, with the long half-life."""
+    trend: float = 1.0
+    """Power of an item's trend by which what goes with it counts: 0 not at all, 1 in proportion."""
     ridge: float = 20.0
     """Of EASE, in units of the mean diagonal of G."""
     low_rank_weight: float = 1.0

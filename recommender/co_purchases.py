@@ -48,3 +48,8 @@ def co_purchases(bought: csr_array, items: NDArray[np.int64] | None = None) -> c
 def buyers(bought: csr_array) -> NDArray[np.int64]:
     """How many customers have each item, (items,)."""
     return np.bincount(bought.indices, minlength=bought.shape[1])
+
+
+def sales(bought: csr_array) -> NDArray[np.float64]:
+    """Decayed purchases of each item, (items,)."""
+    return np.bincount(bought.indices, weights=bought.data, minlength=bought.shape[1]).astype(np.float64)

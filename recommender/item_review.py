@@ -40,6 +40,8 @@ class ItemReview:
     settings: RecommenderSettings
     allowed: NDArray[np.bool_]
     """Which items may be recommended, (items,)."""
+    known: Blend | None = None
+    """What an earlier review chose, if that is to be kept; None: tune."""
 
     @classmethod
     def of(
@@ -49,6 +51,8 @@ class ItemReview:
         now: int,
         settings: RecommenderSettings,
         allowed: NDArray[np.bool_] | None = None,
+        *,
+        known: Blend | None = None,
     ) -> "ItemReview":
         """What a worker's numbers mean stands in `ids`; only items with a line are kept.
 
@@ -66,32 +70,21 @@ class ItemReview:
         lines = History(
             history.customers[order], places.astype(np.int32)[order], history.at[order], history.quantity[order]
         )
-        return cls(lines, names, now, settings, mask)
+        return cls(lines, names, now, settings, mask, known)
 
     def __call__(self) -> ItemModel:
         """Tune on held-out orders where there are enough, then learn from everything."""
         settings, items = self.settings, len(self.ids)
-        start = settings.blend
-        held = HeldOutOrders.of(self.history, items, self.allowed)
-        figures: dict[str, float] = {"held_out": float(held.customers)}
-        if not settings.tuning:
-            blend, note = start, "as set: tuning is off"
-        elif held.customers < ENOUGH:
-            blend, note = start, f"defaults: {held.customers} customers ordered lately, {ENOUGH} are needed to tune"
-        else:
-            trial = _Trial(held, self.allowed, settings, repurchase_gaps(held.before, items))
-            result = tuned(start, trial.judge, pinned=settings.pinned)
-            blend = result.blend
-            figures |= _named("", result.chosen) | _named("default_", result.default)
-            figures |= _named("popular_", trial.judge(blend, popular_only=True))
-            note = f"tuned on the first orders of {held.customers} customers after {_day(held.cut)}"
+        blend, figures, note = self._blend()
         together = _together(self.history, items, self.now, settings)
         bought = self.history.quantity > 0
         return ItemModel(
             as_of=self.now,
             customers=len(np.unique(self.history.customers[bought])),
             ids=self.ids,
-            neighbours=together.neighbours(together.ease(blend.ridge), blend.low_rank_weight, settings.neighbours),
+            neighbours=together.neighbours(
+                together.ease(blend.ridge), blend.low_rank_weight, blend.trend, settings.neighbours
+            ),
             gaps=repurchase_gaps(self.history, items),
             sold=self._sold(),
             slow_half_life=settings.slow_half_life,
@@ -100,6 +93,24 @@ class ItemReview:
             figures=figures,
             note=note,
         )
+
+    def _blend(self) -> tuple[Blend, dict[str, float], str]:
+        """The blend, how it did on held-out orders, and how it was chosen."""
+        settings, items = self.settings, len(self.ids)
+        start = settings.blend
+        if not settings.tuning:
+            return start, {}, "as set: tuning is off"
+        if self.known is not None:
+            return self.known, {}, "as an earlier review chose"
+        held = HeldOutOrders.of(self.history, items, self.allowed)
+        figures: dict[str, float] = {"held_out": float(held.customers)}
+        if held.customers < ENOUGH:
+            return start, figures, f"defaults: {held.customers} customers ordered lately, {ENOUGH} are needed to tune"
+        trial = _Trial(held, self.allowed, settings, repurchase_gaps(held.before, items))
+        result = tuned(start, trial.judge, pinned=settings.pinned)
+        figures |= _named("", result.chosen) | _named("default_", result.default)
+        figures |= _named("popular_", trial.judge(result.blend, popular_only=True))
+        return result.blend, figures, f"tuned on the first orders of {held.customers} customers after {_day(held.cut)}"
 
     def _sold(self) -> NDArray[np.float32]:
         bought = self.history.where(self.history.quantity > 0)
@@ -152,10 +163,10 @@ class _Trial:
         weights = ("ease", blend.ridge)
         if weights not in self._known:
             self._known[weights] = together.ease(blend.ridge)
-        key = (blend.ridge, blend.low_rank_weight)
+        key = (blend.ridge, blend.low_rank_weight, blend.trend)
         if key not in self._known:
             self._known[key] = together.neighbours(
-                self._known[weights], blend.low_rank_weight, self.settings.neighbours
+                self._known[weights], blend.low_rank_weight, blend.trend, self.settings.neighbours
             )
         found: Neighbours = self._known[key]
         return found
@@ -181,9 +192,9 @@ class _Trial:
 
 def _together(history: History, items: int, now: int, settings: RecommenderSettings) -> Together:
     customers = int(history.customers.max(initial=-1)) + 1
-    bought = purchases(history, customers, items, now, G_HALF_LIFE)
     return Together.of(
-        bought,
+        purchases(history, customers, items, now, G_HALF_LIFE),
+        purchases(history, customers, items, now, 2 * settings.popularity_half_life),
         head_items=settings.head_items,
         rank=settings.low_rank,
         tail_neighbours=settings.tail_neighbours,

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from recommender.co_purchases import buyers, co_purchases, row_scaled
+from recommender.co_purchases import buyers, co_purchases, row_scaled, sales
 from recommender.cosine import shrunk_cosines
 from recommender.ease import ease
 from recommender.low_rank import low_rank
 from recommender.neighbours import Neighbours
+from recommender.trending import trend
 
 _STRONGEST: Final = 10
 """Neighbours by whose mean weight two ways of learning are brought to one scale."""
@@ -33,10 +34,15 @@ class Together:
     """Their low-rank part, scaled."""
     tail: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
     """Pairs of which one item at least is not in the head: rows, columns, scaled and shrunk cosines."""
+    trend: NDArray[np.float64]
+    """How many times as much of each item sells of late as is to be expected, (items,)."""
 
     @classmethod
-    def of(cls, bought: csr_array, *, head_items: int, rank: int, tail_neighbours: int) -> Self:
-        """What purchases H, (customers, items), say: with so many items in the head, and neighbours of each other."""
+    def of(cls, bought: csr_array, lately: csr_array, *, head_items: int, rank: int, tail_neighbours: int) -> Self:
+        """What purchases H, (customers, items), say, and the same `lately`, with a shorter half-life.
+
+        Parameters: how many items are in the head; directions of its low-rank part; neighbours of each other item.
+        """
         counts = buyers(bought)
         known = np.flatnonzero(counts)
         head = np.sort(known[np.argsort(-counts[known], kind="stable")[:head_items]])
@@ -54,17 +60,23 @@ class Together:
             else (none, none, np.empty(0, np.float32))
         )
         L = low_rank(G, rank)
-        return cls(bought.shape[1], head, G, L / strength(L), (rows, columns, weights))
+        return cls(
+            bought.shape[1], head, G, L / strength(L), (rows, columns, weights), trend(sales(lately), sales(bought))
+        )
 
     def ease(self, ridge: float) -> NDArray[np.float32]:
         """The EASE weights of the head, scaled."""
         B = ease(self.G, ridge)
         return B / strength(B)
 
-    def neighbours(self, B: NDArray[np.float32], low_rank_weight: float, most: int) -> Neighbours:
-        """The `most` best neighbours of each item of the head, and those found of each in the tail."""
+    def neighbours(self, B: NDArray[np.float32], low_rank_weight: float, trend: float, most: int) -> Neighbours:
+        """The `most` best neighbours of each item of the head, and those found of each in the tail.
+
+        Each counts as far as it sells now: times its trend to the power of `trend`.
+        """
+        sells = (self.trend**trend).astype(np.float32)
         W = B + np.float32(low_rank_weight) * self.low_rank
-        W /= 1 + np.float32(low_rank_weight)
+        W *= sells[self.head] / (1 + np.float32(low_rank_weight))
         size = len(self.head)
         most = min(most, size)
         near = np.argpartition(-W, most - 1, axis=1)[:, :most] if most else np.empty((size, 0), np.int64)
@@ -74,7 +86,7 @@ class Together:
             self.items,
             np.concatenate((np.repeat(self.head, most), rows)),
             np.concatenate((self.head[near.reshape(-1)], columns)),
-            np.concatenate((weights, tail_weights)),
+            np.concatenate((weights, tail_weights * sells[columns])),
         ).first(most)
 
 

@@ -1,4 +1,4 @@
-"""What sells more than it used to: recent purchases above what the longer past lets expect, beyond chance."""
+"""What sells more than it used to: recent purchases against what the longer past lets expect."""
 
 from typing import Final
 
@@ -9,6 +9,19 @@ SURE: Final = 3.0
 """Standard deviations by which recent purchases must exceed what was expected: one item in 740 does by chance."""
 CLEAR: Final = 1.5
 """Times that they must exceed it as well: in a large shop the smallest rise is beyond chance."""
+
+
+def trend(fast: NDArray[np.float64], slow: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How many times as much of each item sells as would be expected if nothing had changed, (items,).
+
+    Both are taken to be one purchase more than they are: so an item with few purchases is near 1 either way.
+
+    Parameters: see `trending`.
+    """
+    total = slow.sum()
+    expected = slow * (fast.sum() / total) if total > 0 else slow
+    ratio: NDArray[np.float64] = (fast + 1) / (expected + 1)
+    return ratio
 
 
 def trending(fast: NDArray[np.float64], slow: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ GRID: Final[Mapping[str, Sequence[Any]]] = {
     "popular_weight": (0.05, 0.1, 0.2, 0.4, 0.8, 2.0),
     "slow_share": (0.0, 0.3, 0.6, 1.0),
     "rhythm": (0.0, 0.5, 1.0),
+    "trend": (0.0, 0.5, 1.0),
     "ridge": (5.0, 20.0, 80.0),
     "low_rank_weight": (0.0, 0.5, 1.0, 2.0),
     "profile_half_life": (30 * DAY, 90 * DAY, 270 * DAY),
