@@ -22,7 +22,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import redis
@@ -33,7 +33,7 @@ from recommender.reader import CustomerReader
 from recommender.reader_async import AsyncCustomerReader
 from tests.servers import redis_server
 
-SLICE: Final = 500
+SLICE: Final = 250
 """Reads of one kind before it is another one's turn."""
 MANY: Final = 100
 """Customers of one `get_many`."""
@@ -95,16 +95,28 @@ def document(number: int, version: int) -> bytes:
     ).encode()
 
 
-def in_turns(work: Mapping[str, Callable[[Sequence[str]], object]], ids: Sequence[str]) -> dict[str, float]:
-    """Customers per second of each kind of work, which take turns at the ids: what disturbs one disturbs all."""
+def in_turns(
+    work: Mapping[str, Callable[[Sequence[str]], object]], ids: Sequence[str], order: random.Random
+) -> dict[str, float]:
+    """Customers per second of each kind of work.
+
+    They take turns at the ids, so that what disturbs one disturbs all, in an order drawn anew each time: who comes
+    after whom matters, too.
+    """
     passed = dict.fromkeys(work, 0.0)
     for start in range(0, len(ids), SLICE):
         some = ids[start : start + SLICE]
-        for name, each in work.items():
+        for name in order.sample(list(work), len(work)):
             began = time.perf_counter()
-            each(some)
+            work[name](some)
             passed[name] += time.perf_counter() - began
     return {name: len(ids) / seconds for name, seconds in passed.items()}
+
+
+def each_of(question: Callable[[Any], object], about: Sequence[Any]) -> None:
+    """Ask, and let go of the answer as an application would."""
+    for one in about:
+        question(one)
 
 
 def percentile_99(seconds: Sequence[float]) -> float:
@@ -177,16 +189,18 @@ def measure(url: str, customers: int, reads: int, rounds: int) -> Figures:
     ):
         view_bytes = fill(client, keys, customers)
         work: dict[str, Callable[[Sequence[str]], object]] = {
-            "redis_py": lambda some: [client.get(f"{keys.prefix}:customer:{customer_id}") for customer_id in some],
-            "plain": lambda some: [plain.get(customer_id) for customer_id in some],
-            "many": lambda some: [plain.get_many(some[i : i + MANY]) for i in range(0, len(some), MANY)],
-            "near": lambda some: [near.get(customer_id) for customer_id in some],
+            "redis_py": lambda some: each_of(client.get, [keys.customer(customer_id) for customer_id in some]),
+            "plain": lambda some: each_of(plain.get, some),
+            "many": lambda some: each_of(plain.get_many, [some[i : i + MANY] for i in range(0, len(some), MANY)]),
         }
-        in_turns(work, ids)
-        speeds: dict[str, list[float]] = {name: [] for name in (*work, "async", "async near", "tool", "tool 1")}
+        in_turns(work, ids, order)
+        near_work = {"near": lambda some: each_of(near.get, some)}
+        hot = ids * 5
+        in_turns(near_work, ids, order)
+        speeds: dict[str, list[float]] = {name: [] for name in (*work, "near", "async", "async near", "tool", "tool 1")}
         taken: list[float] = []
         for _ in range(rounds):
-            for name, speed in in_turns(work, ids).items():
+            for name, speed in (in_turns(work, ids, order) | in_turns(near_work, hot, order)).items():
                 speeds[name].append(speed)
             taken += timings(plain, ids)
             speeds["async"].append(asyncio.run(asking(url, keys.prefix, ids[: reads // 4], near_cache=0)))
