@@ -1,7 +1,7 @@
 """Answers kept decoded in this process, for as long as Redis says that nothing has changed.
 
 The cache itself does no I/O: whoever listens to Redis tells it of connections and invalidations, whoever reads tells it
-before (`begin`) and after (`commit`) each read. ADR 19 says why it is not redis-py's.
+before (`begin`) and after (`commit`) each read. ADR 20 says why it is not redis-py's.
 """
 
 import itertools
