@@ -174,6 +174,8 @@ class Worker:
         """Assigned partitions that are not claimed yet, with the monotonic time from which to try."""
         self._conflicts: deque[float] = deque()
         self._trim_due = 0.0
+        self._ahead_of_state = False
+        """Whether events are applied in memory that no checkpoint has written: of that nothing alone may be written."""
         self._views_owed = 0.0
         """Seconds of their share of the time that views have not had yet; below 0 where they had more."""
         self._silent = False
@@ -211,7 +213,8 @@ class Worker:
         self._stopping.set()
         try:
             self._changes.acknowledged(self.memory.held)
-            self._note_news()
+            if not self._ahead_of_state:
+                self._note_news()
         except (StoppedError, LivesegmentsError) as error:
             # What is not noted is done again by the next owner: everything here may be repeated.
             _log.info("left without a last checkpoint", error=str(error))
@@ -418,6 +421,7 @@ class Worker:
         if not work:
             return False
         aside: list[Aside] = []
+        self._ahead_of_state = True
         for batch, decoded in work:
             held = self.memory.held[batch.partition]
             newest = max(batch.log_times)
@@ -429,6 +433,7 @@ class Worker:
         if aside:  # they must stand on the log before the position passes them
             self._patience.try_until_done("publish", lambda: publish(self._parts.writer, aside))
         self._checkpoint_batches([batch for batch, _ in work], applied)
+        self._ahead_of_state = False
         self._deciding.unsettle(sum(len(batch) for batch, _ in work))
         return True
 

@@ -199,7 +199,8 @@ class EventPublisher:
 
         `source` names the shelf. Items that are given as ids alone count without a reason.
         """
-        return self._interaction("shown", customer_id, items, source, occurred_at, event_id)
+        what = {"kind": "shown", "customer_id": customer_id, "source": source}
+        return self._interaction(what, items, occurred_at, event_id)
 
     def clicked(
         self,
@@ -211,14 +212,13 @@ class EventPublisher:
         event_id: str | None = None,
     ) -> Future[Placed]:
         """Publish that a customer clicked items; a click counts for the newest showing of the item on that shelf."""
-        return self._interaction("clicked", customer_id, items, source, occurred_at, event_id)
+        what = {"kind": "clicked", "customer_id": customer_id, "source": source}
+        return self._interaction(what, items, occurred_at, event_id)
 
     def _interaction(
         self,
-        kind: str,
-        customer_id: str,
+        what: Mapping[str, str],
         items: Iterable[str | Recommended],
-        source: str,
         occurred_at: datetime | str | None,
         event_id: str | None,
     ) -> Future[Placed]:
@@ -226,13 +226,11 @@ class EventPublisher:
         reasons = ["" if isinstance(item, str) else item.reason for item in given]
         return self.publish(
             {
+                **what,
                 "type": "interaction",
                 "event_id": event_id or str(uuid.uuid4()),
-                "customer_id": customer_id,
                 "occurred_at": occurred_at or self._clock(),
-                "kind": kind,
                 "items": [item if isinstance(item, str) else item.item_id for item in given],
-                "source": source,
                 "reasons": reasons if any(reasons) else [],
             }
         )

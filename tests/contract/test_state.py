@@ -310,3 +310,13 @@ def test_names_of_segments_are_replaced_and_taken_out(state):
     state.put_segment_name(4, None)
     state.put_segment_name(4, None)
     assert state.segment_names() == {-101: b"b"}
+
+
+def test_pages_of_the_feedback_book_are_written_with_the_rows(state):
+    state.claim(1, "a", 0)
+    state.checkpoint(1, "a", step(1, feedback={7: b"seven", 8: b"eight"}, days={7: b"other"}))
+    state.checkpoint(1, "a", step(2, feedback={8: b"more"}, old_feedback=[7]))
+    assert state.keep(1).feedback == {8: b"more"}
+    assert [dict(book) for book in state.feedback_pages(3)] == [{}, {8: b"more"}, {}]
+    with pytest.raises(StateDivergedError):
+        state.checkpoint(1, "a", step(2, feedback={8: b"another"}, old_feedback=[7]))

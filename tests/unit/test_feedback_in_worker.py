@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from consumer.exposures import Cell, Outcomes
@@ -150,6 +150,7 @@ class Doomed:
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**16), st.lists(st.tuples(st.integers(1, 6), st.booleans()), max_size=6))
+@example(522, [(2, True)])  # one partition's step is written, the other's is not, and then the worker is closed
 def test_workers_that_die_before_or_after_checkpoints_change_no_number(seed, deaths):
     events = stream(seed)
     calm = InProcess(partitions=2, limits=Limits(attribution_window=3 * DAY))
