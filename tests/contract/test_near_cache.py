@@ -10,6 +10,7 @@ import time
 import pytest
 import redis
 import redis.asyncio
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -70,6 +71,16 @@ def warm(reader, customer_id: str) -> None:
         return reader._near_answers.get(customer_id, AS_IT_IS) is not None
 
     until(kept, "a kept answer")
+
+
+@pytest.fixture
+def logs():
+    """What is logged, also after another test has set the command line's level."""
+    configured = structlog.get_config()
+    structlog.reset_defaults()
+    with capture_logs() as captured:
+        yield captured
+    structlog.configure(**configured)
 
 
 @pytest.fixture
@@ -188,14 +199,14 @@ def test_a_frozen_server_is_noticed_and_what_it_may_have_said_is_not_kept(open_r
         until(lambda: live(reader) and not reader.get("anna").stale, "in touch again")
 
 
-def test_who_may_not_track_reads_plainly_and_is_told_once(open_reader, local_redis):
+def test_who_may_not_track_reads_plainly_and_is_told_once(open_reader, local_redis, logs):
     with redis.Redis.from_url(local_redis.url) as admin:
         admin.set(Keys().customer("anna"), view("anna", 1))
         admin.acl_setuser(
             "shop", enabled=True, passwords=["+s3cret"], keys=["*"], commands=["+@all", "-client|tracking"]
         )
         url = local_redis.url.replace("redis://", "redis://shop:s3cret@")
-        with capture_logs() as logs, open_reader(url, near_cache=True) as reader:
+        with open_reader(url, near_cache=True) as reader:
             until(lambda: reader.get("anna") and logs, "a note")
             for number in (2, 3):
                 admin.set(Keys().customer("anna"), view("anna", number))
@@ -203,8 +214,8 @@ def test_who_may_not_track_reads_plainly_and_is_told_once(open_reader, local_red
             assert ["CLIENT TRACKING" in line["event"] for line in logs] == [True]
 
 
-def test_a_store_that_can_not_tell_is_read_plainly(redis_url, unique):
-    with capture_logs() as logs, CustomerReader(_NoServer(), unique, near_cache=True) as reader:
+def test_a_store_that_can_not_tell_is_read_plainly(unique, logs):
+    with CustomerReader(_NoServer(), unique, near_cache=True) as reader:
         assert not reader.get("anna").known
     assert ["near-cache" in line["event"] for line in logs] == [True]
 
