@@ -21,13 +21,13 @@ class Blend:
 
     profile_half_life: int = 90 * DAY
     """Microseconds after which a purchase counts half for what goes with it."""
-    again_half_life: int = 270 * DAY
+    again_half_life: int = 365 * DAY
     """Microseconds after which a purchase counts half for buying the same again."""
-    again_weight: float = 1.5
+    again_weight: float = 2.0
     """Of one purchase now of the item itself; of a purchases, √a times as much."""
     rhythm: float = 0.0
     """0: when an item was bought last plays no further part; 1: one bought a moment ago is not due at all."""
-    known_popular_weight: float = 2.0
+    known_popular_weight: float = 2.5
     """Of being the segment's best-selling item, among items bought before."""
     popular_weight: float = 0.15
     """Of being the segment's best-selling item, among items never bought."""

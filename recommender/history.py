@@ -39,3 +39,9 @@ class History:
     def where(self, kept: NDArray[np.bool_]) -> "History":
         """The lines for which `kept`, (lines,), is true."""
         return History(self.customers[kept], self.items[kept], self.at[kept], self.quantity[kept])
+
+    def of_customers(self, start: int, stop: int) -> "History":
+        """The lines of customers `start` … `stop` - 1, who are then 0 …; the customers must be sorted."""
+        first, last = np.searchsorted(self.customers, (start, stop))
+        part = slice(first, last)
+        return History(self.customers[part] - np.int32(start), self.items[part], self.at[part], self.quantity[part])

@@ -59,13 +59,3 @@ def within(kinds: NDArray[np.integer], most: int) -> NDArray[np.bool_]:
 def hashes(customer_ids: Iterable[str]) -> NDArray[np.uint64]:
     """A number for each customer that hangs on the id alone, the same in every process, (customers,)."""
     return np.array([crc32(customer_id.encode()) for customer_id in customer_ids], np.uint64)
-
-
-def draws(hashes: NDArray[np.uint64], period: int) -> NDArray[np.uint64]:
-    """A number for each customer that looks drawn at random, the same all through a period."""
-    with np.errstate(over="ignore"):
-        # splitmix64 (Steele, Lea, Flood 2014)
-        z = hashes + np.uint64(period % 2**32) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return z ^ (z >> np.uint64(31))

@@ -11,20 +11,20 @@ from contracts.times import DAY
 from recommender.blend import Blend
 
 GRID: Final[Mapping[str, Sequence[Any]]] = {
-    "again_weight": (0.5, 1.0, 1.5, 2.5, 4.0),
-    "known_popular_weight": (0.0, 0.5, 1.0, 2.0, 4.0),
-    "popular_weight": (0.05, 0.1, 0.2, 0.4, 0.8, 2.0),
+    "again_weight": (0.5, 1.0, 2.0, 4.0),
+    "known_popular_weight": (0.0, 0.5, 1.25, 2.5, 5.0),
+    "popular_weight": (0.0, 0.07, 0.15, 0.3, 0.6, 2.0),
     "slow_share": (0.0, 0.3, 0.6, 1.0),
     "rhythm": (0.0, 0.5, 1.0),
     "trend": (0.0, 0.5, 1.0),
     "ridge": (5.0, 20.0, 80.0),
     "low_rank_weight": (0.0, 0.5, 1.0, 2.0),
     "profile_half_life": (30 * DAY, 90 * DAY, 270 * DAY),
-    "again_half_life": (30 * DAY, 90 * DAY, 270 * DAY, 810 * DAY),
+    "again_half_life": (30 * DAY, 120 * DAY, 365 * DAY),
 }
 """What is tried of each."""
 PASSES: Final = 2
-SURE: Final = 1.5
+SURE: Final = 2.0
 """Standard errors by which a value must be better than the one before it."""
 
 Figures = tuple[NDArray[np.float64], NDArray[np.float64]]
