@@ -46,8 +46,8 @@ _TUNING: Final = (1 / 2, 2 / 3, 5 / 6)
 """Of the time between the first event and the first cut that is judged."""
 
 
-_SEGMENTS_SELDOM: Final = {"review_interval_event": "7d", "k_interval_event": "28d"}
-"""How often segments are refitted: no list hangs on it, and most of a replay's time would go there."""
+_SELDOM: Final = {"item_review_interval_event": "7d", "review_interval_event": "7d", "k_interval_event": "28d"}
+"""How often what is learnt is learnt anew: daily, as by default, most of a replay's time would go there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         table = read_table(given)
         messages = list(table)
         plan = _plan(given, messages)
-        report = measure(messages, settings_for(table, given, **_SEGMENTS_SELDOM), table.items, plan)
+        report = measure(messages, settings_for(table, given, **_SELDOM), table.items, plan)
     except LivesegmentsError as error:
         print(error, file=sys.stderr)
         return 2

@@ -12,7 +12,7 @@ import numpy as np
 
 from online_model.arrays import Floats, Integers
 
-DRAWS: Final = 2_000
+DRAWS: Final = 1_000
 _FEWEST_DRAWS: Final = 200
 _MOST_WEIGHTS: Final = 250_000_000
 """Draws × customers kept at once, 1 GB; where there are more customers, they are drawn less often."""

@@ -1,6 +1,6 @@
 """Figures with their intervals: per recommender the mean over cuts, and how far ours is from each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -40,9 +40,9 @@ class Report:
     def __init__(self, cuts: Sequence[Cut], asked: Asked, seed: int) -> None:
         self._cuts = cuts
         self._asked = asked
-        names = {who for cut in cuts for who in (*cut.judged.case.customers, *cut.judged.case.cold)}
-        self._numbers = {who: number for number, who in enumerate(sorted({*names, *asked.customers}))}
-        self._bootstrap = Bootstrap(len(self._numbers), seed)
+        self._known = _Drawn((who for cut in cuts for who in cut.judged.case.customers), seed)
+        self._cold_ones = _Drawn((who for cut in cuts for who in cut.judged.case.cold), seed)
+        self._askers = _Drawn(asked.customers, seed)
 
     def figures(self) -> dict[str, Any]:
         """Everything, as one object for JSON."""
@@ -75,47 +75,33 @@ class Report:
             for name, lists in cuts[0].lists.items()
             if target in lists
         }
-        who = [self._who(cut.judged.case.customers) for cut in cuts]
+        drawn = self._known
+        who = [drawn.numbers(cut.judged.case.customers) for cut in cuts]
         ours = _samples(who, scores[OURS], "ndcg@10")
         found: dict[str, Any] = {}
         for name, by_cut in scores.items():
-            figures = self._figures(who, by_cut)
+            figures = drawn.figures(who, by_cut)
             if name != OURS:
                 figures["ours_minus"] = _interval(
-                    "ndcg@10", self._bootstrap.difference(ours, _samples(who, by_cut, "ndcg@10"))
+                    "ndcg@10", drawn.bootstrap.difference(ours, _samples(who, by_cut, "ndcg@10"))
                 )
             if full:
                 figures["coverage"] = _coverage(cuts, name, target)
             found[name] = figures
         return found
 
-    def _figures(self, who: Sequence[Integers], scores: Sequence[Mapping[Metric, Floats]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for metric in METRICS:
-            interval = _interval(metric, self._bootstrap.mean(_samples(who, scores, metric)))
-            if interval is None:
-                found[metric] = None
-            elif metric == "ndcg@10":
-                found |= interval
-            else:
-                found |= {
-                    metric: interval[metric],
-                    f"{metric}_low": interval["low"],
-                    f"{metric}_high": interval["high"],
-                }
-        return found
-
     def _cold(self, places: Sequence[int]) -> dict[str, Any]:
         cuts = [self._cuts[place] for place in places]
-        who = [self._who(cut.judged.case.cold) for cut in cuts]
+        drawn = self._cold_ones
+        who = [drawn.numbers(cut.judged.case.cold) for cut in cuts]
         found: dict[str, Any] = {"customers": sum(len(one) for one in who)}
         for name in cuts[0].cold:
-            found[name] = self._figures(who, [score(cut.cold[name], cut.judged.case.cold_truth) for cut in cuts])
+            found[name] = drawn.figures(who, [score(cut.cold[name], cut.judged.case.cold_truth) for cut in cuts])
         return found
 
     def _prequential(self) -> dict[str, Any]:
         asked = self._asked
-        who, known = self._who(asked.customers), np.array(asked.known, np.bool_)
+        who, known = self._askers.numbers(asked.customers), np.array(asked.known, np.bool_)
         found: dict[str, Any] = {"days": asked.days, "orders": int(known.sum()), "cold_orders": int((~known).sum())}
         for target in TARGETS:
             truth, ours, popular = asked.questions(target)
@@ -132,10 +118,36 @@ class Report:
 
     def _mean(self, who: Integers, lists: Integers, truth: Truth, chosen: Any) -> Estimate | None:
         values = np.where(chosen, score(lists, truth)["ndcg@10"], np.nan)
-        return self._bootstrap.mean([Sample(who, values)])
+        return self._askers.bootstrap.mean([Sample(who, values)])
 
-    def _who(self, customers: Sequence[str]) -> Integers:
+
+class _Drawn:
+    """Customers who are drawn together, whatever they are in."""
+
+    def __init__(self, customers: Iterable[str], seed: int) -> None:
+        self._numbers = {who: number for number, who in enumerate(sorted(set(customers)))}
+        self.bootstrap = Bootstrap(len(self._numbers), seed)
+
+    def numbers(self, customers: Sequence[str]) -> Integers:
+        """A number each."""
         return np.array([self._numbers[one] for one in customers], np.int64)
+
+    def figures(self, who: Sequence[Integers], scores: Sequence[Mapping[Metric, Floats]]) -> dict[str, Any]:
+        """Each metric, the mean over cuts, with its interval."""
+        found: dict[str, Any] = {}
+        for metric in METRICS:
+            interval = _interval(metric, self.bootstrap.mean(_samples(who, scores, metric)))
+            if interval is None:
+                found[metric] = None
+            elif metric == "ndcg@10":
+                found |= interval
+            else:
+                found |= {
+                    metric: interval[metric],
+                    f"{metric}_low": interval["low"],
+                    f"{metric}_high": interval["high"],
+                }
+        return found
 
 
 def _samples(who: Sequence[Integers], scores: Sequence[Mapping[Metric, Floats]], metric: Metric) -> list[Sample]:
