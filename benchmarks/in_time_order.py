@@ -22,7 +22,7 @@ from consumer.worker import Parts, Worker
 from contracts.catalog import CatalogItem
 from contracts.documents import SegmentChange, parse_change
 from contracts.errors import LivesegmentsError
-from contracts.times import to_micros
+from contracts.times import DAY, to_micros
 from logs.base import LogSpec
 from logs.memory import MemoryLogs
 from online_model.arrays import Floats, Integers, Labels
@@ -78,6 +78,12 @@ class _Seconds:
 
     def __call__(self) -> float:
         return self.passed
+
+
+def segments_only(settings: WorkerSettings) -> WorkerSettings:
+    """The same, but what goes with what is learnt once and no more: in place that would take most of the time."""
+    rarely = replace(settings.recommender, item_review_interval=100_000 * DAY, item_review_growth=1e9, tuning=False)
+    return replace(settings, recommender=rarely)
 
 
 class TimeOrdered:

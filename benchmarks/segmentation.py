@@ -21,7 +21,7 @@ import structlog
 
 from benchmarks.calmness import Events, ids_reused, kept, moves_between_segments, moves_by_cause, unexplained
 from benchmarks.clusterings import Compared, Row, compare, rows
-from benchmarks.in_time_order import ReplayError, TimeOrdered, in_slices, kind_of
+from benchmarks.in_time_order import ReplayError, TimeOrdered, in_slices, kind_of, segments_only
 from benchmarks.table_argument import add_table_arguments, read_table, settings_for
 from contracts.errors import LivesegmentsError
 from contracts.times import DAY, MINUTE
@@ -48,7 +48,7 @@ def replay(messages: Sequence[Message], settings: Settings, *, most: int, rivals
     marks = [len(messages) * number // CHECKPOINTS for number in range(1, CHECKPOINTS + 1)]
     seen, seconds, seed = Replayed(), 0.0, settings.model_seed
     log_time = max(message.occurred_at for message in messages) + MINUTE
-    with TimeOrdered(worker_settings(settings), log_time=log_time) as deployment:
+    with TimeOrdered(segments_only(worker_settings(settings)), log_time=log_time) as deployment:
         for start, end in zip([0, *marks], marks, strict=False):
             began = time.perf_counter()
             for part in in_slices(messages[start:end], most, DAY):

@@ -15,8 +15,6 @@ from recommender.item_model import ItemModel
 from recommender.item_review import ItemReview
 from recommender.settings import RecommenderSettings
 
-MORE: Final = 1.25
-"""A review is due when there are so many times the purchases of the last one, however soon."""
 TUNE_MORE: Final = 1.5
 """The blend is chosen anew when there are so many times the purchases of when it was ..."""
 TUNE_INTERVAL: Final = 14 * DAY
@@ -76,7 +74,8 @@ class ItemReviewing:
     def _due(self, shop: ShopFigures, now: int) -> bool:
         if self._reviewed is None:
             return shop.purchases > 0
-        return _passed(self._reviewed, shop, now, MORE, self._settings.item_review_interval)
+        settings = self._settings
+        return _passed(self._reviewed, shop, now, settings.item_review_growth, settings.item_review_interval)
 
     def _ask(self, shop: ShopFigures, now: int) -> None:
         customers = sum(shop.sizes.values())

@@ -54,7 +54,9 @@ class RecommenderSettings:
     rules: ListRules = field(default_factory=ListRules)
     """Limits of each customer's list."""
     item_review_interval: int = DAY
-    """What goes with what is learnt anew after so long, if there were purchases; sooner if there are a quarter more."""
+    """What goes with what is learnt anew after so long, if there were purchases ..."""
+    item_review_growth: float = 1.25
+    """... or when there are so many times the purchases of the last time, however soon."""
     non_products: tuple[str, ...] = GENERIC_PATTERNS
     """Regular expressions; an item whose whole id matches one, in any case, is never recommended."""
     view_interval: int = 10 * SECOND

@@ -24,6 +24,7 @@ from logs.kafka_log import KafkaLogs
 from logs.open import open_logs
 from online_model.settings import ModelSettings
 from recommender.reader import CustomerReader
+from recommender.settings import RecommenderSettings
 from recommender.store import RedisViews
 
 EXACT = (
@@ -46,6 +47,8 @@ DECAYED = ("orders_decayed", "net_decayed", "recent_net")
 
 
 RARE_LOOKS = ModelSettings(k_interval=1_000 * DAY)
+LEARN_ITEMS_ONCE = RecommenderSettings(item_review_interval=100_000 * DAY, item_review_growth=1e9, tuning=False)
+"""For tests of something else: in place, what goes with what takes longer to learn than all the rest."""
 """Reviews look at the number of segments once: in the worker itself, each look would hold it up for a second."""
 
 
@@ -82,6 +85,7 @@ class Deployment:
                 "session_timeout": self.session_timeout,
                 "review_inline": True,
                 "model": RARE_LOOKS,
+                "recommender": LEARN_ITEMS_ONCE,
                 **self.settings,
                 **more,
             }

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from benchmarks.calmness import ids_reused
-from benchmarks.in_time_order import Population, TimeOrdered, in_slices
+from benchmarks.in_time_order import Population, TimeOrdered, in_slices, segments_only
 from consumer.currency import Rates
 from consumer.settings import WorkerSettings
 from contracts.times import DAY, SECOND
@@ -51,7 +51,9 @@ def followed(request):
     """All of a shop's past; then its regulars turn into wholesalers, and two weeks pass."""
     shop = Shop(ShopSettings(now=NOW, seed=request.param, change_at=NOW, changed=(WHOLESALE,)))
     moments = iter(range(NOW, NOW + 2 * WITHIN_DAYS * DAY, DAY // EVENTS_A_DAY))
-    settings = WorkerSettings(model=ModelSettings(k=len(TYPES), k_interval=1_000 * DAY), rates=Rates("EUR"))
+    settings = segments_only(
+        WorkerSettings(model=ModelSettings(k=len(TYPES), k_interval=1_000 * DAY), rates=Rates("EUR"))
+    )
     with TimeOrdered(settings, log_time=NOW + 2 * WITHIN_DAYS * DAY) as deployment:
         for part in in_slices(list(islice(shop.history(), WITHIN_EVENTS)), 200, DAY):
             deployment.publish(part)

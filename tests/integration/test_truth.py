@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.in_time_order import TimeOrdered, in_slices
+from benchmarks.in_time_order import TimeOrdered, in_slices, segments_only
 from consumer.clock import wall_micros
 from consumer.columns import Columns
 from consumer.settings import WorkerSettings
@@ -51,7 +51,7 @@ class Shown:
 def silence(data_folder):
     """The year, and then the year and 120 days in which nobody bought."""
     messages = list(read_events(data_folder / FILE, now=wall_micros()))
-    settings = WorkerSettings(clock="event", model=ModelSettings(k=5))
+    settings = segments_only(WorkerSettings(clock="event", model=ModelSettings(k=5)))
     newest = max(message.occurred_at for message in messages)
     with TimeOrdered(settings, log_time=newest + MINUTE) as deployment:
         for part in in_slices(messages, 500, 7 * DAY):
