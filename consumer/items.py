@@ -124,6 +124,14 @@ class Items:
         """
         return self._columns.history_start
 
+    def new(self, now: int, age: int) -> npt.NDArray[np.int32]:
+        """Numbers of the items that there have been for less than `age` (microseconds), and not from the beginning."""
+        start = self.history_start
+        if start is None:
+            return np.empty(0, np.int32)
+        since = self.first_seen
+        return np.flatnonzero((since > max(now, start + 2 * age) - age) & (since <= now)).astype(np.int32)
+
     def sold(self, items: npt.NDArray[np.int32], at: npt.NDArray[np.int64]) -> None:
         """Purchases: item numbers and times (microseconds UTC), both (lines,)."""
         self._columns.sold(items, at)

@@ -1,7 +1,7 @@
 """Views from the dirty set: newest first, within a share of the time, so that rows keep up with the log."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
@@ -76,6 +76,8 @@ class ViewWriter:
         self._monotonic = monotonic
         self._popular: tuple[float, Popular] | None = None
         self._item_model = NumberedItems.none()
+        self._old_items = np.empty(0, np.int32)
+        """Items of which other workers' customers tell that they are not new."""
         self._written_at = np.empty(0)
         """Monotonic seconds, by row."""
         self._refreshes: dict[int, _Refresh] = {}
@@ -93,6 +95,7 @@ class ViewWriter:
     def adopt_items(self, model: ItemModel, held: Iterable[Held]) -> None:
         """More is known of items: everybody's view is to be rewritten soon."""
         self._item_model = model.numbered(self._item_sums.items.number(model.ids))
+        self._old_items = np.setdiff1d(self._item_sums.items.number(model.ids), self._item_sums.items.number(model.new))
         self._popular = None
         self.rewrite_all(held)
 
@@ -228,6 +231,8 @@ class ViewWriter:
     def popular(self, now: int) -> Popular:
         """What is popular, at most a second old."""
         if self._popular is None or self._monotonic() - self._popular[0] > POPULAR_AGE:
+            new = np.setdiff1d(self._item_sums.items.new(now, self._settings.new_item_age), self._old_items)
+            self._item_model = replace(self._item_model, fresh=new)
             self._popular = (self._monotonic(), self._item_sums.popular(now, self._item_model))
         return self._popular[1]
 

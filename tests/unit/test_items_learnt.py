@@ -7,7 +7,7 @@ from consumer.catalogue_entry import Entry
 from contracts.catalog import CatalogItem
 from contracts.documents import PopularItems, SimilarItems
 from contracts.events import Erase, Line, Purchase
-from contracts.times import DAY, EPOCH, HOUR
+from contracts.times import DAY, EPOCH, HOUR, from_micros
 from recommender.item_model import ItemModel
 from recommender.settings import RecommenderSettings
 from tests.in_process import START, InProcess, step_until
@@ -168,3 +168,20 @@ def test_three_customers_in_all_get_answers():
     for who in ("ann", "bob", "cy", "nobody"):
         assert reader.get(who).items
     assert reader.get("ann", shelf="discover").items
+
+
+def test_items_new_in_the_catalogue_are_tried_out_and_those_of_the_first_days_are_not_new():
+    shop = InProcess()
+    worker = shop.worker()
+    shop.publish(*two_tastes())
+    shop.run(worker)
+    now = START + 100 * DAY
+    since = from_micros(now - DAY)
+    put(worker.memory.item_sums.items, {"lamp": CatalogItem(item_id="lamp", since=since)})
+    shop.publish(*(order(f"c{n}", now + n, *KINDS["tea" if n % 2 else "garden"][:1], number=9) for n in range(120)))
+    shop.run(worker)
+    reader = shop.reader()
+    tried = [tuple(i.item_id for i in reader.get(f"c{n}").items if i.reason == "new") for n in range(120)]
+    assert set(tried) == {("lamp",), ()}
+    assert 10 < tried.count(("lamp",)) < 80  # a twentieth of nine places: two customers in five, drawn by their ids
+    worker.close()
