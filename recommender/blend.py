@@ -23,6 +23,8 @@ class Blend:
     """Microseconds after which a purchase counts half for what goes with it."""
     again_half_life: int = 365 * DAY
     """Microseconds after which a purchase counts half for buying the same again."""
+    known_weight: float = 1.0
+    """Of everything that speaks for an item bought before; 0 where nobody buys anything twice."""
     again_weight: float = 2.0
     """Of one purchase now of the item itself; of a purchases, √a times as much."""
     rhythm: float = 0.0

@@ -88,6 +88,7 @@ def to_buy_again(batch: Batch, going: GoingWith) -> Candidates:
     scores = going.at(batch.own_cells[kept])
     scores += np.float32(blend.again_weight) * np.sqrt(own.again[kept])
     scores += np.float32(blend.known_popular_weight) * batch.popularity(who, items)
+    scores *= np.float32(blend.known_weight)
     return _widest(who, items, scores, batch.customers, batch.width)
 
 

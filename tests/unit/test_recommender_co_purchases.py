@@ -40,7 +40,7 @@ def plainly(kept: list) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(rows, st.data())
-def test_G_is_what_the_rows_that_are_left_say(kept, data):
+def test_co_purchases_are_what_the_rows_that_are_left_say(kept, data):
     erased = data.draw(st.sets(st.integers(0, len(kept) - 1)))
     left = [[] if customer in erased else lines for customer, lines in enumerate(kept)]
     bought = purchases(history(left), len(left), ITEMS, NOW, HALF_LIFE)

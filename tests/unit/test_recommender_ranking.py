@@ -61,7 +61,7 @@ def ranked(rows: list, popular: Popular, allowed: np.ndarray, n: int = 6, model=
 
 
 def scores_of(slot: int, lines: list, popular: Popular, allowed: np.ndarray, weights: dict, blend: Blend) -> tuple:
-    """Item to score, of items to buy again and of those never bought, and of what goes with them: the formula, plainly."""
+    """Item to score: of items to buy again, of those never bought, and what goes with them: the formula, plainly."""
     slot = slot if slot < len(popular.shares) - 1 else -1
     shares = popular.shares[slot].astype(float)
     strength = np.sqrt(shares / (shares.max(initial=0) or 1.0))
@@ -81,9 +81,12 @@ def scores_of(slot: int, lines: list, popular: Popular, allowed: np.ndarray, wei
         return 1 - blend.rhythm * (1 - min(1.0, latest / 40.0))
 
     known = {
-        i: goes[i]
-        + blend.again_weight * (decayed(i, blend.again_half_life) * due(i)) ** 0.5
-        + blend.known_popular_weight * strength[i]
+        i: blend.known_weight
+        * (
+            goes[i]
+            + blend.again_weight * (decayed(i, blend.again_half_life) * due(i)) ** 0.5
+            + blend.known_popular_weight * strength[i]
+        )
         for i in had
         if net[i] > 0 and allowed[i]
     }
@@ -100,7 +103,13 @@ def scores_of(slot: int, lines: list, popular: Popular, allowed: np.ndarray, wei
     st.lists(st.booleans(), min_size=ITEMS, max_size=ITEMS),
     st.integers(1, 12),
     pairs,
-    st.sampled_from([Blend(), Blend(rhythm=0.5, popular_weight=1.0), Blend(profile_half_life=30 * DAY, rhythm=1.0)]),
+    st.sampled_from(
+        [
+            Blend(),
+            Blend(rhythm=0.5, popular_weight=1.0),
+            Blend(profile_half_life=30 * DAY, rhythm=1.0, known_weight=0.25),
+        ]
+    ),
 )
 def test_ranking_equals_a_loop_over_customers(rows, allowed, n, weights, blend):
     mask = np.array(allowed)
@@ -282,7 +291,7 @@ def test_new_items_are_shown_to_their_share_of_customers_the_same_all_week():
         assert (result.items[:, 8] >= 0).all()
         shown.append(np.where(tried, result.items, -1).max(axis=1).tolist())
     # Half a place in ten, and a third of the draws fall on the item that everybody has.
-    assert 2_000 * 0.5 * 2 / 3 == pytest.approx(sum(item >= 0 for item in shown[0]), rel=0.1)
+    assert sum(item >= 0 for item in shown[0]) == pytest.approx(2_000 * 0.5 * 2 / 3, rel=0.1)
     assert shown[0] == shown[1]
     assert shown[0] != shown[2]
 
@@ -311,7 +320,12 @@ def test_an_item_that_may_no_longer_be_recommended_leaves_at_once():
     allowed[[1, 3, 9]] = False
     model = learnt({(3, 9): 1.0, (3, 10): 0.5}, fresh=(1,))
     options = {"hashes": np.zeros(1, np.uint64), "rules": ListRules(exploration=0.5)}
-    assert sorted(ranked([(0, [(3, 0, 1)])], popular, allowed, 4, model, **options).items[0].tolist()) == [-1, -1, 2, 10]
+    assert sorted(ranked([(0, [(3, 0, 1)])], popular, allowed, 4, model, **options).items[0].tolist()) == [
+        -1,
+        -1,
+        2,
+        10,
+    ]
 
 
 def test_an_item_bought_long_ago_by_nobody_since_can_still_be_bought_again():
