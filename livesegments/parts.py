@@ -151,6 +151,7 @@ def recommender_settings(settings: Settings) -> RecommenderSettings:
             exploration=settings.exploration,
             exploration_period=int(settings.exploration_period),
         ),
+        item_review_growth=settings.item_review_growth,
         item_review_interval=int(
             settings.item_review_interval_wall if settings.clock == "wall" else settings.item_review_interval_event
         ),

@@ -268,9 +268,11 @@ class Settings(BaseSettings):
     blend: Annotated[dict[str, float], BeforeValidator(_table)] = Field(default_factory=dict)
     """Parts of that blend that are not to be chosen: names and values, half-lives in days: {again_weight = 2.0}."""
     item_review_interval_wall: Duration = Duration(HOUR)
-    """How often what goes with what is learnt anew with `clock = "wall"`; sooner after 10 % more purchases."""
+    """How often what goes with what is learnt anew with `clock = "wall"`, if there were purchases."""
     item_review_interval_event: Duration = Duration(_RECOMMENDER.item_review_interval)
     """How much event time passes before that with `clock = "event"`."""
+    item_review_growth: float = Field(_RECOMMENDER.item_review_growth, ge=1)
+    """It is learnt anew sooner when there are so many times as many purchases."""
     head_items: int = Field(_RECOMMENDER.head_items, ge=1, le=10_000)
     """So many best-selling items are learnt by EASE, whose time grows with the cube; others go by cosines."""
     low_rank: int = Field(_RECOMMENDER.low_rank, ge=0, le=500)

@@ -88,9 +88,7 @@ def test_what_no_longer_sells_is_pushed_back():
     lately = bought.toarray()
     lately[:, 3] = 0
     learnt = together(bought, csr_array(lately))
-    places = [
-        learnt.neighbours(learnt.ease(1.0), 1.0, power, 12).row(0)[0].tolist().index(3) for power in (0.0, 1.0)
-    ]
+    places = [learnt.neighbours(learnt.ease(1.0), 1.0, power, 12).row(0)[0].tolist().index(3) for power in (0.0, 1.0)]
     assert places[1] > places[0]
 
 

@@ -294,6 +294,7 @@ OTHER = {
     "blend": '{"again_weight": 9, "again_half_life": 9}',
     "item_review_interval_wall": "9d",
     "item_review_interval_event": "9d",
+    "item_review_growth": "9",
     "head_items": "9",
     "low_rank": "9",
     "neighbours": "9",
