@@ -197,7 +197,10 @@ class ViewWriter:
         if refresh is None:
             if not self._refresh_due(held):
                 return
-            refresh = self._begin_refresh(held, urgent=False)
+            self._begin_refresh(held, urgent=False)
+            refresh = self._refreshes.get(held.number)
+            if refresh is None:
+                return
         while refresh.place < len(refresh.rows) and self._monotonic() < end:
             some = refresh.rows[refresh.place : refresh.place + CHUNK]
             refresh.place += CHUNK
@@ -217,11 +220,13 @@ class ViewWriter:
         now = self._monotonic()
         return now - self._refresh_from.setdefault(held.number, now) >= self._settings.view_refresh / 2e6
 
-    def _begin_refresh(self, held: Held, *, urgent: bool) -> _Refresh:
-        refresh = _Refresh(list(held.rows.index.values()), urgent=urgent)
-        self._refreshes[held.number] = refresh
+    def _begin_refresh(self, held: Held, *, urgent: bool) -> None:
         self._refresh_from[held.number] = self._monotonic()
-        return refresh
+        # A partition without a record is not written to, so a refresh of nobody would never end.
+        if held.rows.index:
+            self._refreshes[held.number] = _Refresh(list(held.rows.index.values()), urgent=urgent)
+        else:
+            self._refreshes.pop(held.number, None)
 
     def _audiences_of(self, header: npt.NDArray[Any]) -> list[list[str]]:
         bits = header["audiences"].tolist()

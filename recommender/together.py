@@ -17,6 +17,8 @@ from recommender.trending import trend
 
 _STRONGEST: Final = 10
 """Neighbours by whose mean weight two ways of learning are brought to one scale."""
+_MOST: Final = np.float32(1_000)
+"""A weight is never larger: where hardly any two items go together, a strong one is so many times the typical one."""
 _BLOCK: Final = 2_000
 """Tail items that are looked at in one go."""
 
@@ -86,7 +88,7 @@ class Together:
             self.items,
             np.concatenate((np.repeat(self.head, most), rows)),
             np.concatenate((self.head[near.reshape(-1)], columns)),
-            np.concatenate((weights, tail_weights * sells[columns])),
+            np.minimum(np.concatenate((weights, tail_weights * sells[columns])), _MOST),
         ).first(most)
 
 
