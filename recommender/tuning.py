@@ -26,7 +26,7 @@ GRID: Final[Mapping[str, Sequence[Any]]] = {
 """What is tried of each."""
 PASSES: Final = 2
 SURE: Final = 3.0
-"""Standard errors by which a value must be better than the one before it: forty are tried, and one would be by chance."""
+"""Standard errors by which a value must be better than the one before it: of forty tried one is by two, by chance."""
 
 Figures = tuple[NDArray[np.float64], NDArray[np.float64]]
 """NDCG@10 by customer: of all items, and of those new to the customer."""
