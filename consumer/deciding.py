@@ -132,6 +132,8 @@ class Deciding:
         self._feed.listen(memory.held.values(), shop.heard, at_rest=at_rest)
         leads = LEADING in memory.held
         adopted = leads and decides and self._adopt(shop)
+        if leads and decides:
+            self._learn_items(shop, at_rest=at_rest)
         if leads and (due or at_rest):
             self._show(shop, adopted=adopted, at_rest=at_rest)
         if decides:
@@ -147,9 +149,13 @@ class Deciding:
         decided = self._leader.decide(memory.held[LEADING].claims, memory.learner.model, shop, self._clock.now, learnt)
         if decided is not None:
             memory.adopt(decided)
-        if self._items.decide(memory.held[LEADING].claims, shop, memory.item_model, self._clock.now) is not None:
-            self._read_item_model()
         return decided is not None
+
+    def _learn_items(self, shop: ShopFigures, *, at_rest: bool) -> None:
+        memory = self._memory
+        number = memory.held[LEADING].claims
+        if self._items.decide(number, shop, memory.item_model, self._clock.now, at_rest=at_rest) is not None:
+            self._read_item_model()
 
     def _show(self, shop: ShopFigures, *, adopted: bool, at_rest: bool) -> None:
         """Write what everybody may read of all segments; of a version just adopted nothing has been counted yet."""

@@ -38,9 +38,11 @@ class ItemLeader:
         """Whether a review is under way or due, or lists of what goes with items are still to be written."""
         return self._reviewing.busy or self._similar.behind
 
-    def decide(self, number: int, shop: ShopFigures, known: ItemModel | None, now: int) -> ItemModel | None:
+    def decide(
+        self, number: int, shop: ShopFigures, known: ItemModel | None, now: int, *, at_rest: bool
+    ) -> ItemModel | None:
         """The next item model, published, if there is one now. `number` is how often partition 0 was claimed."""
-        learnt = self._reviewing.decide(number, shop, now)
+        learnt = self._reviewing.decide(number, shop, now, at_rest=at_rest)
         if learnt is not None:
             self._similar.begin(learnt, known.ids if known is not None else ())
         return learnt

@@ -49,15 +49,16 @@ class ItemReviewing:
         """Whether a review is under way, or is due and had to wait for its share of the time."""
         return self._reviews.running or self._put_off
 
-    def decide(self, number: int, shop: ShopFigures, now: int) -> ItemModel | None:
+    def decide(self, number: int, shop: ShopFigures, now: int, *, at_rest: bool) -> ItemModel | None:
         """Ask for a review if one is due; publish what the last one came to, and return that.
 
-        `number` is how often partition 0 was claimed.
+        `number` is how often partition 0 was claimed. A worker `at_rest` has time: a review need not wait for its
+        share of it.
         """
         if self._number != number:
             self._take_over(number, shop, now)
         if self._due(shop, now):
-            self._put_off = not self._reviews.free
+            self._put_off = not (self._reviews.free or (at_rest and not self._reviews.running))
             if not self._put_off:
                 self._ask(shop, now)
         learnt = self._reviews.take()

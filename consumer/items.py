@@ -93,8 +93,12 @@ class Items:
 
     @property
     def products(self) -> npt.NDArray[np.bool_]:
-        """Which items are products, in stock or not, (items,)."""
-        return self._products.allowed
+        """Which items are products, in stock or not, by the settings and the catalogue, (items,)."""
+        mask = self._products.allowed.copy()
+        mask[
+            [self.numbers[one] for one in self._withdrawn if one in self.numbers and not self._entries[one].product]
+        ] = False
+        return mask
 
     @property
     def withdrawn(self) -> list[str]:

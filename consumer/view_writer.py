@@ -75,7 +75,7 @@ class ViewWriter:
         self._settings = settings
         self._monotonic = monotonic
         self._popular: tuple[float, Popular] | None = None
-        self._item_model = NumberedItems.none()
+        self._item_model = NumberedItems.none(settings.blend)
         self._old_items = np.empty(0, np.int32)
         """Items of which other workers' customers tell that they are not new."""
         self._written_at = np.empty(0)

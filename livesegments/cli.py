@@ -19,6 +19,7 @@ COMMANDS: Final = (
     "replay",
     "simulate",
     "catalog",
+    "items",
     "show",
     "segments",
     "audiences",

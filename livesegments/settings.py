@@ -302,7 +302,7 @@ class Settings(BaseSettings):
     attribution_window: Duration = Duration(_WORKER.limits.attribution_window)
     """An item that was shown counts as clicked or bought where that follows within this time; at most 90d."""
     holdout_share: float = Field(0.0, ge=0, le=MAX_SHARE)
-    """Share of customers, drawn by a hash of the id, who get popular items only, for comparison; 0: none, 0.5 at most."""
+    """Share of customers, drawn by a hash of the id, who get popular items only, to compare; 0: none, 0.5 at most."""
     holdout_since: date | None = None
     """The day (UTC) from which on orders count for that comparison, as 2026-01-31; needed where somebody is held out.
     A new experiment needs a new day, and best begins on the day of the change."""

@@ -8,7 +8,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumer.catalogue_entry import Entry
 from consumer.item_sample import sampled_history
+from contracts.catalog import CatalogItem
 from contracts.events import Erase, Line, Purchase, Return, parse_event
 from contracts.times import DAY, EPOCH
 from recommender.co_purchases import co_purchases, purchases
@@ -75,6 +77,20 @@ def test_g_equals_what_is_recomputed_from_the_events(stream):
     expected = plain_g(oracle, now)
     for (i, one), (j, other) in product(enumerate(names), enumerate(names)):
         assert np.isclose(found[i, j], expected.get((one, other), 0.0), rtol=1e-5, atol=1e-9), (one, other)
+    worker.close()
+
+
+def test_what_the_catalogue_calls_no_product_is_not_learnt_and_what_is_out_of_stock_is():
+    shop = InProcess()
+    worker = shop.worker()
+    items = worker.memory.item_sums.items
+    items.put("tea", Entry.of(CatalogItem(item_id="tea", recommendable=False)))
+    items.put("cup", Entry.of(CatalogItem(item_id="cup", in_stock=False)))
+    shop.publish(*(made(n, who, 1, "buy", [("tea", 1), ("cup", 1)]) for n, who in enumerate("ab")))
+    shop.run(worker)
+    history = sampled_history(worker.memory.store, shop.state, items, customers=2, partitions=2)
+    assert {items.texts.ids[item] for item in history.items.tolist()} == {"cup"}
+    assert not items.allowed[items.numbers["cup"]]
     worker.close()
 
 
