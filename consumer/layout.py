@@ -14,6 +14,9 @@ LAYOUT: Final = 3
 
 READ_LAYOUTS: Final = (2, LAYOUT)
 
+UNFINISHED: Final = 1_000_000
+"""Stands in place of a partition's layout while a restore or a repartitioning writes it: no worker takes it."""
+
 MISSING_TIME: Final = int(np.iinfo(np.int64).min)
 """Stands in a time column where there is no such time."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redis import exceptions as failures
 
-from consumer.layout import LAYOUT, READ_LAYOUTS, in_layout
+from consumer.layout import LAYOUT, READ_LAYOUTS, UNFINISHED, in_layout
 from consumer.state import (
     MAX_ENTRIES,
     CatalogueStep,
@@ -70,16 +70,21 @@ class RedisState:
 
     def meta(self, partition: int) -> Meta | None:
         """The partition's meta fields; None where nobody ever claimed it."""
-        fields = _tried(lambda: self._client.hgetall(self._keys.meta(partition)))
-        return _meta(fields) if fields else None
+        fields = tried(lambda: self._client.hgetall(self._keys.meta(partition)))
+        return meta_of(fields) if fields else None
 
     def claim(self, partition: int, token: str, claims: int) -> Meta:
         """Make the token the owner."""
-        reply = _tried(lambda: self._claim(keys=[self._keys.meta(partition)], args=[token, claims]))
+        reply = tried(lambda: self._claim(keys=[self._keys.meta(partition)], args=[token, claims]))
         if not reply:
             raise StateConflictError(f"partition {partition} was claimed by another worker meanwhile")
         fields = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
-        meta = _meta(fields)
+        meta = meta_of(fields)
+        if meta.layout == UNFINISHED:
+            raise StateLayoutError(
+                f"the rows under {self._keys.prefix!r} are not whole: `livesegments snapshot restore`,"
+                " `repartition` or `rebuild` is at work or was interrupted; let it end, or run the same command again"
+            )
         if meta.seq and meta.layout not in READ_LAYOUTS:
             raise StateLayoutError(
                 f"the rows under {self._keys.prefix!r} have layout {meta.layout}, this version writes {LAYOUT}:"
@@ -101,7 +106,7 @@ class RedisState:
             pipe.hgetall(keys.feedback_days(partition))
             return pipe.execute()
 
-        items, markers, outbox, unviewed, days, feedback = _tried(read)
+        items, markers, outbox, unviewed, days, feedback = tried(read)
         names = {int(number): name.decode() for number, name in items.items()}
         return Kept(
             items=[names[number] for number in range(len(names))],
@@ -126,7 +131,7 @@ class RedisState:
 
             ids: list[str] = []
             rows: list[bytes] = []
-            for found in _tried(read):
+            for found in tried(read):
                 ids += [customer_id.decode() for customer_id in found]
                 rows += map(in_layout, found.values())
             yield ids, rows
@@ -134,7 +139,7 @@ class RedisState:
     def row(self, partition: int, customer_id: str) -> bytes | None:
         """One packed row."""
         key = self._keys.rows(partition, bucket_of(customer_id))
-        found: bytes | None = _tried(lambda: self._client.hget(key, customer_id))
+        found: bytes | None = tried(lambda: self._client.hget(key, customer_id))
         return None if found is None else in_layout(found)
 
     def pages(self, partitions: int, days: Sequence[int] | None = None) -> Sequence[Mapping[int, bytes]]:
@@ -149,7 +154,7 @@ class RedisState:
                 pipe.hgetall(key) if days is None else pipe.hmget(key, [str(day) for day in days])
             return pipe.execute()
 
-        found = _tried(read)
+        found = tried(read)
         if days is None:
             return [{int(day): page for day, page in book.items()} for book in found]
         return [{day: page for day, page in zip(days, book, strict=True) if page is not None} for book in found]
@@ -163,12 +168,12 @@ class RedisState:
                 pipe.hgetall(self._keys.feedback_days(partition))
             return pipe.execute()
 
-        return [{int(day): page for day, page in book.items()} for book in _tried(read)]
+        return [{int(day): page for day, page in book.items()} for book in tried(read)]
 
     def checkpoint(self, partition: int, token: str, step: Checkpoint) -> Written:
         """Write the step if the token owns the partition and its last checkpoint was seq - 1."""
         keys, arguments = self._commands(partition, token, step)
-        reply = _tried(lambda: self._checkpoint(keys=keys, args=arguments))
+        reply = tried(lambda: self._checkpoint(keys=keys, args=arguments))
         verdict = reply.decode() if isinstance(reply, bytes) else reply
         if verdict == "conflict":
             raise StateConflictError(f"partition {partition} belongs to another worker")
@@ -229,19 +234,19 @@ class RedisState:
 
     def model(self) -> bytes | None:
         """The current model document."""
-        found: bytes | None = _tried(lambda: self._client.get(self._keys.model()))
+        found: bytes | None = tried(lambda: self._client.get(self._keys.model()))
         return found
 
     def old_model(self, version: int) -> bytes | None:
         """An earlier model document, or the current one."""
-        found: bytes | None = _tried(lambda: self._client.get(self._keys.model_version(version)))
+        found: bytes | None = tried(lambda: self._client.get(self._keys.model_version(version)))
         return found
 
     def publish_model(self, leader: int, version: int, document: bytes) -> bool:
         """Make it the current one if no later leader has published and version is the next one."""
         names = self._keys
         keys = [names.model_fence(), names.model(), names.model_version(version)]
-        return bool(_tried(lambda: self._publish_model(keys=keys, args=[leader, version, document])))
+        return bool(tried(lambda: self._publish_model(keys=keys, args=[leader, version, document])))
 
     def publish_catalogue(self, step: CatalogueStep) -> bool:
         """Write the step if no later leader has written and the version is the one it found."""
@@ -250,22 +255,22 @@ class RedisState:
         sets = _flat({item: entry for item, entry in step.entries.items() if entry is not None})
         gone = [item for item, entry in step.entries.items() if entry is None]
         head: list[Any] = [step.leader, step.before, step.version, step.withdrawn or b"", len(sets)]
-        return bool(_tried(lambda: self._publish_catalogue(keys=keys, args=[*head, *sets, *gone])))
+        return bool(tried(lambda: self._publish_catalogue(keys=keys, args=[*head, *sets, *gone])))
 
     def catalogue_version(self) -> int:
         """Of the catalogue's public documents; 0: there are none."""
-        return int(_tried(lambda: self._client.get(self._keys.catalogue_version())) or 0)
+        return int(tried(lambda: self._client.get(self._keys.catalogue_version())) or 0)
 
     def withdrawn(self) -> bytes | None:
         """The document of what is withdrawn."""
-        found: bytes | None = _tried(lambda: self._client.get(self._keys.withdrawn()))
+        found: bytes | None = tried(lambda: self._client.get(self._keys.withdrawn()))
         return found
 
     def catalogue(self) -> Iterator[Mapping[str, bytes]]:
         """All public entries of the catalogue by item id, some at a time; one may come twice."""
         key, cursor = self._keys.catalogue(), 0
         while True:
-            cursor, found = _tried(partial(self._client.hscan, key, cursor, count=MAX_ENTRIES))
+            cursor, found = tried(partial(self._client.hscan, key, cursor, count=MAX_ENTRIES))
             yield {item.decode(): entry for item, entry in found.items()}
             if not cursor:
                 return
@@ -274,35 +279,35 @@ class RedisState:
         """The public entries of these items."""
         if not item_ids:
             return []
-        found: Sequence[bytes | None] = _tried(lambda: self._client.hmget(self._keys.catalogue(), list(item_ids)))
+        found: Sequence[bytes | None] = tried(lambda: self._client.hmget(self._keys.catalogue(), list(item_ids)))
         return found
 
     def drop_models(self, versions: Sequence[int]) -> None:
         """Delete these older model documents."""
         for version in versions:  # one by one: in a cluster they lie in different slots
-            _tried(lambda version=version: self._client.delete(self._keys.model_version(version)))  # type: ignore[misc]
+            tried(lambda version=version: self._client.delete(self._keys.model_version(version)))  # type: ignore[misc]
 
     def item_model_version(self) -> int:
         """The version of the current item model; 0 before the first."""
-        return int(_tried(lambda: self._client.hget(self._keys.item_model(), "version")) or 0)
+        return int(tried(lambda: self._client.hget(self._keys.item_model(), "version")) or 0)
 
     def item_model(self) -> bytes | None:
         """The current item model."""
-        found: bytes | None = _tried(lambda: self._client.hget(self._keys.item_model(), "model"))
+        found: bytes | None = tried(lambda: self._client.hget(self._keys.item_model(), "model"))
         return found
 
     def publish_item_model(self, leader: int, version: int, model: bytes) -> bool:
         """Make it the current one if no later leader has published and the version is newer."""
         keys = [self._keys.item_model()]
-        return bool(_tried(lambda: self._publish_item_model(keys=keys, args=[leader, version, model])))
+        return bool(tried(lambda: self._publish_item_model(keys=keys, args=[leader, version, model])))
 
     def put_review(self, document: bytes) -> None:
         """Replace the review document."""
-        _tried(lambda: self._client.set(self._keys.review(), document))
+        tried(lambda: self._client.set(self._keys.review(), document))
 
     def review(self) -> bytes | None:
         """The review document."""
-        found: bytes | None = _tried(lambda: self._client.get(self._keys.review()))
+        found: bytes | None = tried(lambda: self._client.get(self._keys.review()))
         return found
 
     def put_note(self, name: str, note: bytes | None) -> None:
@@ -323,16 +328,16 @@ class RedisState:
 
     def _put_field(self, key: str, name: str, value: bytes | None) -> None:
         if value is None:
-            _tried(lambda: self._client.hdel(key, name))
+            tried(lambda: self._client.hdel(key, name))
         else:
-            _tried(lambda: self._client.hset(key, name, value))
+            tried(lambda: self._client.hset(key, name, value))
 
     def _fields(self, key: str) -> dict[str, bytes]:
-        return {name.decode(): value for name, value in _tried(lambda: self._client.hgetall(key)).items()}
+        return {name.decode(): value for name, value in tried(lambda: self._client.hgetall(key)).items()}
 
     def number_audiences(self, names: Sequence[str]) -> Mapping[str, int]:
         """The numbers of all audiences that were ever named."""
-        found = _tried(lambda: self._number_audiences(keys=[self._keys.audiences()], args=list(names)))
+        found = tried(lambda: self._number_audiences(keys=[self._keys.audiences()], args=list(names)))
         return {name.decode(): int(number) for name, number in zip(found[::2], found[1::2], strict=True)}
 
     def put_segment_name(self, segment: int, name: bytes | None) -> None:
@@ -346,37 +351,37 @@ class RedisState:
     def put_sums(self, sums: Mapping[int, bytes]) -> None:
         """Replace the published sums of these partitions."""
         if sums:
-            _tried(lambda: self._client.hset(self._keys.sums(), items=_flat(sums)))
+            tried(lambda: self._client.hset(self._keys.sums(), items=_flat(sums)))
 
     def sums(self) -> Mapping[int, bytes]:
         """The published sums of all partitions."""
-        found = _tried(lambda: self._client.hgetall(self._keys.sums()))
+        found = tried(lambda: self._client.hgetall(self._keys.sums()))
         return {int(partition): sums for partition, sums in found.items()}
 
     def put_popularity(self, worker: str, popularity: bytes | None) -> None:
         """Replace a worker's published popularity, or take it out."""
         key = self._keys.popularity()
         if popularity is None:
-            _tried(lambda: self._client.hdel(key, worker))
+            tried(lambda: self._client.hdel(key, worker))
         else:
-            _tried(lambda: self._client.hset(key, worker, popularity))
+            tried(lambda: self._client.hset(key, worker, popularity))
 
     def popularity(self) -> Mapping[str, bytes]:
         """The published popularity of all workers."""
-        found = _tried(lambda: self._client.hgetall(self._keys.popularity()))
+        found = tried(lambda: self._client.hgetall(self._keys.popularity()))
         return {worker.decode(): popularity for worker, popularity in found.items()}
 
     def put_worker(self, worker: str, status: bytes | None) -> None:
         """Replace what a worker says of itself, or take it out."""
         key = self._keys.workers()
         if status is None:
-            _tried(lambda: self._client.hdel(key, worker))
+            tried(lambda: self._client.hdel(key, worker))
         else:
-            _tried(lambda: self._client.hset(key, worker, status))
+            tried(lambda: self._client.hset(key, worker, status))
 
     def workers(self) -> Mapping[str, bytes]:
         """What all workers say of themselves."""
-        found = _tried(lambda: self._client.hgetall(self._keys.workers()))
+        found = tried(lambda: self._client.hgetall(self._keys.workers()))
         return {worker.decode(): status for worker, status in found.items()}
 
     def warnings(self) -> Sequence[str]:
@@ -409,7 +414,9 @@ def _flat(mapping: Mapping[Any, Any]) -> list[Any]:
     return [part for pair in mapping.items() for part in pair]
 
 
-def _meta(fields: Mapping[bytes, bytes]) -> Meta:
+def meta_of(fields: Mapping[bytes, bytes]) -> Meta:
+    """The meta fields of a partition as Redis keeps them."""
+
     def number(name: bytes) -> int:
         return int(fields.get(name, b"0"))
 
@@ -427,7 +434,7 @@ def _meta(fields: Mapping[bytes, bytes]) -> Meta:
     )
 
 
-def _tried(call: Callable[[], Any]) -> Any:
+def tried(call: Callable[[], Any]) -> Any:
     """The call's answer, with Redis' errors told apart into those that may pass and those that will not."""
     try:
         return call()
