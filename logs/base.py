@@ -1,6 +1,7 @@
 """What a log is to the rest: partitions of records with positions, read by groups, appended to by writers."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -175,5 +176,25 @@ class Logs(Protocol):
     def read_all(self, name: str, timeout: float = 30.0) -> Sequence[Batch]:
         """Every record from the beginning to the end as of now, without a group."""
 
+    def scan(self, name: str, patience: float = 30.0) -> Iterator[Batch]:
+        """The same, some at a time, for logs of any length; partitions may take turns.
+
+        Raises LogMissingError, and LogUnavailableError after `patience` seconds without a record.
+        """
+
+    def retention_ms(self, name: str) -> int | None:
+        """How long the log keeps records; None for ever. Raises LogMissingError, LogUnavailableError."""
+
     def close(self) -> None:
         """Let go of every connection that this object itself holds; readers and writers are closed by their users."""
+
+
+def gathered(batches: Iterable[Batch], name: str, timeout: float) -> list[Batch]:
+    """What a scan brings. Raises LogUnavailableError where it takes longer than `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    found = []
+    for batch in batches:
+        found.append(batch)
+        if time.monotonic() > deadline:
+            raise LogUnavailableError(f"the log {name!r} could not be read to its end in {timeout:.0f} s")
+    return found

@@ -9,12 +9,12 @@ from typing import Any, Final
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition, errors
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 
-from logs.base import Batch, LogInfo, LogSpec, LogUnavailableError
+from logs.base import Batch, LogInfo, LogSpec, LogUnavailableError, gathered
 from logs.kafka_client import KafkaCluster, meaning
 from logs.kafka_probe import Verdict, probe
 from logs.kafka_reader import KafkaLogReader, batch_of
 from logs.kafka_security import KafkaSecurity
-from logs.kafka_topics import create, describe, trim
+from logs.kafka_topics import create, describe, retention_ms, trim
 from logs.kafka_watch import KafkaWatch
 from logs.kafka_writer import KafkaLogWriter
 
@@ -117,24 +117,32 @@ class KafkaLogs:
 
     def read_all(self, name: str, timeout: float = 30.0) -> Sequence[Batch]:
         """Every record from the beginning to the end as of now. Raises LogMissingError, LogUnavailableError."""
+        return gathered(self.scan(name, timeout), name, timeout)
+
+    def scan(self, name: str, patience: float = 30.0) -> Iterator[Batch]:
+        """The same, some at a time. Raises LogMissingError, LogUnavailableError."""
         places = [TopicPartition(name, partition) for partition in range(self.describe(name).partitions)]
-        deadline = time.monotonic() + timeout
         consumer = self._consumer()
-        batches: list[Batch] = []
         try:
             consumer.assign(places)
-            ends = consumer.end_offsets(places, timeout_ms=int(timeout * 1000))
+            ends = consumer.end_offsets(places, timeout_ms=int(patience * 1000))
             consumer.seek_to_beginning(*places)
+            heard = time.monotonic()
             while any((consumer.position(place, timeout_ms=1000) or 0) < ends[place] for place in places):
-                if time.monotonic() > deadline:
-                    raise LogUnavailableError(f"the topic {name!r} could not be read to its end in {timeout:.0f} s")
+                if time.monotonic() - heard > patience:
+                    raise LogUnavailableError(f"the topic {name!r} has brought nothing for {patience:.0f} s")
                 for place, records in consumer.poll(timeout_ms=200).items():
-                    batches.append(batch_of(place.partition, records))
+                    yield batch_of(place.partition, records)
+                    heard = time.monotonic()
         except errors.KafkaError as error:
             raise meaning(error) from error
         finally:
             consumer.close(autocommit=False, timeout_ms=0)
-        return batches
+
+    def retention_ms(self, name: str) -> int | None:
+        """How long the topic keeps records at least: Kafka drops whole files of them. Raises LogMissingError."""
+        with self._asking() as admin:
+            return retention_ms(admin, name)
 
     def close(self) -> None:
         """Let go of the connection that answers `create` and `describe`."""

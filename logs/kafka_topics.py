@@ -3,6 +3,7 @@
 from typing import Any
 
 from kafka import KafkaAdminClient, TopicPartition, errors
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from logs.base import LogInfo, LogMissingError, LogSpec, LogUnavailableError
 
@@ -48,3 +49,12 @@ def create(admin: KafkaAdminClient, spec: LogSpec, replication_factor: int) -> L
 def trim(admin: KafkaAdminClient, name: str, partition: int, position: int) -> None:
     """Drop the partition's records before a position."""
     admin.delete_records({TopicPartition(name, partition): position})
+
+
+def retention_ms(admin: KafkaAdminClient, name: str) -> int | None:
+    """How long the topic keeps records; None for ever."""
+    describe(admin, name)  # says where there is none
+    found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)], config_filter="all")
+    configs: dict[str, Any] = found["topic"][name]
+    limit = int(configs["retention.ms"]["value"])
+    return None if limit < 0 or "delete" not in configs["cleanup.policy"]["value"] else limit

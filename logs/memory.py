@@ -3,7 +3,7 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -147,6 +147,27 @@ class MemoryLogs:
         with self.changed:
             partitions = self.find(name).partitions
             return [part.batch(p, part.start, None) for p, part in enumerate(partitions) if part.values]
+
+    def scan(self, name: str, patience: float = 30.0) -> Iterator[Batch]:  # noqa: ARG002 - memory never waits
+        """The same, some at a time."""
+        with self.changed:
+            ends = [part.end for part in self.find(name).partitions]
+        for p, end in enumerate(ends):
+            position = 0
+            while position < end:
+                with self.changed:
+                    part = self.find(name).partitions[p]
+                    position = max(position, part.start)
+                    batch = part.batch(p, position, min(MAX_BATCH, max(0, end - position)))
+                if not len(batch):
+                    break
+                position = batch.positions[-1] + 1
+                yield batch
+
+    def retention_ms(self, name: str) -> int | None:
+        """How long the log would keep records; in memory they stay."""
+        with self.changed:
+            return self.find(name).spec.retention_ms
 
     def close(self) -> None:
         """Nothing is held outside this object."""

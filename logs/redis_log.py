@@ -4,14 +4,13 @@ Needs nothing newer than Redis 6.2. Compacted logs are kept whole: their readers
 """
 
 import contextlib
-import time
 import uuid
 from collections.abc import Iterator, Sequence
 from typing import cast
 
 from redis.exceptions import RedisError
 
-from logs.base import Batch, LogInfo, LogMissingError, LogSpec, LogUnavailableError
+from logs.base import Batch, LogInfo, LogMissingError, LogSpec, gathered
 from logs.redis_reader import MAX_BATCH, RedisLogReader
 from logs.redis_stream import Entry, StreamKeys, batch_of, connect, entry_id_of, info_of, meaning, shown
 from logs.redis_writer import RedisLogWriter
@@ -89,22 +88,28 @@ class RedisLogs:
 
     def read_all(self, name: str, timeout: float = 30.0) -> Sequence[Batch]:
         """Every record from the beginning to the end as of now. Raises LogMissingError, LogUnavailableError."""
+        return gathered(self.scan(name, timeout), name, timeout)
+
+    def scan(self, name: str, patience: float = 30.0) -> Iterator[Batch]:  # noqa: ARG002 - each call has a timeout
+        """The same, some at a time. Raises LogMissingError, LogUnavailableError."""
         self.describe(name)
-        deadline = time.monotonic() + timeout
         stream = StreamKeys(name).stream
-        batches: list[Batch] = []
         with self._asking():
             last = cast("list[Entry]", self._client.xrevrange(stream, count=1))
-            start = "-"
-            while last:
+        start = "-"
+        while last:
+            with self._asking():
                 entries = cast("list[Entry]", self._client.xrange(stream, min=start, max=last[0][0], count=MAX_BATCH))
-                if not entries:
-                    break
-                batches.append(batch_of(entries))
-                start = entry_id_of(batches[-1].positions[-1] + 1)
-                if time.monotonic() > deadline:
-                    raise LogUnavailableError(f"the log {name!r} could not be read to its end in {timeout:.0f} s")
-        return batches
+            if not entries:
+                return
+            batch = batch_of(entries)
+            start = entry_id_of(batch.positions[-1] + 1)
+            yield batch
+
+    def retention_ms(self, name: str) -> int | None:
+        """How long records are kept at least: whoever appends lets go of older ones. Raises LogMissingError."""
+        limit = self._meta(name).get(b"retention_ms", b"")
+        return int(limit) if limit else None
 
     def close(self) -> None:
         """Let go of the connection that answers `create` and `describe`."""

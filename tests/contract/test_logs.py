@@ -326,6 +326,31 @@ def test_read_all_gives_everything_without_a_group(backend, log, writer):
         assert mine == sorted(set(mine))
 
 
+def test_a_scan_ends_where_the_log_ended_when_it_began(backend, log, writer):
+    assert list(backend.logs.scan(log)) == []
+    ended([writer.append(log, b"k%d" % n, b"%d" % n) for n in range(300)])
+    found = []
+    for batch in backend.logs.scan(log):
+        if not found:
+            ended([writer.append(log, b"k%d" % n, b"late") for n in range(50)])
+        found += [(batch.partition, position) for position in batch.positions]
+    everything = [(batch.partition, at) for batch in backend.logs.read_all(log) for at in batch.positions]
+    assert len(everything) == 350
+    assert set(found) <= set(everything)
+    assert len(set(found)) == len(found) >= 300
+
+
+def test_how_long_a_log_keeps_records(backend, unique):
+    backend.logs.create(LogSpec(f"{unique}-a", backend.partitions, retention_ms=90_000))
+    backend.logs.create(LogSpec(f"{unique}-b", backend.partitions))
+    assert backend.logs.retention_ms(f"{unique}-a") == 90_000
+    assert backend.logs.retention_ms(f"{unique}-b") is None
+    with pytest.raises(LogMissingError):
+        backend.logs.retention_ms(unique)
+    with pytest.raises(LogMissingError):
+        list(backend.logs.scan(unique))
+
+
 def test_flush_waits_for_all(log, writer):
     futures = [writer.append(log, b"k%d" % n, b"v" * 200) for n in range(2_000)]
     writer.flush(DEADLINE)
