@@ -46,6 +46,10 @@ class Backlog:
     def __len__(self) -> int:
         return sum(len(batch) for waiting in self._waiting.values() for batch in waiting)
 
+    def sizes(self) -> dict[int, int]:
+        """Records that wait, by partition."""
+        return {partition: sum(len(batch) for batch in waiting) for partition, waiting in self._waiting.items()}
+
     def add(self, batch: Batch) -> None:
         """Append records."""
         if len(batch):

@@ -26,6 +26,10 @@ class EventOrder:
     def __contains__(self, partition: object) -> bool:
         return partition in self._waiting
 
+    def sizes(self) -> dict[int, int]:
+        """Records that wait, by partition."""
+        return {partition: len(one.batch) - one.place for partition, one in self._waiting.items()}
+
     def add(self, batch: Batch, decoded: Decoded) -> None:
         """The next batch of a partition of which nothing waits."""
         assert batch.partition not in self._waiting, "one batch of a partition waits at a time"

@@ -32,6 +32,10 @@ class Patience:
     def __init__(self, stopping: threading.Event) -> None:
         self._stopping = stopping
         self._said_at = float("-inf")
+        self.waiting_for: str | None = None
+        """What is tried again and again just now; None while servers answer. To be read from any thread."""
+        self.failed_at = float("-inf")
+        """Monotonic time of the last failure: whoever waits for a server is alive. To be read from any thread."""
 
     def try_until_done(self, what: str, call: Callable[[], Answer]) -> Answer:
         """The call's answer. Raises StoppedError, and whatever else than PASSING the call raises."""
@@ -41,6 +45,7 @@ class Patience:
             try:
                 answer = call()
             except PASSING as error:
+                self.waiting_for, self.failed_at = what, time.monotonic()
                 if tries == 0:
                     _log.warning("a server does not answer; trying again", doing=what, error=str(error))
                 wait = WAITS[min(tries, len(WAITS) - 1)]
@@ -49,12 +54,13 @@ class Patience:
                     raise StoppedError from error
             else:
                 if tries:
+                    self.waiting_for = None
                     _log.info("the server answers again", doing=what, after_s=round(time.monotonic() - began, 1))
                 return answer
 
     def pause(self, what: str, error: Exception) -> None:
         """After a failure that the next step tries again anyway: say so now and then, and wait a little."""
-        now = time.monotonic()
+        self.failed_at = now = time.monotonic()
         if now - self._said_at > _SILENCE:
             self._said_at = now
             _log.warning("a server does not answer; trying again", doing=what, error=str(error))

@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 
 from consumer import low_priority
+from consumer.spent import Spent
 
 Result = TypeVar("Result")
 
@@ -45,7 +46,8 @@ class Reviews(Protocol[Result]):
 class InlineReviews(Generic[Result]):
     """Works at once, in the caller: the same stream gives the same models."""
 
-    def __init__(self) -> None:
+    def __init__(self, spent: Spent) -> None:
+        self._spent = spent
         self._result: Result | None = None
 
     free = True
@@ -53,7 +55,8 @@ class InlineReviews(Generic[Result]):
 
     def ask(self, work: Callable[[], Result]) -> None:
         """Review."""
-        self._result = work()
+        self._result, seconds = timed(work)
+        self._spent.add(seconds)
 
     def take(self) -> Result | None:
         """What came of it, once."""
@@ -90,8 +93,9 @@ class ReviewProcess:
 class ProcessReviews(Generic[Result]):
     """Works in a child process; what is due of another kind may have to be waited for there."""
 
-    def __init__(self, process: ReviewProcess, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, process: ReviewProcess, spent: Spent, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._process = process
+        self._spent = spent
         self._monotonic = monotonic
         self._future: Future[tuple[Result, float]] | None = None
         self._not_before = 0.0
@@ -122,6 +126,7 @@ class ProcessReviews(Generic[Result]):
         except BrokenProcessPool:
             _log.warning("review process died; the next review gets a new one")
             return None
+        self._spent.add(seconds)
         self._not_before = self._monotonic() + _REST * seconds
         return result
 
@@ -134,9 +139,9 @@ class Reviewers:
         self._monotonic = monotonic
         self._process = ReviewProcess()
 
-    def one_kind(self) -> Reviews[Result]:
-        """For reviews of one kind, of which one is worked on at a time."""
-        return InlineReviews() if self._inline else ProcessReviews(self._process, self._monotonic)
+    def one_kind(self, spent: Spent) -> Reviews[Result]:
+        """For reviews of one kind, of which one is worked on at a time; `spent` is what they take."""
+        return InlineReviews(spent) if self._inline else ProcessReviews(self._process, spent, self._monotonic)
 
     def close(self) -> None:
         """End whatever is under way."""

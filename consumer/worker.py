@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +24,7 @@ from consumer.decoding import Decoded, Decoder, Kind
 from consumer.event_order import EventOrder
 from consumer.feed import Feed
 from consumer.feedback_history import FeedbackWriter
+from consumer.freshness import Freshness
 from consumer.held import Held, claim, load
 from consumer.history import HistoryWriter
 from consumer.item_leader import ItemLeader
@@ -36,6 +37,7 @@ from consumer.reviews import Reviewers
 from consumer.row_store import Rows
 from consumer.settings import WorkerSettings
 from consumer.shop_window import ShopWindow
+from consumer.spent import Spent
 from consumer.state import State, StateConflictError, StateUnavailableError
 from contracts.documents import CAUSES
 from contracts.errors import LivesegmentsError
@@ -77,8 +79,15 @@ class WorkerFigures:
     rerouted: int = 0
     moves: Counter[str] = field(default_factory=Counter)
     """Customers who changed segment, by cause."""
+    batches: int = 0
+    """Cuts of the log that were worked on, each of one partition."""
     checkpoints: int = 0
     conflicts: int = 0
+    sweeps: Spent = field(default_factory=Spent)
+    """Passes over every row, without what came between their slices."""
+    reviews: Spent = field(default_factory=Spent)
+    item_reviews: Spent = field(default_factory=Spent)
+    freshness: Freshness = field(default_factory=Freshness)
 
     @property
     def records(self) -> int:
@@ -122,14 +131,14 @@ class Worker:
         self._settings = settings
         self._monotonic = monotonic
         self._stopping = threading.Event()
-        self._patience = Patience(self._stopping)
+        self.patience = self._patience = Patience(self._stopping)
         self._decoder = Decoder(settings.rates)
         self._reviewers = Reviewers(inline=settings.review_inline, monotonic=monotonic)
         leader = Leader(
             parts.state,
             self.memory.store,
             settings.model,
-            self._reviewers.one_kind(),
+            self._reviewers.one_kind(self.figures.reviews),
             writer=parts.writer,
             names=settings.names,
         )
@@ -138,7 +147,7 @@ class Worker:
             parts.views,
             self.memory.store,
             self.memory.item_sums.items,
-            self._reviewers.one_kind(),
+            self._reviewers.one_kind(self.figures.item_reviews),
             settings=settings.recommender,
             keys=settings.keys,
         )
@@ -270,6 +279,7 @@ class Worker:
             self._write_views(self._views_owed, lagging=lagging)
             over = self._monotonic() - worked - self._views_owed
             self._views_owed = -min(max(0.0, over), _MOST_OVER)
+        self.figures.freshness.observe(self.memory.held, self.clock.wall())
         return took or swept or decided
 
     # ---- assignment ----
@@ -392,6 +402,7 @@ class Worker:
         if self._order is not None:
             self._order.drop(partition)
         self._ahead = [pair for pair in self._ahead if pair[0].partition != partition]
+        self.figures.freshness.drop(partition)
         if self.memory.drop(partition):
             _log.info("partition given up", partition=partition)
 
@@ -476,7 +487,7 @@ class Worker:
 
     # ---- checkpoints ----
 
-    def _checkpoint_batches(self, batches: Iterable[Batch], applied: Applied) -> None:
+    def _checkpoint_batches(self, batches: Sequence[Batch], applied: Applied) -> None:
         rows: dict[int, list[int]] = {}
         for row in applied.causes:
             rows.setdefault(int(self.memory.store.partition[row]), []).append(row)
@@ -487,7 +498,11 @@ class Worker:
             work.append(self._checkpoints.prepare(held, rows.get(batch.partition, ()), position))
             held.note_size(len(batch), work[-1].step)
         self._write(work)
-        self._reader.commit({one.held.number: one.step.position for one in work if one.held.number in self.memory.held})
+        ours = [pair for pair in zip(work, batches, strict=True) if pair[0].held.number in self.memory.held]
+        for one, batch in ours:
+            self.figures.freshness.note(batch.partition, one.step.seq, batch.log_times[0], len(batch))
+        self.figures.batches += len(work)
+        self._reader.commit({batch.partition: one.step.position for one, batch in ours})
 
     def _write(self, work: Sequence[Prepared]) -> None:
         """Write atomic steps; the next batches are decoded meanwhile."""
@@ -508,9 +523,31 @@ class Worker:
     @property
     def lag(self) -> int | None:
         """Records of our partitions that are not worked on yet, here or on the log; None while that is unknown."""
-        on_log = self._on_log()
-        here = len(self._backlog) + len(self._order or ()) + sum(len(batch) for batch, _ in self._ahead)
-        return None if on_log is None else on_log + here
+        lags = self.lags
+        return None if lags is None else sum(lags.values())
+
+    @property
+    def lags(self) -> dict[int, int] | None:
+        """The same by partition."""
+        on_log = self._reader.lag()
+        if on_log is None:
+            return None
+        lags = Counter(on_log)
+        for here in (self._backlog.sizes(), self._order.sizes() if self._order is not None else {}):
+            lags.update(here)
+        for batch, _ in self._ahead:
+            lags[batch.partition] += len(batch)
+        return dict(lags)
+
+    @property
+    def holds_assigned(self) -> bool:
+        """Whether every partition that the group gives us is claimed and loaded."""
+        return not (self._to_claim or self._unheard or self._reader.rebalancing)
+
+    @property
+    def log_answers(self) -> bool:
+        """Whether the log's server does."""
+        return self._reader.failing_since is None
 
     def _on_log(self) -> int | None:
         """Records that the log still has for us; None while that is unknown."""
@@ -540,7 +577,10 @@ class Worker:
                 return False
             self._feed.listen(self.memory.held.values(), at_rest=False)
             learner.begin_sweep(self.clock.now)
+        started = self._monotonic()
         self._count_moves(self.memory.sweep())
+        self.figures.sweeps.seconds += self._monotonic() - started
+        self.figures.sweeps.times += not learner.sweeping
         self._deciding.unsettle()
         return True
 
