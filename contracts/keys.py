@@ -35,6 +35,11 @@ class LogNames:
         """Records of the events log that could not be used."""
         return f"{self.prefix}dead-letters"
 
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every log of the deployment."""
+        return (self.events, self.changes, self.dead_letters, self.catalog)
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:

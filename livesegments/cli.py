@@ -33,8 +33,11 @@ COMMANDS: Final = (
     "watch",
     "explore",
     "erase",
+    "dead-letters",
     "check",
+    "acl",
     "export",
+    "snapshot",
     "settings",
     "schema",
 )
@@ -52,7 +55,7 @@ class Commands(TyperGroup):
         """The command of that name; None where there is none."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"livesegments.commands.{cmd_name}")
+        module = importlib.import_module(f"livesegments.commands.{cmd_name.replace('-', '_')}")
         command = typer.main.get_command(module.app)
         assert isinstance(command, TyperCommand | TyperGroup)
         command.name = cmd_name

@@ -39,6 +39,8 @@ _WORKER: Final = WorkerSettings()
 _MODEL: Final = ModelSettings()
 _RECOMMENDER: Final = RecommenderSettings()
 _SERVER: Final = re.compile(r"[^\s:]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
+_ENDING_FREELY: Final = frozenset({"customer", "similar", "popular"})
+"""What stands before ids and categories in names of keys: these may be any text."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -156,7 +158,7 @@ class Settings(BaseSettings):
     """Better set by the environment, as LIVESEGMENTS_KAFKA_PASSWORD, than written into a file."""
 
     # ---- Names: several deployments can share servers ----
-    key_prefix: str = Field("livesegments", pattern=r"^[^\s{}]{1,100}$")
+    key_prefix: str = Field("livesegments", pattern=r"^[^\s{}'\x22\\\p{Cc}]{1,100}$")
     """What all Redis keys begin with."""
     log_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,100}$")
     """What all names of logs begin with."""
@@ -358,6 +360,15 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
+
+    @field_validator("key_prefix")
+    @classmethod
+    def _is_apart(cls, prefix: str) -> str:
+        # shop:customer:segments would be the list of one deployment and a customer's view of another.
+        for part in prefix.split(":")[1:]:
+            if part in _ENDING_FREELY:
+                raise ValueError(f"expected no part {part!r}: another deployment may keep an id there")
+        return prefix
 
     @field_validator("redis_url")
     @classmethod

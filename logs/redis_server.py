@@ -10,6 +10,7 @@ import signal
 import socket
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -51,10 +52,18 @@ class RedisServer:
     """A running redis-server: on 127.0.0.1 only, its append-only file flushed every second.
 
     Two of them never share a data directory: the second one fails to start. The directory is kept if it was given,
-    removed on `stop` if it was not. Raises RedisServerError.
+    removed on `stop` if it was not. `more` settings of redis.conf win over ours. Raises RedisServerError.
     """
 
-    def __init__(self, data_dir: Path | None = None, *, port: int | None = None, binary: Path | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path | None = None,
+        *,
+        port: int | None = None,
+        binary: Path | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        self._more = more or {}
         binary = binary or find_redis_server()
         if binary is None:
             raise RedisServerError(
@@ -85,6 +94,7 @@ class RedisServer:
             "appendfsync": "everysec",
             "save": "",
             "daemonize": "no",
+            **self._more,
         }
         return [str(binary), *(word for name, value in settings.items() for word in (f"--{name}", value))]
 

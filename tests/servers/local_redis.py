@@ -11,7 +11,8 @@ from logs.redis_server import RedisServer, free_port
 class LocalRedis:
     """A redis-server with its append-only file; port and data outlive a restart."""
 
-    def __init__(self, binary: Path | None = None) -> None:
+    def __init__(self, binary: Path | None = None, settings: dict[str, str] | None = None) -> None:
+        self._settings = settings
         self.port = free_port()
         self._binary = binary
         self._data = Path(tempfile.mkdtemp(prefix="livesegments-test-redis-"))
@@ -27,7 +28,7 @@ class LocalRedis:
         return self._server.pid
 
     def start(self) -> Self:
-        self._server = RedisServer(self._data, port=self.port, binary=self._binary)
+        self._server = RedisServer(self._data, port=self.port, binary=self._binary, more=self._settings)
         return self
 
     def stop(self) -> None:

@@ -1,0 +1,107 @@
+"""Who may do what in Redis: the users of a deployment as lines for Redis' access control lists (6.2 and newer)."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from contracts.keys import Keys, LogNames
+from logs.redis_stream import StreamKeys
+
+Role = Literal["worker", "producer", "reader", "dashboard"]
+
+NO_HASH_YET: Final = "#PUT-THE-SHA-256-OF-A-PASSWORD-HERE"
+"""Redis refuses it, so that nobody runs with a password that stands in a manual."""
+
+# What redis-py says when it connects; AUTH, HELLO, QUIT and RESET are everybody's. It does not mind being refused
+# CLIENT SETINFO, which Redis 7.0 does not know.
+_CONNECTING: Final = ("+ping", "+select")
+_READING: Final = ("+get", "+mget", "+hget", "+hmget")
+_LOOKING: Final = (
+    *("+exists", "+type", "+ttl", "+pttl", "+strlen", "+hgetall", "+hlen", "+hscan", "+hkeys", "+smembers", "+scard"),
+    *("+xlen", "+xrange", "+xrevrange", "+object", "+info"),
+)
+_WRITING: Final = (
+    *("+@read", "+@write", "+@transaction", "+eval", "+evalsha", "+script|load", "+time"),
+    # Keys that are not the deployment's are out of reach whatever the command; these would name or reach them all.
+    *("-@dangerous", "-randomkey", "-swapdb", "-flushdb", "-flushall", "+info", "+object"),
+)
+_PRODUCING: Final = (
+    *("+multi", "+exec", "+discard", "+eval", "+evalsha", "+script|load", "+time"),
+    *("+exists", "+hget", "+hmget", "+hgetall", "+hset", "+hsetnx", "+expire", "+xadd", "+xinfo", "+xtrim"),
+    *("+xrange", "+xrevrange"),
+)
+_TRACKING: Final = "+client|tracking"
+_GLOB: Final = re.compile(r"([*?\[\]\\])")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One user of Redis: a name, patterns of keys, rules on commands."""
+
+    name: str
+    keys: tuple[str, ...]
+    commands: tuple[str, ...]
+
+    def rules(self, password: str | None) -> str:
+        """Everything about the user in one line; from scratch, so that saying it again changes nothing."""
+        secret = NO_HASH_YET if password is None else f"#{hashlib.sha256(password.encode()).hexdigest()}"
+        patterns = (f"~{pattern}" for pattern in self.keys)
+        return " ".join(("reset", "on", secret, "resetchannels", *patterns, "-@all", *self.commands))
+
+
+def users(keys: Keys, logs: LogNames, *, log_in_redis: bool = False, near_cache: bool = True) -> Mapping[Role, User]:
+    """The users that a deployment needs.
+
+    Parameters:
+        keys: of the deployment.
+        logs: of the deployment.
+        log_in_redis: the log is in the same Redis, too; only then there is a producer.
+        near_cache: readers and dashboard may use one: it takes CLIENT TRACKING, which tells names of keys, though no
+            value, of the whole server.
+    """
+    prefix = keys.prefix
+    streams = {name: literal(StreamKeys(name).stream) for name in logs.all}
+    everything = (f"{literal(prefix)}:*", *(f"{stream}*" for stream in streams.values() if log_in_redis))
+    # Whoever publishes first creates all logs: that writes the `:meta` of those which only workers write to.
+    written = [
+        f"{stream}*" if name in {logs.events, logs.catalog} else f"{stream}:meta" for name, stream in streams.items()
+    ]
+    reading = (*_CONNECTING, *_READING, *(_TRACKING,) * near_cache)
+    found: dict[Role, User] = {"worker": User(f"{prefix}-worker", everything, (*_CONNECTING, *_WRITING))}
+    if log_in_redis:
+        found["producer"] = User(f"{prefix}-producer", tuple(written), (*_CONNECTING, *_PRODUCING))
+    found["reader"] = User(f"{prefix}-reader", tuple(views(keys)), reading)
+    found["dashboard"] = User(f"{prefix}-dashboard", everything, (*reading, *_LOOKING))
+    return found
+
+
+def views(keys: Keys) -> Iterator[str]:
+    """Patterns of the public keys, and of no others."""
+    prefix = literal(keys.prefix)
+    plain = Keys(prefix)
+    yield plain.customer("*")
+    yield plain.similar("*")
+    yield plain.popular()
+    yield plain.popular("*")
+    yield plain.cold_start()
+    yield plain.segments()
+    # Numbers and days: model:fence, model:notes and model:requests are the workers' own.
+    yield f"{prefix}:segment:[0-9]*"
+    yield plain.model()
+    yield f"{prefix}:model:[0-9]*"
+    yield plain.review()
+    yield plain.history("[0-9]*")
+    yield plain.feedback("[0-9]*")
+    yield plain.lift()
+    yield from (plain.catalogue(), plain.withdrawn(), plain.catalogue_version())
+
+
+def literal(text: str) -> str:
+    r"""A text as a pattern that matches nothing else.
+
+    >>> literal("shop[1]")
+    'shop\\[1\\]'
+    """
+    return _GLOB.sub(r"\\\1", text)
