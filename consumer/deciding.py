@@ -101,8 +101,10 @@ class Deciding:
         """
         memory = self._memory
         due = self._monotonic() >= self.due_at
-        # Alone there is nothing to wait for: decisions keep up with what has changed, at rest with everything.
-        enough = at_rest or self._moved_on or self._records >= max(_DECIDE_RECORDS, len(memory.store))
+        # Alone there is nothing to wait for: decisions keep up with what has changed. An event clock at rest stands
+        # still, so everything is decided then; by the wall clock a steady trickle is at rest a hundred times a second.
+        last = at_rest and self._clock.kind == "event"
+        enough = last or self._moved_on or self._records >= max(_DECIDE_RECORDS, len(memory.store))
         soon = memory.holds_all and not self._settled and enough
         if not memory.held or memory.learner.sweeping or not (due or soon):
             return False

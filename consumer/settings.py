@@ -40,7 +40,7 @@ class WorkerSettings:
     session_timeout: float = 45.0
     """Seconds after which the group gives a silent worker's partitions away; views are written only by a worker whose
     last checkpoint is younger than half of it."""
-    views_share: float = 0.25
+    views_share: float = 0.5
     """Share of a busy worker's time that goes into views."""
     sweep_interval_wall: int = MINUTE
     sweep_interval_event: int = DAY

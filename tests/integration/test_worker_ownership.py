@@ -278,7 +278,7 @@ def test_a_state_rolled_back_is_followed_and_the_log_replays_the_difference():
     worker = shop.worker(monotonic=lambda: now[0])
     step_until(worker, lambda: worker.idle)
     shop.adopt(replace(fixed_model(), version=2))
-    worker._deciding.read_model()
+    worker._deciding.read_models()
     shop.publish(*purchases(20, 20, day=1))
     step_until(worker, lambda: worker.idle)
     assert worker.memory.learner.model.version == 2
