@@ -15,6 +15,7 @@ from consumer.patience import Patience
 from consumer.redis_state import RedisState
 from consumer.state import State
 from livesegments.parts import kafka_security, keys, log_names, log_specs, worker_settings
+from livesegments.redis_address import redis_address
 from livesegments.settings import Settings
 from logs.base import Logs
 from logs.kafka_log import KafkaLogs
@@ -65,7 +66,7 @@ def open_deployment(settings: Settings) -> Deployment:
 def open_redis(settings: Settings) -> Redis:
     """A client for state and views. It keeps redis-py's retries: every script of ours knows a repeated call."""
     return Redis.from_url(
-        settings.redis_url,
+        redis_address(settings.redis_url, settings),
         socket_connect_timeout=CONNECT_SECONDS,
         health_check_interval=HEALTH_CHECK_SECONDS,
     )
@@ -76,7 +77,7 @@ def open_logs(settings: Settings) -> Logs:
     url = settings.event_log_url
     timeout = settings.session_timeout.seconds
     if not url.startswith("kafka:"):
-        return RedisLogs(url, session_timeout=timeout)
+        return RedisLogs(redis_address(url, settings), session_timeout=timeout)
     return KafkaLogs(
         urlsplit(url).netloc,
         security=kafka_security(settings),

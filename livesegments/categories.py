@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from consumer.catalogue import read_categories
 from consumer.row_store import RowStore
 from contracts.errors import LivesegmentsError
+from contracts.redaction import without_password
 from livesegments.parts import log_names
 from livesegments.settings import Settings
-from livesegments.sources import without_password
 from logs.base import Logs
 
 CategorySource = Callable[[], Mapping[str, str]]

@@ -10,6 +10,7 @@ from livesegments.app import Deployment, open_deployment, open_redis
 from livesegments.liveness import seems_alive, silent_for
 from livesegments.parts import kafka_security, keys, log_specs, model_settings
 from livesegments.records import count_partitions, read_document
+from livesegments.redis_address import redis_address
 from livesegments.redis_probe import probe as probe_redis
 from livesegments.settings import Settings
 from logs import kafka_probe
@@ -48,7 +49,7 @@ def _told(subject: str, look: Callable[[Deployment], Iterator[Finding]], deploym
 
 
 def _redis(subject: str, url: str, settings: Settings) -> Iterator[Finding]:
-    verdict = probe_redis(url, f"{keys(settings).prefix}:check")
+    verdict = probe_redis(redis_address(url, settings), f"{keys(settings).prefix}:check")
     yield Finding(subject, "ok" if verdict.ok else "failed", verdict.text)
     for remark in verdict.remarks:
         yield Finding(subject, "note", remark)

@@ -12,7 +12,7 @@ from redis import exceptions as failures
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from livesegments.sources import without_password
+from contracts.redaction import without_password
 
 TIMEOUT_SECONDS: Final = 5.0
 OLDEST: Final = (6, 2)
@@ -71,7 +71,7 @@ def _tls_fault(error: BaseException) -> str | None:
     """What is wrong with TLS, if that is what redis-py's error came from."""
     cause = error.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"the certificate is not trusted ({cause.verify_message}): add ?ssl_ca_certs=FILE to the URL"
+        return f"the certificate is not trusted ({cause.verify_message}): name its authority by redis_ca_file"
     if isinstance(cause, ssl.SSLError):
         return f"no TLS there ({cause.reason}): the port is probably a plaintext one; use redis://"
     return None
@@ -82,7 +82,9 @@ def _ask(client: Redis, url: str) -> Any:
         client.ping()
         return client.info()
     except failures.AuthenticationError as error:
-        raise _UnusableError(f"log-in failed ({error}): put user and password into the URL") from None
+        raise _UnusableError(
+            f"log-in failed ({error}): set redis_username and redis_password, or put them into the URL"
+        ) from None
     except failures.NoPermissionError as error:
         raise _UnusableError(f"this user may not do that ({error}): extend its ACL") from None
     except failures.BusyLoadingError:

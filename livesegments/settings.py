@@ -140,6 +140,16 @@ class Settings(BaseSettings):
     """Redis, for rows and views: redis://[[user]:password@]host:port/db, rediss:// with TLS, unix:///path."""
     log_url: str = Field("", repr=False)
     """The event log: kafka://host:port[,host:port] or redis://host:port/db. Empty: in the Redis of redis_url."""
+    redis_username: str | None = None
+    """Who logs in to Redis, where the URL does not say; see `livesegments acl`."""
+    redis_password: SecretStr | None = None
+    """Better set by the environment, as LIVESEGMENTS_REDIS_PASSWORD, than written into a URL or a file."""
+    redis_ca_file: Path | None = None
+    """Certificates to trust with rediss://, in PEM, where the machine's own are not enough."""
+    redis_certificate_file: Path | None = None
+    """Our own certificate, where Redis asks for one."""
+    redis_key_file: Path | None = None
+    """The key of redis_certificate_file."""
     clock: ClockKind = "wall"
     """What `now` is: `wall`, the machine's time, or `event`, the newest event's, for replayed history."""
     kafka_tls: bool = False
@@ -311,6 +321,10 @@ class Settings(BaseSettings):
     holdout_salt: str = Field(HOLDOUT_SALT, min_length=1, max_length=100)
     """Another salt holds out other customers."""
 
+    # ---- Forgetting (docs/erasure.md) ----
+    forget_idle: Duration = Duration(_WORKER.forget_idle)
+    """Customers of whom no event of any kind has come for so long are erased, 1d at least; 0: never."""
+
     # ---- Workers ----
     batch_events: int = Field(_WORKER.batch_events, ge=1, le=20_000)
     """Events of one partition in one step, at most."""
@@ -334,6 +348,11 @@ class Settings(BaseSettings):
     """`auto`: text on a terminal, JSON lines elsewhere."""
     status_interval: Duration = Duration(10 * SECOND)
     """How often a worker says how it is doing."""
+    metrics_address: str = ""
+    """Where a worker answers /metrics, /healthz and /readyz (docs/operations.md): 127.0.0.1:9464, or 0.0.0.0:9464 for
+    other machines. Empty: it listens nowhere."""
+    ready_lag: Duration = Duration(5 * MINUTE)
+    """A worker that is further behind the log, and not catching up, is not ready."""
 
     @classmethod
     def settings_customise_sources(
@@ -354,6 +373,11 @@ class Settings(BaseSettings):
         "kafka_mechanism",
         "kafka_username",
         "kafka_password",
+        "redis_username",
+        "redis_password",
+        "redis_ca_file",
+        "redis_certificate_file",
+        "redis_key_file",
         "holdout_since",
         mode="before",
     )
@@ -387,11 +411,25 @@ class Settings(BaseSettings):
             raise ValueError("expected kafka://host:port[,host:port] or redis://host:port/db")
         return url if is_kafka else _with_port(url)
 
+    @field_validator("metrics_address")
+    @classmethod
+    def _is_address(cls, address: str) -> str:
+        if address and not _SERVER.fullmatch(address):
+            raise ValueError("expected host:port, such as 127.0.0.1:9464")
+        return _with_port(f"//{address}").removeprefix("//")
+
     @field_validator("allowed_lateness")
     @classmethod
     def _is_lateness(cls, lateness: Duration) -> Duration:
         Limits(lateness=int(lateness))  # refuses what a row can not keep
         return lateness
+
+    @field_validator("forget_idle")
+    @classmethod
+    def _is_never_or_a_day(cls, idle: Duration) -> Duration:
+        if 0 < idle < DAY:
+            raise ValueError("expected 1d at least, or 0 to forget nobody")
+        return idle
 
     @field_validator("attribution_window")
     @classmethod
@@ -488,6 +526,10 @@ class Settings(BaseSettings):
             raise ValueError("kafka_mechanism needs kafka_username and kafka_password")
         if self.kafka_key_file and not self.kafka_certificate_file:
             raise ValueError("kafka_key_file needs kafka_certificate_file")
+        if self.redis_key_file and not self.redis_certificate_file:
+            raise ValueError("redis_key_file needs redis_certificate_file")
+        if self.redis_username and not self.redis_password:
+            raise ValueError("redis_username needs redis_password")
         if self.holdout_share and self.holdout_since is None:
             raise ValueError("holdout_share needs holdout_since, the day from which on orders count")
         if self.slow_half_life <= self.popularity_half_life:

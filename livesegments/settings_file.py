@@ -26,6 +26,7 @@ SECTIONS: Final = {
     "audiences": "Who is told apart by conditions (docs/conditions.md)",
     "list_length": "Recommendations",
     "attribution_window": "Feedback on recommendations (docs/feedback.md)",
+    "forget_idle": "Forgetting (docs/erasure.md)",
     "batch_events": "Workers",
     "log_level": "What is said",
 }

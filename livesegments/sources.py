@@ -13,6 +13,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
 from contracts.errors import LivesegmentsError
+from contracts.redaction import without_password
 from livesegments.durations import Duration
 from livesegments.parts import worker_settings
 from livesegments.settings import Settings
@@ -100,14 +101,6 @@ def shown(name: str, value: object) -> str:
         return str(value)
     text = repr(list(value) if isinstance(value, tuple) else value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
-
-
-def without_password(url: str) -> str:
-    """A URL whose password is starred out."""
-    scheme, colon, rest = url.partition("://")
-    login, at, server = rest.rpartition("@")
-    user, secret, _ = login.partition(":")
-    return f"{scheme}{colon}{user}{':***' if secret else ''}{at}{server}"
 
 
 def _file(config: Path | None) -> _Values:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
+from contracts.redaction import without_password
 from logs.base import LogError, Logs
 from logs.kafka_log import KafkaLogs
 from logs.kafka_security import KafkaSecurity
@@ -44,4 +45,4 @@ def open_logs(
             return RedisLogs(url, session_timeout=session_timeout)
         case "memory":
             return MemoryLogs(now)
-    raise LogUrlError(f"the log URL {url!r} is not understood: {EXPECTED}")
+    raise LogUrlError(f"the log URL {without_password(url)!r} is not understood: {EXPECTED}")

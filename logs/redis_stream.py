@@ -12,6 +12,7 @@ from redis.exceptions import ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
+from contracts.redaction import without_password
 from logs.base import Batch, Headers, LogError, LogInfo, LogUnavailableError
 
 SEQUENCE_BITS: Final = 64
@@ -68,9 +69,9 @@ def meaning(error: RedisError, url: str) -> LogError:
 
 
 def shown(url: str) -> str:
-    """The URL without its password."""
+    """The URL without its log-in."""
     scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+    return without_password(f"{scheme}://{rest.rpartition('@')[2]}")
 
 
 def info_of(name: str, meta: dict[bytes, bytes]) -> LogInfo:

@@ -8,6 +8,7 @@ import structlog
 
 from contracts.errors import LivesegmentsError
 from contracts.keys import Keys
+from contracts.redaction import without_password
 from recommender.answers import Shelf
 from recommender.choosing import Choice
 from recommender.circuit_breaker import CircuitBreaker
@@ -35,7 +36,11 @@ class ReaderUrlError(LivesegmentsError):
     @classmethod
     def of(cls, url: str, error: ValueError) -> "ReaderUrlError":
         """The error that says what a URL looks like."""
-        return cls(f"{url!r} is not a Redis URL ({error}); it looks like redis://host:6379/0, rediss://… or unix://…")
+        # The error may quote a part of a password that has a / in it.
+        why = "" if "@" in url else f" ({error})"
+        return cls(
+            f"{without_password(url)!r} is not a Redis URL{why}; it looks like redis://host:6379/0, rediss://… or unix://…"
+        )
 
 
 class ReaderCore:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from consumer.clock import wall_micros
 from consumer.memory_state import MemoryState
+from contracts.redaction import without_password
 from livesegments.app import Deployment, open_deployment
 from livesegments.settings import Settings
-from livesegments.sources import replaced, without_password
+from livesegments.sources import replaced
 from logs.memory import MemoryLogs
 from logs.redis_server import RedisServer, find_redis_server
 from recommender.store import MemoryViews
@@ -45,7 +46,8 @@ def set_stage(settings: Settings, redis: str | None, log: str | None, keep: Path
 
 
 def _on_servers(settings: Settings, redis: str, log: str, about: str) -> Stage:
-    chosen = replaced(settings, redis_url=redis, log_url=log)
+    # The log-in of the settings is for their Redis.
+    chosen = replaced(settings, redis_url=redis, log_url=log, redis_username=None, redis_password=None)
     if log:
         about = f"{about}; events on {without_password(log)}"
     return Stage(chosen, lambda: open_deployment(chosen), chosen.redis_url, about)

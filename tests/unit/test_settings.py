@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from consumer.settings import WorkerSettings
 from contracts.keys import Keys, LogNames
+from contracts.redaction import without_password
 from contracts.times import DAY, HOUR, MINUTE, to_micros
 from livesegments.durations import Duration
 from livesegments.parts import kafka_security, log_specs, model_settings, recommender_settings, worker_settings, zone
 from livesegments.settings import Settings
 from livesegments.settings_file import SECTIONS, as_toml
-from livesegments.sources import SettingsError, load_settings, shown, without_password
+from livesegments.sources import SettingsError, load_settings, shown
 from online_model.settings import ModelSettings
 from recommender.holdout import HoldOut
 from recommender.settings import RecommenderSettings
@@ -190,6 +191,10 @@ def test_secrets_are_shown_nowhere(monkeypatch):
         ("redis://:p@host:1/0", "redis://:***@host:1/0"),
         ("rediss://me:p@ss@host", "rediss://me:***@host"),
         ("redis://me@host", "redis://me@host"),
+        ("redis://me:a/b?c@host", "redis://me:***@host"),
+        ("me:p@host", "me:***@host"),
+        ("redis:me:p@host", "redis:***@host"),
+        ("rediss://host/0?password=p&ssl_password=q&db=1", "rediss://host/0?password=***&ssl_password=***&db=1"),
     ],
 )
 def test_urls_without_their_password(url, text):
@@ -343,6 +348,7 @@ def test_every_setting_of_the_worker_arrives():
         "out_of_scope_name": "Trade",
         "audiences": '{"Big": "spend > 1000"}',
         "quiet_after": "2d",
+        "forget_idle": "400d",
         "attribution_window": "2d",
         "holdout_share": "0.1",
         "holdout_since": "2026-01-31",
