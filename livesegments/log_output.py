@@ -6,6 +6,8 @@ from typing import Any
 
 import structlog
 
+from livesegments.log_noise import Noise
+from livesegments.redaction import Redaction, secrets
 from livesegments.settings import Settings
 
 
@@ -32,9 +34,14 @@ def configure(settings: Settings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(settings)],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _renderer(settings),
+                Redaction(secrets(settings)),
+            ],
         )
     )
+    handler.addFilter(Noise())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

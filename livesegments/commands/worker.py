@@ -9,12 +9,14 @@ import typer
 
 from consumer import collector
 from consumer.patience import Patience, StoppedError
+from contracts.redaction import without_password
 from livesegments.app import open_deployment, open_worker
 from livesegments.durations import Duration
 from livesegments.flags import duration, with_settings
 from livesegments.log_output import configure
+from livesegments.monitoring.monitor import monitored
 from livesegments.signals import stop_signals
-from livesegments.sources import Loaded, without_password
+from livesegments.sources import Loaded
 from livesegments.status import StatusLine, report
 from livesegments.worker_status import StatusPublisher
 
@@ -42,14 +44,20 @@ def worker(
     settings = loaded.settings
     configure(settings)
     stopping = threading.Event()
-    with open_deployment(settings) as deployment, contextlib.suppress(StoppedError), stop_signals(stopping.set):
+    patience = Patience(stopping)
+    with (
+        open_deployment(settings) as deployment,
+        contextlib.suppress(StoppedError),
+        stop_signals(stopping.set),
+        monitored(settings, patience) as monitor,
+    ):
         _log.info(
             "worker starts",
             log=without_password(settings.event_log_url),
             redis=without_password(settings.redis_url),
             clock=settings.clock,
         )
-        with open_worker(deployment, Patience(stopping)) as working:
+        with open_worker(deployment, patience) as working:
             for warning in deployment.state.warnings():
                 _log.warning(warning)
             collector.calm()
@@ -59,6 +67,7 @@ def worker(
             def on_step(stepped: "Worker") -> None:
                 line(stepped)
                 published(stepped)
+                monitor(stepped)
 
             with contextlib.closing(published), stop_signals(working.stop):
                 if stopping.is_set():
