@@ -475,3 +475,12 @@ class DeadLetter(_Document):
     message: str
     bytes: Base64Bytes
     """The record's value; base64 in JSON."""
+
+
+class SettledLetters(_Document):
+    """On the log `dead-letters`, under a key of its own: letters of the same partition that are dealt with."""
+
+    fate: Literal["replayed", "dropped"]
+    letters: tuple[tuple[int, int], ...]
+    """Positions of the first and the last letter of each run."""
+    at: Timestamp
