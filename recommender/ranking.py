@@ -176,7 +176,7 @@ def _one_list(
             there &= within(
                 np.where(in_range, asked.categories[np.where(in_range, items, 0)], -1), asked.rules.max_per_category
             )
-        there &= within(np.where(there, reasons, -1).astype(np.int64), asked.rules.max_per_reason)
+        there &= within(np.where(there, reasons.astype(np.int64), -1), asked.rules.max_per_reason)
     is_known, is_new = there & again, there & ~again
     knowns, news = is_known.sum(axis=1, keepdims=True), is_new.sum(axis=1, keepdims=True)
     room = np.maximum(n // 2, n - reserved - news)
