@@ -53,6 +53,8 @@ class Ignored(StrEnum):
     LATE = "late"
     ERASED = "erased"
     CLOSED = "closed"
+    ACTIVE = "active"
+    """Of an erasure for silence: the customer is not silent any more."""
 
 
 @dataclass(slots=True)
@@ -467,6 +469,8 @@ class _PartitionStep:
         old = partition.markers.get(key)
         if old is not None and (event == old.event or at <= old.at):
             return self._ignore(Ignored.REPEATED)
+        if row is not None and row.seen > at and i in self.events.unless_newer:
+            return self._ignore(Ignored.ACTIVE)
         floor = at if old is None else max(at, old.floor)
         if row is not None:
             floor = max(floor, row.seen)

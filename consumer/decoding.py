@@ -7,6 +7,7 @@ it refuses the contract's pydantic models judge (`tests/unit/test_decoding.py` h
 import json
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -89,6 +90,8 @@ class Events:
     quantities: npt.NDArray[np.int32]
     amounts: npt.NDArray[np.int64]
     """Value of each event in millionths of the deployment's currency."""
+    unless_newer: AbstractSet[int] = frozenset()
+    """Erasures, by place among the events, that are void where the customer has anything newer."""
 
     def __len__(self) -> int:
         return len(self.places)
@@ -157,6 +160,7 @@ class _Erase(msgspec.Struct, tag="erase", gc=False):
     customer_id: _Id
     occurred_at: str
     v: _Version = 1
+    unless_newer: bool = False
 
 
 _Items = Annotated[list[_Id], msgspec.Meta(min_length=1, max_length=contract.MAX_LINES)]
@@ -330,7 +334,7 @@ class Decoder:
         if isinstance(event, contract.Profile):
             return _Profile(*head, event.attributes), at, None
         if isinstance(event, contract.Erase):
-            return _Erase(*head), at, None
+            return _Erase(*head, unless_newer=event.unless_newer), at, None
         items, reasons = list(event.items), list(event.reasons)
         return _Interaction(*head, event.kind, items, event.source, reasons), at, None
 
@@ -400,6 +404,7 @@ def _columns(partition: int, found: _Found) -> tuple[Events, set[int]]:
     """The events as columns, and which of them the contract must judge because of their amounts."""
     attributes: dict[int, Attributes] = {}
     interactions: dict[int, Interaction] = {}
+    unless_newer: set[int] = set()
     lines_from = [0]
     lines: list[_Line] = []
     kinds = [_KINDS[type(event)] for event in found.events]
@@ -411,6 +416,8 @@ def _columns(partition: int, found: _Found) -> tuple[Events, set[int]]:
         elif kind == _INTERACTION:
             assert isinstance(event, _Interaction)
             interactions[i] = Interaction(event.kind == "clicked", event.source, event.items, event.reasons)
+        elif event.unless_newer:  # type: ignore[union-attr]
+            unless_newer.add(i)
         lines_from.append(len(lines))
     quantities = np.array([line.quantity for line in lines], dtype=np.int32)
     amounts, wrong = _amounts(np.array([line.unit_price for line in lines], dtype=np.float64), quantities, lines_from)
@@ -432,6 +439,7 @@ def _columns(partition: int, found: _Found) -> tuple[Events, set[int]]:
         items=[line.item_id for line in lines],
         quantities=quantities,
         amounts=amounts,
+        unless_newer=unless_newer,
     )
     return events, wrong
 

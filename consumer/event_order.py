@@ -111,6 +111,7 @@ class _Waiting:
             items=events.items[begin:stop],
             quantities=events.quantities[begin:stop],
             amounts=events.amounts[first:last],
+            unless_newer={i - first for i in events.unless_newer if first <= i < last},
         )
         among = slice(*(bisect_left(refused, place, key=lambda one: one.place) for place in (start, end)))
         letters = [replace(one, place=one.place - start) for one in refused[among]]

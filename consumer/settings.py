@@ -35,6 +35,8 @@ class WorkerSettings:
     audiences: tuple[Audience, ...] = (BULK_BUYERS,)
     quiet_after: int = DAY
     """Microseconds of wall clock without any event after which nobody moves because of time alone."""
+    forget_idle: int = 0
+    """Microseconds without any event after which a customer is erased; 0: never."""
     batch_events: int = 5_000
     """Events of one partition in one step, at most; fewer where their rows would not fit into one checkpoint."""
     session_timeout: float = 45.0

@@ -24,6 +24,7 @@ from consumer.decoding import Decoded, Decoder, Kind
 from consumer.event_order import EventOrder
 from consumer.feed import Feed
 from consumer.feedback_history import FeedbackWriter
+from consumer.forgetting import Forgetting
 from consumer.freshness import Freshness
 from consumer.held import Held, claim, load
 from consumer.history import HistoryWriter
@@ -172,6 +173,9 @@ class Worker:
             else None
         )
         self._changes = ChangePublisher(parts.writer, settings.names)
+        self._forgetting = Forgetting(
+            self.memory.store, parts.writer, settings.names.events, settings.forget_idle, monotonic
+        )
         self._backlog = Backlog(settings.batch_events)
         self._order = EventOrder(settings.sweep_interval) if settings.clock == "event" else None
         self._ahead: list[tuple[Batch, Decoded]] = []
@@ -248,6 +252,7 @@ class Worker:
             or not self._deciding.settled
             or any(one.outbox or one.has_news for one in held)
             or memory.views.pending(held)
+            or self._forgetting.pending
             or (LEADING in memory.held and self._documents is not None and self._documents.pending)
         )
 
@@ -271,6 +276,8 @@ class Worker:
         self._trim()
         on_log = self._on_log() if took else 0
         lagging = on_log is None or on_log > self._settings.batch_events
+        if not lagging and not self.memory.learner.quiet:  # it is customers who are silent, not the feed or us
+            decided |= self._forgetting.forget(self.memory.held, self.clock, took=took)
         share = _LAGGING_VIEWS if lagging else self._settings.views_share
         worked = self._monotonic()
         # What is written together takes longer than a short step's share: that is held against the steps after it.

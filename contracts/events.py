@@ -171,6 +171,8 @@ class Erase(_Event):
     """Forget this customer: everything up to the later of this event's time and the newest event known."""
 
     type: Literal["erase"] = "erase"
+    unless_newer: Annotated[bool, Field(exclude_if=lambda wanted: wanted is False)] = False
+    """Void if anything newer than `occurred_at` is known of the customer: for those who have been silent for long."""
 
 
 class Interaction(_Event):

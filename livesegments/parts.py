@@ -89,6 +89,7 @@ def worker_settings(settings: Settings) -> WorkerSettings:
         out_of_scope_name=settings.out_of_scope_name,
         audiences=audiences(settings.audiences),
         quiet_after=int(settings.quiet_after),
+        forget_idle=int(settings.forget_idle),
         batch_events=settings.batch_events,
         session_timeout=settings.session_timeout.seconds,
         views_share=settings.views_share,

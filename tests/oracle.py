@@ -68,7 +68,7 @@ class Oracle:
         h = event_hash(event.event_id)
         who = event.customer_id
         if isinstance(event, Erase):
-            self._erase(who, at, h)
+            self._erase(who, at, h, unless_newer=event.unless_newer)
             return
         row = self.rows.get(who)
         floor = self.markers[who][2] if who in self.markers else None
@@ -94,9 +94,11 @@ class Oracle:
             self._order(row, event, at, h)
         row.seen_at = at if row.seen_at is None else max(row.seen_at, at)
 
-    def _erase(self, who: str, at: int, h: int) -> None:
+    def _erase(self, who: str, at: int, h: int, *, unless_newer: bool) -> None:
         old = self.markers.get(who)
-        if old is not None and (h == old[1] or at <= old[0]):
+        known = self.rows.get(who)
+        active = unless_newer and known is not None and known.seen_at > at
+        if active or (old is not None and (h == old[1] or at <= old[0])):
             self.ignored += 1
             return
         floor = at if old is None else max(at, old[2])

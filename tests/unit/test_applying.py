@@ -40,14 +40,19 @@ def test_any_stream_equals_the_oracle_however_it_is_cut(data, events, packed):
     erases = data.draw(
         st.lists(
             st.tuples(
-                st.integers(0, len(events)), st.sampled_from(["ann", "bob"]), st.integers(0, 100), st.integers(0, 3)
+                st.integers(0, len(events)),
+                st.sampled_from(["ann", "bob"]),
+                st.integers(0, 100),
+                st.integers(0, 3),
+                st.booleans(),
             ),
             max_size=3,
         )
     )
     stream = list(events)
-    for place, who, day, number in erases:
-        stream.insert(place, build(f"x{number}", Erase, who, moment(START + day * DAY), None))
+    for place, who, day, number, unless_newer in erases:
+        erase = build(f"x{number}", Erase, who, moment(START + day * DAY), None)
+        stream.insert(place, erase.model_copy(update={"unless_newer": unless_newer}))
     stream += data.draw(st.lists(st.sampled_from(stream), max_size=5)) if stream else []
     oracle = Oracle(lateness=LATENESS, most_lines=7, most_ids=4).replay(stream)
     cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=5))

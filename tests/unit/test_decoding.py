@@ -16,7 +16,7 @@ from consumer.currency import Rates
 from consumer.dead_letters import Reason
 from consumer.decoding import Decoder, Kind, hashes
 from contracts.documents import DeadLetter
-from contracts.events import MAX_LINES, MAX_MESSAGE_BYTES, Interaction, Profile, Purchase, Return, parse_event
+from contracts.events import MAX_LINES, MAX_MESSAGE_BYTES, Erase, Interaction, Profile, Purchase, Return, parse_event
 from contracts.keys import LogNames
 from contracts.money import to_millionths
 from contracts.times import DAY, EPOCH, MINUTE, to_micros
@@ -60,6 +60,7 @@ def events_of(decoded):
             list(zip(events.items[first:last], events.quantities[first:last].tolist(), strict=True)),
             int(events.amounts[i]),
             said(events.interactions[i]) if i in events.interactions else None,
+            i in events.unless_newer,
         )
     assert len(events.lines_from) == len(events) + 1
     assert set(events.attributes) == {i for i, kind in enumerate(events.kinds) if kind == Kind.PROFILE}
@@ -96,7 +97,8 @@ def by_contract(value):
     interaction = None
     if isinstance(event, Interaction):
         interaction = event.kind == "clicked", event.source, event.items, event.reasons
-    return kind, h, event.customer_id, at, attributes, lines, amount, interaction
+    unless_newer = isinstance(event, Erase) and event.unless_newer
+    return kind, h, event.customer_id, at, attributes, lines, amount, interaction, unless_newer
 
 
 def assert_decoded_as_the_contract_says(values):
@@ -276,6 +278,7 @@ nearly_valid = st.one_of(
     typed("return", order),
     typed("profile", {**head, "attributes": (good_attributes, odd_attributes)}),
     typed("erase", head),
+    typed("erase", {**head, "unless_newer": (st.sampled_from(["true", "false"]), any_json)}),
     typed(
         "interaction",
         {
