@@ -142,7 +142,8 @@ def _check_log(meta: Meta, log: LogInfo) -> None:
     if meta.log_partitions != log.partitions:
         raise WrongLogError(
             f"the log {log.name!r} has {log.partitions} partitions, the rows were made from {meta.log_partitions}:"
-            " customers would be looked for in the wrong place. Start with another key prefix and read the log again"
+            " customers would be looked for in the wrong place. If it was given more, `livesegments repartition` moves"
+            " the rows; else start with another key prefix and read the log again"
         )
     if meta.position is None:
         raise PositionGoneError(f"partition has rows but no position in {log.name!r}")

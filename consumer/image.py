@@ -51,6 +51,9 @@ class Images(Protocol):
     def read(self, partition: int) -> Image | None:
         """The partition as it stands at one moment; None where nothing was ever written. Workers may go on."""
 
+    def read_closed(self, partition: int) -> Image | None:
+        """The same, also of a partition that is not whole."""
+
     def read_shared(self) -> Shared:
         """What stands beside the partitions. Read after these, it has every version that their rows name."""
 

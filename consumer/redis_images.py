@@ -1,7 +1,8 @@
 """Partitions in Redis, read whole in one atomic view and written whole while nobody works.
 
-A partition is read in one transaction (`MULTI`): Redis does nothing else for about 1 µs a row, and a worker's
-checkpoints come before it or after it. All its keys lie in one cluster slot.
+A partition is read in one transaction (`MULTI`): Redis does nothing else meanwhile, half a second for 100,000 customers
+in one partition on two busy cores, and a worker's checkpoints come before it or after it. All its keys lie in one
+cluster slot.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,18 @@ class RedisImages:
 
     def read(self, partition: int) -> Image | None:
         """The partition as it stands at one moment. Raises StateError where it is not whole."""
+        meta, image = self._read(partition)
+        if meta.layout == UNFINISHED:
+            raise StateError(
+                f"partition {partition} under {self._keys.prefix!r} is not whole: `livesegments worker` says why"
+            )
+        return image
+
+    def read_closed(self, partition: int) -> Image | None:
+        """The partition as it stands, also where it is not whole."""
+        return self._read(partition)[1]
+
+    def _read(self, partition: int) -> tuple[Meta, Image | None]:
         names = self._keys
 
         def read() -> list[Any]:
@@ -48,10 +61,6 @@ class RedisImages:
 
         fields, items, markers, outbox, days, feedback, unviewed, *buckets = tried(read)
         meta = meta_of(fields)
-        if meta.layout == UNFINISHED:
-            raise StateError(f"partition {partition} under {names.prefix!r} is not whole: see `livesegments worker`")
-        if not meta.seq:
-            return None
         by_number = {int(number): name.decode() for number, name in items.items()}
         kept = Kept(
             items=[by_number[number] for number in range(len(by_number))],
@@ -62,7 +71,8 @@ class RedisImages:
             feedback={int(day): page for day, page in feedback.items()},
         )
         ids = [customer_id.decode() for bucket in buckets for customer_id in bucket]
-        return Image(partition, meta, kept, ids, [in_layout(row) for bucket in buckets for row in bucket.values()])
+        rows = [in_layout(row) for bucket in buckets for row in bucket.values()]
+        return meta, Image(partition, meta, kept, ids, rows) if meta.seq or rows else None
 
     def read_shared(self) -> Shared:
         """What stands beside the partitions."""

@@ -38,6 +38,7 @@ COMMANDS: Final = (
     "acl",
     "export",
     "snapshot",
+    "repartition",
     "settings",
     "schema",
 )
