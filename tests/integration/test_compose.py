@@ -39,7 +39,8 @@ class Shop(NamedTuple):
 
 def images() -> set[str]:
     """The public images that the compose file and the Dockerfile start from."""
-    served = re.findall(r"^ +image: ([\w./-]+:[\w.-]+)$", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE)
+    everything = (ROOT / "docker-compose.yml").read_text()
+    served = re.findall(r"^ +image: ([\w./-]+:[\w.-]+)$\n(?! +profiles:)", everything, re.MULTILINE)
     built_on = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     return {*served, *built_on}
 
