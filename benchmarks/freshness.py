@@ -54,7 +54,10 @@ def work(servers: Servers, ready: Event, stop: Event) -> None:
     client = redis.Redis.from_url(servers.redis_url)
 
     def watch(worker: Worker) -> None:
-        if not ready.is_set() and worker.figures.records >= HISTORY and worker.idle:
+        memory = worker.memory
+        learnt = memory.learner.model is not None and memory.item_model is not None
+        caught_up = worker.figures.records >= HISTORY and not memory.views.pending(memory.held.values())
+        if caught_up and learnt:
             ready.set()
         if stop.is_set():
             worker.stop()
@@ -106,13 +109,17 @@ def baskets() -> list[list[dict[str, Any]]]:
     return [event["lines"] for event in events if event["type"] == "purchase"]
 
 
-def publish(servers: Servers, rate: int, seconds: float, prefix: str) -> dict[str, float]:
-    """Publish purchases at a steady rate; when each new customer's was due, epoch seconds, after the warm-up."""
+def publish(servers: Servers, rate: int, seconds: float, prefix: str) -> tuple[dict[str, float], float]:
+    """Publish purchases at a steady rate. When each new customer's was due, epoch seconds, after the warm-up.
+
+    And how late the producer itself was at worst, seconds: above some milliseconds this machine is too busy to tell.
+    """
     producer = confluent_kafka.Producer(
         {"bootstrap.servers": servers.bootstrap, "partitioner": "murmur2_random", "linger.ms": 2}
     )
     lines = baskets()
     due_at: dict[str, float] = {}
+    late = 0.0
     began = time.time()
     for number in range(round(rate * (WARM_UP + seconds))):
         due = began + number / rate
@@ -124,6 +131,7 @@ def publish(servers: Servers, rate: int, seconds: float, prefix: str) -> dict[st
         customer = f"{prefix}{number}" if new else f"c{number % CUSTOMERS}"
         if new and due - began >= WARM_UP:
             due_at[str(number)] = due
+            late = max(late, time.time() - due)
         event = {
             "type": "purchase",
             "event_id": f"{prefix}{number}",
@@ -135,7 +143,7 @@ def publish(servers: Servers, rate: int, seconds: float, prefix: str) -> dict[st
         }
         producer.produce(servers.names.events, json.dumps(event).encode(), customer.encode())
     producer.flush()
-    return due_at
+    return due_at, late
 
 
 def measure(servers: Servers, rate: int, seconds: float) -> dict[str, float]:
@@ -143,7 +151,7 @@ def measure(servers: Servers, rate: int, seconds: float) -> dict[str, float]:
     prefix = f"new-{uuid.uuid4().hex[:6]}-"
     arrivals = Arrivals(servers, prefix)
     arrivals.start()
-    due_at = publish(servers, rate, seconds, prefix)
+    due_at, producer_late = publish(servers, rate, seconds, prefix)
     end = time.time() + GRACE
     while time.time() < end and not due_at.keys() <= arrivals.at.keys():
         time.sleep(0.01)
@@ -159,6 +167,7 @@ def measure(servers: Servers, rate: int, seconds: float) -> dict[str, float]:
         "p99_ms": round(float(p99), 1),
         "p999_ms": round(float(p999), 1),
         "max_ms": round(float(took.max()), 1),
+        "producer_late_ms": round(producer_late * 1e3, 1),
     }
 
 
