@@ -58,6 +58,11 @@ class Health:
             _log.info("ready" if seen.ok else "not ready", why=seen.text)
         self._seen = seen
 
+    @property
+    def turned_ago(self) -> float:
+        """Seconds since the loop last turned."""
+        return self._monotonic() - self._turned_at
+
     def alive(self) -> Verdict:
         """Whether the loop turns, or waits for a server that does not answer: a restart would cure neither."""
         passed = self._monotonic() - max(self._turned_at, self._patience.failed_at)

@@ -1,4 +1,7 @@
-"""A worker's figures as Prometheus metrics: copied now and then by the worker's thread, told whenever somebody asks."""
+"""A worker's figures as Prometheus metrics: copied now and then by the worker's thread, told whenever somebody asks.
+
+While the loop stands still, such as when it waits for a server, so does the copy; whether it is ready is told as of now.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -17,6 +20,7 @@ from prometheus_client.registry import Collector
 from contracts.documents import CAUSES
 from contracts.times import SECOND
 from livesegments import __version__
+from livesegments.monitoring.health import Health
 
 if TYPE_CHECKING:
     from consumer.worker import Worker
@@ -35,14 +39,13 @@ def registry(worker_metrics: "WorkerMetrics") -> CollectorRegistry:
 class WorkerMetrics(Collector):
     """What there was to tell at the last look. Nothing here is shared with the worker, so nobody waits for anybody."""
 
-    def __init__(self) -> None:
-        self._told: tuple[Metric, ...] = (_build(),)
+    def __init__(self, health: Health) -> None:
+        self._health = health
+        self._told: tuple[Metric, ...] = ()
 
-    def look(self, worker: "Worker", lag_seconds: float | None, *, ready: bool) -> None:
+    def look(self, worker: "Worker", lag_seconds: float | None) -> None:
         """Copy the worker's figures; for its own thread."""
         self._told = (
-            _build(),
-            _gauge("ready", "Whether /readyz says so.", float(ready)),
             *_counters(worker),
             *_gauges(worker, lag_seconds),
             *_models(worker),
@@ -50,8 +53,11 @@ class WorkerMetrics(Collector):
         )
 
     def collect(self) -> Iterable[Metric]:
-        """The figures of the last look; from any thread."""
-        return self._told
+        """How it stands now, and the figures of the last look; from any thread."""
+        yield _build()
+        yield _gauge("ready", "Whether /readyz says so.", float(self._health.ready().ok))
+        yield _gauge("loop_age_seconds", "Since the loop last turned.", self._health.turned_ago)
+        yield from self._told
 
 
 def _build() -> Metric:

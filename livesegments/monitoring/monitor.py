@@ -46,7 +46,7 @@ class Monitor:
             heard = {number: one.heard for number, one in held.items()}
             lag_seconds = self._lag_seconds.observe(lags, heard, worker.clock.wall())
         self._health.look(worker, lag_seconds)
-        self._metrics.look(worker, lag_seconds, ready=self._health.ready().ok)
+        self._metrics.look(worker, lag_seconds)
 
 
 @contextlib.contextmanager
@@ -55,6 +55,7 @@ def monitored(settings: Settings, patience: Patience) -> Iterator[Callable[["Wor
     if not settings.metrics_address:
         yield lambda _: None
         return
-    metrics, health = WorkerMetrics(), Health(settings.ready_lag.seconds, patience)
+    health = Health(settings.ready_lag.seconds, patience)
+    metrics = WorkerMetrics(health)
     with serving(settings.metrics_address, health, registry(metrics)):
         yield Monitor(health, metrics, settings.figures_interval.seconds)

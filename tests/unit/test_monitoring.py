@@ -3,6 +3,7 @@
 import logging
 import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from contextlib import closing
@@ -20,7 +21,9 @@ from livesegments.monitoring.metrics import WorkerMetrics, registry
 from livesegments.monitoring.monitor import Monitor, monitored
 from livesegments.monitoring.server import AddressError, serving
 from livesegments.settings import Settings
-from tests.in_process import LOG_TIME, InProcess, fixed_model, step_until
+from livesegments.sources import load_settings
+from logs.redis_server import free_port
+from tests.in_process import LOG_TIME, SECONDS, InProcess, fixed_model, step_until
 from tests.unit.test_freshness import purchase
 
 HERE = "127.0.0.1:0"
@@ -159,7 +162,7 @@ def test_who_is_far_behind_and_catches_up_is_ready_until_it_stops_doing_so():
 def test_the_server_answers_what_it_is_asked_and_nothing_else():
     hands = Hands()
     health = Health(300, patience(), hands)
-    with serving(HERE, health, registry(WorkerMetrics())) as address:
+    with serving(HERE, health, registry(WorkerMetrics(health))) as address:
         assert get(address, "/healthz") == (200, "alive\n")
         assert get(address, "/readyz") == (503, "starting\n")
         worker = standing()
@@ -176,14 +179,16 @@ def test_the_server_answers_what_it_is_asked_and_nothing_else():
 
 
 def test_a_client_that_says_nothing_holds_nobody_up():
-    with serving(HERE, Health(300, patience()), registry(WorkerMetrics())) as address:
+    health = Health(300, patience())
+    with serving(HERE, health, registry(WorkerMetrics(health))) as address:
         host, port = address.split(":")
         with socket.create_connection((host, int(port))):
             assert get(address, "/healthz")[0] == 200
 
 
 def test_a_port_that_is_taken_is_an_error_that_says_what_to_do():
-    health, told = Health(300, patience()), registry(WorkerMetrics())
+    health = Health(300, patience())
+    told = registry(WorkerMetrics(health))
     with (
         serving(HERE, health, told) as address,
         pytest.raises(AddressError, match=r"metrics_address: can not listen at .* choose a port"),
@@ -205,6 +210,29 @@ def test_with_an_address_a_thread_of_its_own_answers():
     assert "monitoring" not in {thread.name for thread in threading.enumerate()}
 
 
+def test_ready_lag_is_what_the_settings_say():
+    now = [LOG_TIME]
+    shop = InProcess()
+    worker = shop.worker(wall=lambda: now[0])
+    step_until(worker, lambda: len(worker.memory.held) == 2)
+    for ready_lag, status in (("1m", 200), ("9s", 503)):
+        address = f"127.0.0.1:{free_port()}"
+        settings = load_settings(
+            flags={"metrics_address": address, "ready_lag": ready_lag, "figures_interval": "100ms"}
+        )
+        with monitored(settings.settings, patience()) as monitor:
+            monitor(worker)
+            shop.publish(purchase(1))
+            now[0] += 10_000_000
+            deadline = time.monotonic() + SECONDS
+            while "livesegments_lag_seconds 10.0" not in get(address, "/metrics")[1]:
+                assert time.monotonic() < deadline
+                monitor(worker)
+            assert get(address, "/readyz")[0] == status
+        shop.run(worker)
+    worker.close()
+
+
 # ---- figures ----
 
 
@@ -221,7 +249,8 @@ def figures(text: str) -> dict[str, float]:
 def test_what_a_worker_did_can_be_read_over_http():
     shop = InProcess()
     worker = shop.worker(wall=lambda: LOG_TIME + 2_000_000)
-    health, metrics = Health(300, patience()), WorkerMetrics()
+    health = Health(300, patience())
+    metrics = WorkerMetrics(health)
     monitor = Monitor(health, metrics, interval=0.0)
     with serving(HERE, health, registry(metrics)) as address:
         assert "livesegments_customers" not in get(address, "/metrics")[1]
@@ -255,11 +284,31 @@ def test_versions_and_ages_are_told_once_there_is_a_model():
     worker = shop.worker()
     shop.publish(*(purchase(number) for number in range(9)))
     shop.run(worker)
-    metrics = WorkerMetrics()
-    metrics.look(worker, 0.0, ready=True)
+    metrics = WorkerMetrics(Health(300, patience()))
+    metrics.look(worker, 0.0)
     told = {sample.name: sample.value for metric in metrics.collect() for sample in metric.samples}
     assert told["livesegments_model_version"] == 1
     assert told["livesegments_model_age_seconds"] == (worker.clock.now - fixed_model().adopted_at) / 1e6
+    worker.close()
+
+
+def test_while_the_loop_waits_for_a_server_it_is_told_so():
+    """The other figures stand still then."""
+    shop = InProcess()
+    worker = shop.worker()
+    hands = Hands()
+    health = Health(300, patience(), hands)
+    metrics = WorkerMetrics(health)
+    step_until(worker, lambda: worker.idle)
+    Monitor(health, metrics, interval=0.0)(worker)
+
+    def told():
+        return {sample.name: sample.value for metric in metrics.collect() for sample in metric.samples}
+
+    assert (told()["livesegments_ready"], told()["livesegments_loop_age_seconds"]) == (1, 0)
+    worker.patience.waiting_for, worker.patience.failed_at = "checkpoint", hands.at
+    hands.at += 7
+    assert (told()["livesegments_ready"], told()["livesegments_loop_age_seconds"]) == (0, 7)
     worker.close()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from livesegments.monitoring.health import Health
 from livesegments.monitoring.metrics import WorkerMetrics
 from tests.conftest import missing
 from tests.in_process import InProcess, fixed_model
@@ -30,8 +31,8 @@ def told() -> set[str]:
     worker = shop.worker()
     shop.publish(*(purchase(number) for number in range(9)))
     shop.run(worker)
-    metrics = WorkerMetrics()
-    metrics.look(worker, 0.0, ready=True)
+    metrics = WorkerMetrics(Health(300, worker.patience))
+    metrics.look(worker, 0.0)
     worker.close()
     return {sample.name for metric in metrics.collect() for sample in metric.samples} | ITEMS
 
