@@ -23,6 +23,7 @@ CLIENTS = {
         "recommender/store.py",
         "recommender/reader*.py",
         "livesegments/app.py",  # the composition root makes the client
+        "livesegments/key_contents.py",
         "livesegments/liveness.py",
         "livesegments/redis_probe.py",
     },

@@ -1,0 +1,66 @@
+"""Everything that stands under a deployment's key prefix, piece by piece: what a proof of erasure reads through."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from contracts.errors import LivesegmentsError
+from contracts.keys import Keys
+
+CUSTOMER_KEY: Final = "the name of a customer's key"
+_AT_ONCE: Final = 1_000
+_SPECIAL: Final = frozenset("*?[]^-\\")
+
+
+class KeysUnreadableError(LivesegmentsError):
+    """Redis did not let us read all keys."""
+
+
+def contents(client: Redis, keys: Keys) -> Iterator[tuple[str, bytes]]:
+    """Name of a key, and something that it holds: its value, a field, a field's value, a member.
+
+    Customers' own keys give what stands behind their prefix, so that a key of the customer in question is seen by name.
+    Keys that come and go meanwhile may be missing, as may be fields. Raises KeysUnreadableError.
+    """
+    server: Any = client
+    pattern = "".join(f"\\{one}" if one in _SPECIAL else one for one in keys.prefix) + ":*"
+    own = keys.customer("").encode()
+    try:
+        for key in server.scan_iter(match=pattern, count=_AT_ONCE):
+            if key.startswith(own):
+                yield CUSTOMER_KEY, key[len(own) :]
+            name = key.decode(errors="backslashreplace")
+            for value in _READERS.get(server.type(key), _unknown)(server, key):
+                yield name, value
+    except RedisError as error:
+        raise KeysUnreadableError(f"Redis did not let us read every key under {keys.prefix!r}: {error}") from error
+
+
+def _string(server: Any, key: bytes) -> Iterator[bytes]:
+    value = server.get(key)
+    if value is not None:
+        yield value
+
+
+def _hash(server: Any, key: bytes) -> Iterator[bytes]:
+    for field, value in server.hscan_iter(key, count=_AT_ONCE):
+        yield field
+        yield value
+
+
+def _set(server: Any, key: bytes) -> Iterator[bytes]:
+    yield from server.sscan_iter(key, count=_AT_ONCE)
+
+
+def _unknown(_server: Any, key: bytes) -> Iterator[bytes]:
+    raise KeysUnreadableError(f"the key {key!r} is of a kind that no version of livesegments writes")
+
+
+_READERS: Final[dict[bytes, Callable[[Any, bytes], Iterator[bytes]]]] = {
+    b"string": _string,
+    b"hash": _hash,
+    b"set": _set,
+    b"none": lambda _server, _key: iter(()),
+}
