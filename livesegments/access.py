@@ -88,7 +88,7 @@ def views(keys: Keys) -> Iterator[str]:
     yield plain.cold_start()
     yield plain.segments()
     # Numbers and days: model:fence, model:notes and model:requests are the workers' own.
-    yield f"{prefix}:segment:[0-9]*"
+    yield from (f"{prefix}:segment:[0-9]*", f"{prefix}:segment:-[0-9]*")
     yield plain.model()
     yield f"{prefix}:model:[0-9]*"
     yield plain.review()

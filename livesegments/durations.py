@@ -28,15 +28,15 @@ class Duration(int):
         """The duration that a text names. Raises ValueError, whose text shows how one looks."""
         if isinstance(text, cls):
             return text
-        if text in {"0", 0}:
+        if text == "0" or text == 0:  # noqa: PLR1714 - not in a set: a list from a settings file has no hash
             return cls(0)
         compact = text.replace(" ", "") if isinstance(text, str) else ""
         if _WHOLE.fullmatch(compact) is None:
             raise ValueError("expected a duration such as 30d, 12h, 5m, 1.5s or 200ms")
-        micros = round(sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(compact)))
+        micros = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(compact))  # may be infinite
         if micros > _LONGEST:
             raise ValueError("a duration may be 100 years at most")
-        return cls(micros)
+        return cls(round(micros))
 
     @property
     def seconds(self) -> float:

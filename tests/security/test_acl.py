@@ -109,6 +109,7 @@ def internal() -> list[str]:
 
 def test_the_reader_reads_every_view(server):
     with server.client("reader") as reader:
+        assert reader.mget([Keys(PREFIX).segment(n) for n in (-101, -1, 1, 20)]) == [None] * 4
         for name, argument in PUBLIC.items():
             (key,) = keys_of({name: argument})
             assert (reader.hget(key, "i") if name in HASHES else reader.get(key)) is None

@@ -144,6 +144,13 @@ class LocalKafka:
             said = (done.stdout + done.stderr).strip()
             raise NoServerError(f"Kafka's storage could not be formatted: {said[:500]}")
 
+    def run_tool(self, *arguments: str) -> str:
+        """What one of Kafka's command-line tools prints, started by the name of its class."""
+        java = self._java(*arguments, options=("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"))
+        done = subprocess.run(java, capture_output=True, text=True, timeout=STARTUP_SECONDS, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def start(self) -> Self:
         if not (self._folder / "data" / "meta.properties").exists():
             self._format()
