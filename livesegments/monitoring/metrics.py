@@ -1,6 +1,6 @@
 """A worker's figures as Prometheus metrics: copied now and then by the worker's thread, told whenever somebody asks.
 
-While the loop stands still, such as when it waits for a server, so does the copy; whether it is ready is told as of now.
+While the loop stands still, as when it waits for a server, so does the copy; whether it is ready is told as of now.
 """
 
 from collections.abc import Iterable, Mapping
