@@ -27,6 +27,7 @@ CLIENTS = {
         "livesegments/liveness.py",
         "livesegments/redis_probe.py",
     },
+    "prometheus_client": {"livesegments/monitoring/*.py"},
 }
 """Where a client library may be imported."""
 
