@@ -38,7 +38,10 @@ ByRule = Annotated[bool, Field(exclude_if=_is_false)]
 """Whether a segment is one by rule; left out of the JSON where it is not."""
 
 Reason = str
-"""Why an item is recommended: `again`, `popular`; more will come, so a reader accepts any."""
+"""Why an item is recommended: `again`, `because:<item id>`, `popular`, `trending`, `new`; a reader accepts any.
+
+Where ids are so long that the view would be, its last items say `because` alone.
+"""
 RecommendedItem = tuple[Identifier, float, Reason]
 """Item id, score, reason. Scores compare within one list only."""
 

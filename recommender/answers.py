@@ -38,8 +38,9 @@ class Item(msgspec.Struct, frozen=True, array_like=True, gc=False):
     score: float
     """Comparable within one list."""
     reason: str
-    """`again`: bought before. All others were not: `because:<item id>` is bought together with that one, `popular`
-    sells in the customer's segment, `trending` sells more than it used to, `new` is new in the catalogue."""
+    """`again`: bought before. All others were not: `because:<item id>` is bought together with that one (`because`
+    alone where there was no room for the id), `popular` sells in the customer's segment, `trending` sells more than it
+    used to, `new` is new in the catalogue."""
 
 
 class Segment(msgspec.Struct, frozen=True, gc=False):

@@ -53,6 +53,14 @@ class Ranked:
     because: NDArray[np.int32]
     """Where the reason is BECAUSE, the number of the own item that speaks for it most; -1 elsewhere."""
 
+    def of(self, customers: slice) -> "Ranked":
+        """The lists of some customers."""
+        return Ranked(self.items[customers], self.scores[customers], self.reasons[customers], self.because[customers])
+
+    def because_of_nothing(self) -> "Ranked":
+        """The same without the items that speak for others."""
+        return Ranked(self.items, self.scores, self.reasons, np.full_like(self.because, NO_ITEM))
+
 
 def rank(
     history: History,

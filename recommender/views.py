@@ -27,13 +27,15 @@ from recommender.ranking import Ranked, Reason
 
 _SHORT_LIST: Final = 100
 """Bytes of the names of audiences for which no item has to go."""
-SCORE_STEPS: Final = 10_000
-"""Scores are written with four decimals."""
+SCORE_STEPS: Final = 1_000
+"""Scores are written with three decimals."""
 
 _BY_RULE: Final = '"by_rule":true,'
 _SCORES: Final = [f"{step / SCORE_STEPS}," for step in range(SCORE_STEPS + 1)]
 _REASONS: Final = [f'"{reason.name.lower()}"]' for reason in Reason]
 """The end of an item's JSON, by reason; because of an item, that item tells it."""
+_SHOWN: Final = 10
+"""So many items of a shelf are shown on a page."""
 
 
 def quoted(text: str) -> str:
@@ -97,8 +99,8 @@ def customer_views(
 ) -> list[bytes]:
     """The view of each customer, in order: JSON of contracts.documents.CustomerView.
 
-    At most SHORT_VIEW_BYTES where no id has more than SHORT_ID_CHARACTERS characters, never above MAX_VIEW_BYTES:
-    items are cut from the end. Raises KeyError where a segment has no name.
+    At most SHORT_VIEW_BYTES where no id has more than SHORT_ID_CHARACTERS characters, never above MAX_VIEW_BYTES.
+    Raises KeyError where a segment has no name.
     """
     pieces, ends = _item_pieces(ranked, items)
     memberships = _memberships(members, names)
@@ -117,7 +119,10 @@ def customer_views(
             ids = [customer_id, *(items.ids[item] for item in ranked.items[len(views)][: end - start].tolist())]
             is_short = max(map(len, ids)) <= SHORT_ID_CHARACTERS and len(within) <= _SHORT_LIST
             limit = SHORT_VIEW_BYTES if is_short else MAX_VIEW_BYTES
-            view = view if len(view) <= limit else _cut(front, pieces[start:end], tail, limit)
+            if len(view) > limit:
+                own = ranked.of(slice(len(views), len(views) + 1))
+                plain, _ = _item_pieces(own.because_of_nothing(), items)
+                view = _cut((front, tail), pieces[start:end], plain, own.reasons[own.items >= 0].tolist(), limit)
         views.append(view)
         start = end
     return views
@@ -159,16 +164,35 @@ def _audience_lists(members: Members) -> Sequence[str]:
     return [encoded[names] for names in lists]
 
 
-def _cut(front: str, pieces: list[str], tail: str, limit: int) -> bytes:
-    """The view with as many items as the limit in bytes allows."""
-    size = len((front + tail).encode())
-    kept = 0
-    for piece in pieces:
-        size += len(piece.encode()) + (kept > 0)
-        if size > limit:
+def _cut(ends: tuple[str, str], pieces: list[str], plain: list[str], reasons: list[int], limit: int) -> bytes:
+    """The view, between its two ends, within a limit in bytes.
+
+    The last items say `because` only, and not because of what, as `plain` has them; where that is not enough, the
+    least needed go.
+    """
+    sizes = [len(piece.encode()) + 1 for piece in pieces]
+    over = len("".join(ends).encode()) + sum(sizes) - 1 - limit
+    for place in reversed(range(len(pieces))):
+        if over <= 0:
             break
-        kept += 1
-    return f"{front}{','.join(pieces[:kept])}{tail}".encode()
+        pieces[place] = plain[place]
+        over -= sizes[place]
+        sizes[place] = len(pieces[place].encode()) + 1
+        over += sizes[place]
+    kept = set(range(len(pieces)))
+    for place in reversed(_most_needed(reasons)):
+        if over <= 0:
+            break
+        kept.discard(place)
+        over -= sizes[place]
+    return f"{ends[0]}{','.join(pieces[place] for place in sorted(kept))}{ends[1]}".encode()
+
+
+def _most_needed(reasons: list[int]) -> list[int]:
+    """Places in a list by how much they are needed: a page shows ten, and ten that are new to the customer."""
+    places = range(len(reasons))
+    new = [place for place in places if reasons[place] != Reason.AGAIN]
+    return list(dict.fromkeys((*places[:_SHOWN], *new[:_SHOWN], *places)))
 
 
 def cold_start(popular: Popular, items: ItemTexts, stamp: Stamp, n: int) -> ColdStart:

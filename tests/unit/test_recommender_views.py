@@ -90,7 +90,7 @@ def test_bytes_equal_the_contract(customers, item_ids, moment, scores, reasons, 
         )
         found = CustomerView.model_validate_json(view)
         assert [(i, r) for i, _, r in found.items] == [(i, r) for i, _, r in expected.items]
-        assert all(abs(a[1] - b[1]) < 0.501e-4 for a, b in zip(found.items, expected.items, strict=True))
+        assert all(abs(a[1] - b[1]) < 0.501e-3 for a, b in zip(found.items, expected.items, strict=True))
         assert found.model_copy(update={"items": ()}) == expected.model_copy(update={"items": ()})
         assert found.encode() == CustomerView.model_validate_json(found.encode()).encode()
         assert (b'"by_rule":true' in view) == (b'"by_rule":' in found.encode()) == (segment == -104)
@@ -115,6 +115,37 @@ def test_ten_items_known_and_ten_that_go_with_them_fit_as_well():
     (view,) = views_of(["12345"], [0], mixed, [f"{i:06}" for i in range(20)], names, Stamp(0, 99, 99_999, "f" * 32))
     assert len(CustomerView.model_validate_json(view).items) == 20
     assert len(view) <= SHORT_VIEW_BYTES
+
+
+def mixed_list():
+    """Known items first, then those that go with them: twenty."""
+    items = np.arange(20, dtype=np.int32)[np.newaxis]
+    reasons = np.array([[Reason.AGAIN] * 10 + [Reason.BECAUSE] * 10], np.uint8)
+    because = np.where(reasons == Reason.BECAUSE, 3, -1).astype(np.int32)
+    return Ranked(items, np.linspace(0.9, 0.1, 20, dtype=np.float32)[np.newaxis], reasons, because)
+
+
+def test_long_ids_cost_the_sources_first_and_ten_new_items_stay_as_long_as_ten_items_do():
+    names = {0: "At risk (slipping)"}
+    for length, expected in ((6, 20), (10, 20), (13, 19), (16, 15)):
+        item_ids = [f"{'x' * (length - 3)}{n:03}" for n in range(20)]
+        (view,) = views_of(["1234567890"], [0], mixed_list(), item_ids, names, Stamp(0, 99, 99_999, "f" * 16))
+        found = CustomerView.model_validate_json(view).items
+        assert len(view) <= SHORT_VIEW_BYTES
+        assert len(found) >= expected
+        assert sum(reason != "again" for _, _, reason in found) >= 20 - 10 - (20 - len(found))
+        sources = [reason for _, _, reason in found if reason.startswith("because")]
+        assert sources == sorted(sources, reverse=True), "the best keep theirs"
+
+
+def test_an_id_may_look_like_a_reason():
+    item_ids = [f'"because:{n:03}"]' for n in range(20)]
+    (view,) = views_of(["1"], [0], mixed_list(), item_ids, {0: "S"}, previous=3)
+    found = CustomerView.model_validate_json(view).items
+    assert [item for item, _, _ in found] == [
+        item_ids[place] for place in range(20) if item_ids[place] in dict.fromkeys(i for i, _, _ in found)
+    ]
+    assert {reason for _, _, reason in found} <= {"again", "because", f"because:{item_ids[3]}"}
 
 
 @given(ids, st.lists(ids, min_size=20, max_size=20, unique=True))
