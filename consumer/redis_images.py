@@ -119,6 +119,22 @@ class RedisImages:
         ]
         tried(lambda: self._client.unlink(*gone))
 
+    def clear_rows(self, partition: int) -> None:
+        """Remove rows, items and markers of a closed partition, and nothing else."""
+        names = self._keys
+        gone = [names.rows(partition, bucket) for bucket in range(BUCKETS)]
+        tried(lambda: self._client.unlink(*gone, names.items(partition), names.erased(partition)))
+
+    def forget(self, partitions: int) -> None:
+        """Remove the whole deployment under this prefix: of a rebuild that is no longer wanted. Views it has none."""
+        names = self._keys
+        for number in range(partitions):
+            self.clear(number)
+            tried(lambda number=number: self._client.delete(names.meta(number)))  # type: ignore[misc]
+        self.put_shared(Shared())
+        for key in (names.sums(), names.workers(), names.model_requests()):
+            tried(lambda key=key: self._client.delete(key))  # type: ignore[misc]
+
     def put_rows(self, partition: int, rows: Rows) -> None:
         """Write rows into a closed partition."""
         buckets: dict[int, dict[str, bytes]] = {}

@@ -39,6 +39,7 @@ COMMANDS: Final = (
     "export",
     "snapshot",
     "repartition",
+    "rebuild",
     "settings",
     "schema",
 )

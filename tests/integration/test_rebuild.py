@@ -1,0 +1,258 @@
+"""Rows made anew from the log beside the live ones: compared, and put in their place without anybody noticing."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import redis
+
+from consumer.clock import Clock
+from consumer.layout import HEADER, UNFINISHED
+from consumer.quiet_parts import QuietViews, QuietWriter
+from consumer.rebuilding import compare, interrupted, spliced, switch
+from consumer.redis_images import RedisImages
+from consumer.redis_state import RedisState
+from consumer.state import StateLayoutError
+from consumer.worker import Parts, Worker
+from contracts.keys import Keys
+from recommender.store import RedisViews
+from tests.in_process import InProcess, comparable, fixed_model
+from tests.integration.test_cli import Shell, table
+from tests.integration.test_snapshot import event
+
+PARTITIONS = 2
+
+
+class Killed(BaseException):
+    """What a test ends a switch-over with."""
+
+
+class DyingImages(RedisImages):
+    """Breaks before the nth write."""
+
+    def __init__(self, client, keys, steps):
+        super().__init__(client, keys)
+        self.steps = steps
+
+    def _step(self):
+        self.steps[0] -= 1
+        if self.steps[0] < 0:
+            raise Killed
+
+    def close_partition(self, *arguments):
+        self._step()
+        super().close_partition(*arguments)
+
+    def clear(self, *arguments):
+        self._step()
+        super().clear(*arguments)
+
+    def clear_rows(self, *arguments):
+        self._step()
+        super().clear_rows(*arguments)
+
+    def put_kept(self, *arguments):
+        self._step()
+        super().put_kept(*arguments)
+
+    def put_rows(self, *arguments):
+        self._step()
+        super().put_rows(*arguments)
+
+    def finish(self, *arguments):
+        self._step()
+        super().finish(*arguments)
+
+
+@pytest.fixture
+def client(redis_url):
+    with redis.Redis.from_url(redis_url) as client:
+        yield client
+
+
+class Shop(InProcess):
+    """A live deployment, and what is rebuilt beside it."""
+
+    def __init__(self, client, prefix):
+        super().__init__(PARTITIONS, state=RedisState(client, Keys(prefix)), views=RedisViews(client), prefix=prefix)
+        self.adopt(fixed_model())
+        self.client = client
+        self.live = RedisImages(client, self.keys)
+        self.new_keys = Keys(f"{prefix}-rebuild")
+        self.new = RedisImages(client, self.new_keys)
+        self.new_state = RedisState(client, self.new_keys)
+
+    def rebuild(self):
+        parts = Parts(
+            log=self.logs.describe(self.names.events),
+            describe=lambda: self.logs.describe(self.names.events),
+            reader=self.logs.reader(self.names.events, "rebuild"),
+            writer=QuietWriter(),
+            state=self.new_state,
+            views=QuietViews(),
+        )
+        settings = replace(self.settings, keys=self.new_keys, group="rebuild")
+        worker = Worker(parts, settings, Clock("event"))
+        self.run(worker)
+        worker.close()
+
+    def compared(self):
+        return compare(self.live, self.new, PARTITIONS)
+
+    def switch(self, live=None, new=None):
+        return switch(self.state, live or self.live, self.new_state, new or self.new, PARTITIONS)
+
+    def customer_views(self):
+        keys = sorted(self.client.scan_iter(f"{self.keys.prefix}:customer:*"))
+        return {key: self.client.get(key) for key in keys}
+
+    def decided(self):
+        found = {}
+        for number in range(PARTITIONS):
+            image = self.live.read_closed(number)
+            for who, row in zip(image.customer_ids, image.rows, strict=True):
+                header = np.frombuffer(row[: HEADER.itemsize], HEADER)[0]
+                found[who] = [header[name].item() for name in ("segment", "since", "previous", "cause", "moves")]
+        return found
+
+    def spoil(self):
+        """An aggregate is wrong in some live rows, as if it had been computed by an older rule."""
+        image = self.live.read(0)
+        rows = []
+        for row in image.rows[:5]:
+            header = np.frombuffer(row[: HEADER.itemsize], HEADER).copy()
+            header["units"] += 1
+            rows.append(header.tobytes() + row[HEADER.itemsize :])
+        self.live.put_rows(0, (image.customer_ids[:5], rows))
+        return image.customer_ids[:5]
+
+
+@pytest.fixture
+def shop(client, unique):
+    shop = Shop(client, unique)
+    shop.publish(*map(event, range(300)))
+    shop.run()
+    return shop
+
+
+def test_rows_rebuilt_by_the_same_rules_are_equal(shop):
+    shop.rebuild()
+    found = shop.compared()
+    assert found.exact
+    assert found.customers == len(shop.rows())
+    assert not found.different
+
+
+def test_a_column_that_differs_is_named_with_examples_and_filled_in_by_the_switch(shop):
+    right, decided, views = comparable(shop.rows()), shop.decided(), shop.customer_views()
+    wrong = shop.spoil()
+    shop.rebuild()
+    found = shop.compared()
+    assert not found.exact
+    assert dict(found.different) == {"units": len(wrong)}
+    who, live, rebuilt = found.examples["units"][0]
+    assert who in wrong
+    assert live == rebuilt + 1
+
+    assert shop.switch() == len(right)
+    assert comparable(shop.rows()) == right
+    assert shop.decided() == decided, "nobody moves because rows are rebuilt"
+    assert shop.customer_views() == views, "readers notice nothing"
+    assert not list(shop.client.scan_iter(f"{shop.new_keys.prefix}:*"))
+    changes = len(shop.changes())
+    shop.run()
+    assert len(shop.changes()) == changes
+    shop.publish(*map(event, range(300, 350)))
+    shop.run()
+    straight = InProcess(PARTITIONS)
+    straight.publish(*map(event, range(350)))
+    straight.run()
+    names = ("orders", "spend", "units", "lines", "attributes", "erase_floor")
+    assert comparable(shop.rows(), names) == comparable(straight.rows(), names)
+
+
+def test_partitions_that_have_not_come_equally_far_are_not_compared(shop):
+    assert shop.compared().behind == [0, 1]
+    shop.rebuild()
+    shop.publish(*map(event, range(300, 350)))
+    shop.run()
+    assert shop.compared().behind == [0, 1]
+    assert not shop.compared().exact
+    shop.rebuild()
+    assert shop.compared().exact
+
+
+def test_a_switch_that_is_killed_anywhere_goes_on(client, unique):
+    steps, ended = 0, False
+    while not ended:
+        shop = Shop(client, f"{unique}-{steps}")
+        shop.publish(*map(event, range(60)))
+        shop.run()
+        shop.rebuild()
+        right, decided = comparable(shop.rows()), shop.decided()
+        left = [steps]
+        try:
+            shop.switch(DyingImages(client, shop.keys, left), DyingImages(client, shop.new_keys, left))
+            ended = True
+        except Killed:
+            for number in range(PARTITIONS):
+                meta = shop.state.meta(number)
+                if meta.layout == UNFINISHED:
+                    with pytest.raises(StateLayoutError, match="again"):
+                        shop.state.claim(number, "token", meta.claims)
+            if steps >= 2:
+                assert interrupted(shop.new_state) or any(
+                    shop.state.meta(number).layout == UNFINISHED for number in range(PARTITIONS)
+                )
+            shop.switch()
+        assert comparable(shop.rows()) == right
+        assert shop.decided() == decided
+        steps += 1
+    assert steps > 10
+
+
+def test_a_customer_without_a_live_row_keeps_the_rebuilt_one(shop):
+    image = shop.live.read(0)
+    row = image.rows[0]
+    header = np.frombuffer(row[: HEADER.itemsize], HEADER).copy()
+    header["changed_seq"] = 1
+    assert spliced(row, None) == header.tobytes() + row[HEADER.itemsize :]
+    assert spliced(row, row) == spliced(row, None)
+
+
+def test_the_command_rebuilds_beside_a_worker_and_switches_over(kafka_bootstrap, redis_url, unique, tmp_path):
+    settings = {
+        "REDIS_URL": redis_url,
+        "LOG_URL": f"kafka://{kafka_bootstrap}",
+        "PARTITIONS": "2",
+        "SESSION_TIMEOUT": "6s",
+        "CLOCK": "event",
+        "KEY_PREFIX": unique,
+        "LOG_PREFIX": f"{unique}-",
+        "GROUP": unique,
+        "ALLOWED_LATENESS": "62d",
+    }
+    (tmp_path / "orders.csv").write_text(table())
+    shell = Shell(tmp_path, {f"LIVESEGMENTS_{name}": value for name, value in settings.items()})
+    shell.run("replay", "orders.csv")
+    with shell.start("worker") as worker:
+        worker.wait_for("partition claimed")
+        assert "rebuild compare" in shell.run("rebuild", "run")
+        assert "stop them first" in shell.run("rebuild", "switch", status=1)
+        assert worker.end() == 0
+    shell.run("worker", "--until-idle", "1s")
+    shell.run("rebuild", "run")
+    assert "exact columns are equal" in shell.run("rebuild", "compare")
+    assert json.loads(shell.run("rebuild", "compare", "--json"))["customers"] == 80
+    shown = json.loads(shell.run("show", "17", "--json"))
+    assert "80 rebuilt rows are live" in shell.run("rebuild", "switch")
+    assert json.loads(shell.run("show", "17", "--json"))["items"] == shown["items"]
+    assert "not come equally far" in shell.run("rebuild", "switch", status=1)
+    shell.run("worker", "--until-idle", "1s")
+    again = json.loads(shell.run("show", "17", "--json"))
+    assert (again["row"]["spend"], again["segment"]["id"]) == (shown["row"]["spend"], shown["segment"]["id"])
+    shell.run("rebuild", "run")
+    assert "nothing is left" in shell.run("rebuild", "drop")
+    assert "nothing to rebuild from" in shell.run("rebuild", "run", "--log-url", redis_url, status=1)
+    assert "live prefix" in shell.run("rebuild", "run", "--into", unique, status=1)
