@@ -8,7 +8,7 @@ export PYTHON
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types unit bench up down lock clean
+.PHONY: help setup demo test check format lint types unit bench secured fuzz audit up down lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,19 @@ unit: .venv/dev.done
 
 bench: .venv/dev.done ## events per second through a real broker
 	@$(BIN)/python -m benchmarks.throughput $(ARGS)
+
+secured: .venv/dev.done ## contract and worker tests on servers with TLS, SCRAM and log-ins
+	@$(BIN)/python -m tests.servers.secured $(BIN)/pytest -q tests/contract tests/integration/test_worker_erase.py \
+		tests/integration/test_worker_ownership.py tests/security $(ARGS)
+
+fuzz: .venv/dev.done ## made-up records and settings, half an hour; FUZZ_EXAMPLES=1000, FUZZ_SECONDS=60 of atheris
+	@HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -q -o timeout=7200 tests/security/test_fuzz.py $(ARGS)
+	@if $(BIN)/python -c 'import atheris' 2>/dev/null; then \
+		$(BIN)/python -m tests.security.fuzz_decoder -max_total_time=$(or $(FUZZ_SECONDS),60); \
+	else echo "No atheris here: $(BIN)/python -m pip install --group fuzz"; fi
+
+audit: .venv/dev.done ## known vulnerabilities in what is locked; AUDIT=required fails where nothing can be looked up
+	@$(BIN)/python scripts/audit.py
 
 up: ## Kafka, Redis, workers and a simulated shop in containers; WORKERS=2
 	@docker compose up --build --detach --wait --scale worker=$(or $(WORKERS),1)

@@ -26,6 +26,7 @@ from online_model.settings import ModelSettings
 from recommender.reader import CustomerReader
 from recommender.settings import RecommenderSettings
 from recommender.store import RedisViews
+from tests.servers.secured import kafka_security_of_tests
 
 EXACT = (
     "first_at",
@@ -72,7 +73,11 @@ class Deployment:
 
     def logs(self):
         if self.log_url.startswith("kafka://"):
-            return KafkaLogs(self.log_url.removeprefix("kafka://"), session_timeout=self.session_timeout)
+            return KafkaLogs(
+                self.log_url.removeprefix("kafka://"),
+                security=kafka_security_of_tests(),
+                session_timeout=self.session_timeout,
+            )
         return open_logs(self.log_url)
 
     def worker_settings(self, **more) -> WorkerSettings:

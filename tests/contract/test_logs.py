@@ -5,7 +5,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 import pytest
-from kafka import KafkaAdminClient
 from redis import Redis
 
 from contracts.partitioning import partition_of
@@ -21,9 +20,11 @@ from logs.base import (
     PositionGoneError,
     RecordTooLargeError,
 )
+from logs.kafka_client import KafkaCluster
 from logs.kafka_log import KafkaLogs
 from logs.memory import MemoryLogs
 from logs.redis_log import RedisLogs
+from tests.servers.secured import kafka_security_of_tests
 
 DEADLINE = 30.0
 
@@ -53,8 +54,9 @@ def redis_backend(request):
 
 def kafka_backend(request):
     bootstrap = request.getfixturevalue("kafka_bootstrap")
-    logs = KafkaLogs(bootstrap, session_timeout=6.0, heartbeat=0.3)
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    security = kafka_security_of_tests()
+    logs = KafkaLogs(bootstrap, security=security, session_timeout=6.0, heartbeat=0.3)
+    admin = KafkaCluster(bootstrap, security).admin()
     yield Backend(logs, lambda name: admin.delete_topics([name]), 4)
     admin.close()
     logs.close()
