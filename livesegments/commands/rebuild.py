@@ -4,10 +4,9 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from redis import Redis
 from rich.console import Console
 from rich.table import Table
 
@@ -28,20 +27,24 @@ from livesegments.signals import stop_signals
 from livesegments.sources import Loaded
 from logs.base import LogInfo, Logs
 
+if TYPE_CHECKING:
+    from redis import Redis
+
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Rows made anew from the log: run, compare, switch over."
 )
-SUFFIX: Final = "-rebuild"
+SUFFIX: Final = ":rebuild"
+"""Under the live prefix, so that who may write that may write this."""
 SECOND: Final = Duration.parse("1s")
 
-Into = Annotated[str | None, typer.Option("--into", help="The second prefix; by default the key prefix with -rebuild.")]
+Into = Annotated[str | None, typer.Option("--into", help="The second prefix; by default PREFIX:rebuild.")]
 
 
 @dataclass(frozen=True, slots=True)
 class _Two:
     """The live rows and the rebuilt ones."""
 
-    client: Redis
+    client: "Redis"
     logs: Logs
     log: LogInfo
     live: Keys

@@ -79,7 +79,7 @@ class Shop(InProcess):
         self.adopt(fixed_model())
         self.client = client
         self.live = RedisImages(client, self.keys)
-        self.new_keys = Keys(f"{prefix}-rebuild")
+        self.new_keys = Keys(f"{prefix}:rebuild")
         self.new = RedisImages(client, self.new_keys)
         self.new_state = RedisState(client, self.new_keys)
 
