@@ -10,6 +10,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.redis_state import RedisState
 from contracts.keys import Keys
 from livesegments.access import literal
 from logs.redis_server import find_bundled_redis_server, find_redis_server
@@ -229,6 +230,17 @@ def test_the_producer_only_publishes(server):
             client.delete("livesegments-log:{customer-events}")
 
 
+def test_the_worker_sees_how_the_server_is_set_up(server):
+    with server.client("worker") as client:
+        state = RedisState(client, Keys(PREFIX))
+        assert state.warnings() == []
+        server.admin.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            assert "evicts keys (allkeys-lru)" in " ".join(state.warnings())
+        finally:
+            server.admin.config_set("maxmemory-policy", "noeviction")
+
+
 def test_a_wrong_password_opens_nothing(server):
     with (
         CustomerReader(server.url("reader").replace("@", "x@"), PREFIX) as reader,
@@ -281,3 +293,18 @@ for n = 1, 2 do
 end
 return found
 """
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [("worker secret\n", "no password for"), ("worker a b c\n", "can not be read")]
+)
+def test_a_file_of_passwords_that_is_not_one_is_named(tmp_path, content, says):
+    file = tmp_path / "passwords"
+    file.write_text(content)
+    command = [sys.executable, "-m", "livesegments", "acl", "--passwords", str(file)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "secret" not in done.stderr
+    assert done.stdout == ""
+    assert file.read_text() == content
