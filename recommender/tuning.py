@@ -12,7 +12,7 @@ from recommender.blend import Blend
 
 GRID: Final[Mapping[str, Sequence[Any]]] = {
     "known_weight": (0.0, 0.25, 0.5, 1.0, 2.0),
-    "again_weight": (0.5, 1.0, 2.0, 4.0),
+    "again_weight": (0.5, 1.0, 2.0, 4.0, 8.0),
     "known_popular_weight": (0.0, 0.5, 1.25, 2.5, 5.0),
     "popular_weight": (0.0, 0.07, 0.15, 0.3, 0.6, 2.0),
     "slow_share": (0.0, 0.3, 0.6, 1.0),
