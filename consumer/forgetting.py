@@ -84,16 +84,18 @@ class Forgetting:
         """Whether somebody known to be silent is still to be asked about."""
         return bool(self._waiting or self._sent or self._unseen)
 
-    def forget(self, held: Mapping[int, Held], clock: Clock, *, took: bool) -> bool:
-        """One turn, for a worker that has caught up with the log; `took`: it has just taken events in.
+    def forget(self, held: Mapping[int, Held], clock: Clock, *, took: bool, trusted: bool) -> bool:
+        """One turn. `took`: events were taken in just now; `trusted`: who seems to be silent is, as far as we can know.
 
         Returns whether anything was done.
         """
         if not self._idle or not clock.known:
             return False
-        self._acknowledge()
         # An event clock may stand still from now on, so there the last look has to be exact.
         self._unseen |= took and clock.kind == "event"
+        if not trusted:
+            return False
+        self._acknowledge()
         if not self._waiting and self._monotonic() >= self._not_before and self._due(clock.now, took=took):
             self._look(held, clock.now)
         return self._publish(held)

@@ -276,8 +276,9 @@ class Worker:
         self._trim()
         on_log = self._on_log() if took else 0
         lagging = on_log is None or on_log > self._settings.batch_events
-        if not lagging and not self.memory.learner.quiet:  # it is customers who are silent, not the feed or us
-            decided |= self._forgetting.forget(self.memory.held, self.clock, took=took)
+        # It is customers who are silent, and neither the feed nor we who have not read on.
+        trusted = not lagging and not self.memory.learner.quiet
+        decided |= self._forgetting.forget(self.memory.held, self.clock, took=took, trusted=trusted)
         share = _LAGGING_VIEWS if lagging else self._settings.views_share
         worked = self._monotonic()
         # What is written together takes longer than a short step's share: that is held against the steps after it.

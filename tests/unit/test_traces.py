@@ -54,6 +54,7 @@ class Shop:
                     currency="GBP",
                 )
                 publisher.profile(customer_id=who, attributes={"age": 40})
+                publisher.shown(customer_id=who, items=["tea"])
 
     def erase(self, who: str, days=10) -> None:
         with EventPublisher(self.deployment.logs, partitions=3) as publisher:
@@ -88,7 +89,7 @@ def test_a_customer_who_is_there_is_found(shop):
     assert "a view" in found.left
     assert any(":rows:" in one for one in found.left)
     assert {one.log: one.records for one in found.logs} == {
-        "customer-events": 2,
+        "customer-events": 3,
         "segment-changes": 1,
         "dead-letters": 0,
     }
@@ -100,7 +101,7 @@ def test_of_an_erased_customer_nothing_is_left_but_on_logs(shop):
     assert found.left == []
     assert found.erased_until == to_micros(START + timedelta(days=10))
     events, changes, letters = found.logs
-    assert (events.records, events.until) == (3, "for ever")
+    assert (events.records, events.until) == (4, "for ever")
     assert (changes.records, changes.newest_at, changes.until) == (1, NOW, "2025-03-06T00:00:00Z")
     assert letters.records == 0
     assert json.dumps(found.as_json())
