@@ -19,6 +19,8 @@ from consumer.state import Kept, State
 from contracts.errors import LivesegmentsError
 
 NOTE: Final = "rebuild"
+_CLOSING: Final = b"closing"
+_SWITCHING: Final = b"switching"
 EXACT: Final = (
     *("first_at", "last_at", "newest_at", "seen_at", "erase_floor", "closed_floor", "spend", "refunds", "units"),
     *("day_map", "orders", "returns", "purchase_days"),
@@ -100,15 +102,19 @@ def interrupted(state: State) -> bool:
 def switch(live_state: State, live: RedisImages, new_state: State, new: RedisImages, partitions: int) -> int:
     """Put the rebuilt rows in place of the live ones; returns how many. Nobody may work meanwhile.
 
-    They must have come equally far, as `compare` says. Killed anywhere, it goes on when it is run again.
+    Killed anywhere, it goes on when it is run again. Raises StateError, and RebuildError where they have not come
+    equally far.
     """
-    if not interrupted(new_state):
+    if new_state.notes().get(NOTE) != _SWITCHING:
+        new_state.put_note(NOTE, _CLOSING)
         for number in range(partitions):
             live.close_partition(number)
+            new.close_partition(number)
+        _check_positions(live_state, live, new_state, new, partitions)
         for number in range(partitions):
             _take_over_decisions(live.read_closed(number), new, number)
         # From here on the rebuilt rows have all there is, and the live ones may go.
-        new_state.put_note(NOTE, b"switching")
+        new_state.put_note(NOTE, _SWITCHING)
     customers = 0
     for number in range(partitions):
         meta = live_state.meta(number)
@@ -126,6 +132,18 @@ def switch(live_state: State, live: RedisImages, new_state: State, new: RedisIma
         customers += len(image.rows)
     new.forget(partitions)
     return customers
+
+
+def _check_positions(live_state: State, live: RedisImages, new_state: State, new: RedisImages, partitions: int) -> None:
+    """Raise RebuildError, with everything opened again, where somebody has worked since rows were compared."""
+    metas = [(live_state.meta(number), new_state.meta(number)) for number in range(partitions)]
+    if all((old and old.position) == (made and made.position) for old, made in metas):
+        return
+    for number, (old, made) in enumerate(metas):
+        live.finish(number, old if old is not None and old.seq else None)
+        new.finish(number, made if made is not None and made.seq else None)
+    new_state.put_note(NOTE, None)
+    raise RebuildError("live and rebuilt rows have not come equally far: stop all workers, `rebuild run`, try again")
 
 
 def _take_over_decisions(live: Image | None, new: RedisImages, number: int) -> None:
