@@ -25,7 +25,7 @@ _LOOKING: Final = (
 _WRITING: Final = (
     *("+@read", "+@write", "+@transaction", "+eval", "+evalsha", "+script|load", "+time"),
     # Keys that are not the deployment's are out of reach whatever the command; these would name or reach them all.
-    *("-@dangerous", "-randomkey", "-swapdb", "-flushdb", "-flushall", "+info", "+object"),
+    *("-@dangerous", "-randomkey", "-scan", "-swapdb", "-flushdb", "-flushall", "+info", "+object"),
 )
 _PRODUCING: Final = (
     *("+multi", "+exec", "+discard", "+eval", "+evalsha", "+script|load", "+time"),
@@ -57,7 +57,7 @@ def users(keys: Keys, logs: LogNames, *, log_in_redis: bool = False, near_cache:
     Parameters:
         keys: of the deployment.
         logs: of the deployment.
-        log_in_redis: the log is in the same Redis, too; only then there is a producer.
+        log_in_redis: the log is in Redis, too; only then there is a producer.
         near_cache: readers and dashboard may use one: it takes CLIENT TRACKING, which tells names of keys, though no
             value, of the whole server.
     """

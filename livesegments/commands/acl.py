@@ -54,7 +54,7 @@ def acl(
     found = users(
         keys(settings),
         names,
-        log_in_redis=settings.event_log_url == settings.redis_url,
+        log_in_redis=not settings.event_log_url.startswith("kafka:"),
         near_cache=tracking,
     )
     known = {} if passwords is None else _passwords(passwords, found)
