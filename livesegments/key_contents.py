@@ -36,7 +36,10 @@ def contents(client: Redis, keys: Keys) -> Iterator[tuple[str, bytes]]:
                     yield CUSTOMER_KEY, key[len(own) :]
             yield from _of(server, some)
     except RedisError as error:
-        raise KeysUnreadableError(f"Redis did not let us read every key under {keys.prefix!r}: {error}") from error
+        raise KeysUnreadableError(
+            f"Redis did not let us read every key under {keys.prefix!r} ({error}): this takes a user who may SCAN,"
+            " TYPE, GET, HSCAN and SSCAN, which a worker's may not; set redis_username or redis_url for this command"
+        ) from error
 
 
 def _of(server: Any, names: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
