@@ -255,7 +255,6 @@ def test_the_command_rebuilds_beside_a_worker_and_switches_over(kafka_bootstrap,
         assert worker.end() == 0
     shell.run("worker", "--until-idle", "1s")
     shell.run("rebuild", "run")
-    assert "exact columns are equal" in shell.run("rebuild", "compare")
     assert json.loads(shell.run("rebuild", "compare", "--json"))["customers"] == 80
     shown = json.loads(shell.run("show", "17", "--json"))
     assert "80 rebuilt rows are live" in shell.run("rebuild", "switch")
@@ -264,7 +263,6 @@ def test_the_command_rebuilds_beside_a_worker_and_switches_over(kafka_bootstrap,
     shell.run("worker", "--until-idle", "1s")
     again = json.loads(shell.run("show", "17", "--json"))
     assert (again["row"]["spend"], again["segment"]["id"]) == (shown["row"]["spend"], shown["segment"]["id"])
-    shell.run("rebuild", "run")
     assert "nothing is left" in shell.run("rebuild", "drop")
     assert "nothing to rebuild from" in shell.run("rebuild", "run", "--log-url", redis_url, status=1)
     assert "live prefix" in shell.run("rebuild", "run", "--into", unique, status=1)
