@@ -1,7 +1,7 @@
 """livesegments: purchase events in, live customer segments and recommendations out.
 
 Applications need two names: `EventPublisher` to tell what customers do, `CustomerReader` to ask what they are and want
-(`AsyncCustomerReader` in an asyncio event loop).
+(`AsyncCustomerReader` in an asyncio event loop). A locked-up Kafka takes a `KafkaSecurity`, too.
 Whoever looks at data wants a third: `load_customers`, all customers as a pandas DataFrame.
 """
 
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from livesegments.load import load_customers
+    from logs.kafka_security import KafkaSecurity
     from producer.publisher import EventPublisher
     from recommender.reader import CustomerReader
     from recommender.reader_async import AsyncCustomerReader
 
-__all__ = ["AsyncCustomerReader", "CustomerReader", "EventPublisher", "__version__", "load_customers"]
+__all__ = ["AsyncCustomerReader", "CustomerReader", "EventPublisher", "KafkaSecurity", "__version__", "load_customers"]
 
 try:
     __version__ = version("livesegments")
@@ -26,6 +27,7 @@ _HOMES = {
     "AsyncCustomerReader": "recommender.reader_async",
     "CustomerReader": "recommender.reader",
     "EventPublisher": "producer.publisher",
+    "KafkaSecurity": "logs.kafka_security",
     "load_customers": "livesegments.load",
 }
 

@@ -16,6 +16,7 @@ from contracts.events import MAX_MESSAGE_BYTES, AttributeValue, Event, Line, as_
 from contracts.keys import LogNames
 from contracts.money import MILLIONTHS
 from logs.base import LogError, Logs, LogSpec, Placed
+from logs.kafka_security import KafkaSecurity
 from logs.open import open_logs
 from producer.deliveries import Deliveries, FailedEvent, PublishError
 
@@ -68,6 +69,7 @@ class EventPublisher:
         self,
         logs: Logs | str,
         *,
+        security: KafkaSecurity | None = None,
         log: str = LogNames().events,
         partitions: int = 12,
         on_error: Callable[[FailedEvent], None] | None = None,
@@ -77,6 +79,7 @@ class EventPublisher:
 
         Args:
             logs: An open log server, or the URL of one (kafka://host:port, redis://host:port/db), closed with this.
+            security: How to log in to Kafka and whom to trust; only where `logs` is a URL.
             log: The log's name.
             partitions: How many the log gets if it has to be created.
             on_error: Called with every event that failed, on a background thread, as soon as it has.
@@ -84,7 +87,7 @@ class EventPublisher:
 
         Raises LogUnavailableError where the server does not answer.
         """
-        self._owned = open_logs(logs) if isinstance(logs, str) else None
+        self._owned = open_logs(logs, security=security) if isinstance(logs, str) else None
         server = self._owned or logs
         assert not isinstance(server, str)
         self._log = log

@@ -136,7 +136,7 @@ def test_after_any_changes_the_answers_are_those_of_a_reader_without_a_cache(
 @pytest.fixture
 def near_readers(open_reader, redis_url, keys, client):
     client.set(keys.cold_start(), ColdStart(items=(("red", 0.5, "popular"),), as_of=AS_OF, model_version=1).encode())
-    named = f"{redis_url}?client_name={keys.prefix}"
+    named = f"{redis_url}{'&' if '?' in redis_url else '?'}client_name={keys.prefix}"
     stop = threading.Event()
     with open_reader(named, keys.prefix, near_cache=True) as near, CustomerReader(redis_url, keys.prefix) as plain:
 

@@ -16,6 +16,7 @@ from logs.open import open_logs
 from producer.deliveries import PublishError
 from producer.publisher import EventPublisher, InvalidEventError, PublisherClosedError
 from recommender.answers import Item, Recommendations
+from tests.servers.secured import kafka_security_of_tests
 
 EVENTS = LogNames().events
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -182,11 +183,12 @@ def test_many_threads_lose_nothing(logs):
 
 
 def check_by_url(url, log):
-    with EventPublisher(url, log=log, partitions=3) as publisher:
+    security = kafka_security_of_tests()
+    with EventPublisher(url, security=security, log=log, partitions=3) as publisher:
         futures = [publisher.publish({**PURCHASE, "event_id": f"e{n}", "customer_id": f"c{n}"}) for n in range(100)]
         publisher.flush(timeout=60)
         placed = [future.result(timeout=0) for future in futures]
-    logs = open_logs(url)
+    logs = open_logs(url, security=security)
     try:
         partitions = logs.describe(log).partitions
         assert [place.partition for place in placed] == [partition_of(f"c{n}", partitions) for n in range(100)]

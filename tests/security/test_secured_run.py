@@ -5,12 +5,15 @@ import os
 import shlex
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import redis
 
+from contracts.events import Erase
 from contracts.keys import Keys
+from livesegments import EventPublisher
 from logs.base import LogError, LogUnavailableError
 from logs.kafka_log import KafkaLogs
 from recommender.reader import CustomerReader
@@ -109,6 +112,13 @@ def test_each_may_do_its_own_only(secured):
         writer.append(events, b"k", b"v").result(30)
     writer.close(30)
     logs.close()
+
+
+def test_an_application_publishes_by_url(secured):
+    address, security = f"kafka://{secured.kafka.bootstrap}", secured.kafka_security(PRODUCER)
+    with EventPublisher(address, security=security, log=f"{PREFIX}.customer-events") as publisher:
+        sent = publisher.publish(Erase(event_id="x", customer_id="nobody", occurred_at=datetime.now(UTC)))
+    assert sent.result(30).partition in {0, 1}
 
 
 def test_without_certificate_or_login_nobody_gets_in(secured, tmp_path):
