@@ -46,7 +46,7 @@ bench: .venv/dev.done ## events per second through a real broker
 
 secured: .venv/dev.done ## contract and worker tests on servers with TLS, SCRAM and log-ins
 	@$(BIN)/python -m tests.servers.secured $(BIN)/pytest -q tests/contract tests/integration/test_worker_erase.py \
-		tests/integration/test_worker_ownership.py tests/security $(ARGS)
+		tests/integration/test_worker_ownership.py $(ARGS)
 
 fuzz: .venv/dev.done ## made-up records and settings, half an hour; FUZZ_EXAMPLES=1000, FUZZ_SECONDS=60 of atheris
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -q -o timeout=7200 tests/security/test_fuzz.py $(ARGS)
