@@ -294,7 +294,7 @@ class Settings(BaseSettings):
     tail_neighbours: int = Field(_RECOMMENDER.tail_neighbours, ge=0, le=200)
     """How many of each other item."""
     max_per_category: int = Field(_RECOMMENDER.rules.max_per_category, ge=1, le=20)
-    """Most items of one category of the catalogue in a customer's list."""
+    """Most items of one category in a customer's list that were bought before, and as many that were never bought."""
     max_per_reason: int = Field(_RECOMMENDER.rules.max_per_reason, ge=1, le=20)
     """Most items with the same reason in a customer's list; those because of any item count together."""
     exploration: float = Field(_RECOMMENDER.rules.exploration, ge=0, le=0.5)

@@ -23,7 +23,7 @@ class ListRules:
     """Limits of one customer's list. Raises ListRulesError where a value makes no sense."""
 
     max_per_category: int = 10
-    """Most items of one category of the catalogue."""
+    """Most items of one category of the catalogue among those bought before, and as many among those never bought."""
     max_per_reason: int = 20
     """Most items with the same reason; those because of any item count together."""
     exploration: float = 0.01

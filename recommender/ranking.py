@@ -181,9 +181,9 @@ def _one_list(
     if asked.limited:
         if asked.categories is not None and len(asked.categories):
             in_range = there & (items < len(asked.categories))
-            there &= within(
-                np.where(in_range, asked.categories[np.where(in_range, items, 0)], -1), asked.rules.max_per_category
-            )
+            of = np.where(in_range, asked.categories[np.where(in_range, items, 0)], -1)
+            # Apart: else what was bought in a category would leave no room for anything new in it.
+            there &= within(np.where(of >= 0, 2 * of + again, -1), asked.rules.max_per_category)
         there &= within(np.where(there, reasons.astype(np.int64), -1), asked.rules.max_per_reason)
     is_known, is_new = there & again, there & ~again
     knowns, news = is_known.sum(axis=1, keepdims=True), is_new.sum(axis=1, keepdims=True)

@@ -255,6 +255,16 @@ def test_at_most_so_many_of_a_category_and_what_comes_next_moves_up():
     assert result.items[0].tolist() == [0, 1, 6, 7, 8, 9]
 
 
+def test_what_was_bought_of_a_category_leaves_room_for_what_is_new_in_it():
+    everything = np.ones(ITEMS, np.bool_)
+    mine = (0, [(item, -1, 1) for item in range(8)])
+    shop = [mine, (0, [(item, 0, 1) for item in range(20, 30)])]
+    options = {"categories": np.zeros(ITEMS, np.int32), "rules": ListRules(max_per_category=3)}
+    result = ranked([mine], popular_among(shop, everything), everything, 6, **options)
+    assert (result.reasons[0] == Reason.AGAIN).sum() == 3
+    assert set(result.items[0][result.reasons[0] != Reason.AGAIN].tolist()) == {20, 21, 22}
+
+
 def test_at_most_so_many_for_one_reason():
     everything = np.ones(ITEMS, np.bool_)
     mine = (0, [(item, -1, 1) for item in range(8)])
