@@ -57,7 +57,11 @@ def test_the_latest_name_that_a_purchase_gave_counts_and_the_first_line_is_when_
         + "C8,back,ONLY RETURNED,-1,2011-02-01 10:00,1,17850,UK\n"
         + "9,guest,SOLD TO A GUEST,1,2011-02-01 10:00,1,,UK\n",
     )
-    assert {item: one.name for item, one in found.items()} == {"a": "NEW NAME", "nameless": None, "back": "ONLY RETURNED"}
+    assert {item: one.name for item, one in found.items()} == {
+        "a": "NEW NAME",
+        "nameless": None,
+        "back": "ONLY RETURNED",
+    }
     assert found["a"].since == datetime(2011, 2, 1, 10, tzinfo=UTC)
     assert list(found) == ["a", "back", "nameless"]
     assert all(one.from_orders and one.offered for one in found.values())

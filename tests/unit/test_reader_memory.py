@@ -22,7 +22,8 @@ def test_the_newest_documents_are_there_and_no_more(puts, limit):
             model[key] = document
         while len(model) > limit:
             del model[next(iter(model))]
-    assert {key: document for key in "abcdef" if (document := last.get(key, 0.1)) is not None} == model
+    found = {key: last.get(key, 0.1) for key in "abcdef"}
+    assert {key: document for key, document in found.items() if document is not None} == model
 
 
 def test_a_document_too_old_is_not_handed_out():
