@@ -1,7 +1,7 @@
 """Rows to clusters and segments: votes kept exact under every change, and the sweep that carries time to all rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -28,6 +28,7 @@ SWEEP_ROWS: Final = 16_384
 _SAMPLE_ROWS: Final = 20_000
 """About so many stand for all where it is measured what is usual."""
 _FEW_ROWS: Final = 10
+_LAPSING_BY_RULE: Final = lapsing_segments(None)
 
 
 @dataclass(slots=True)
@@ -38,6 +39,11 @@ class _Generation:
     clusterer: OnlineClusterer
     X: Floats
     """(rows, features): what each row voted last."""
+    lapsing: Labels = field(init=False)
+    """Ids of the segments whose names are about silence."""
+
+    def __post_init__(self) -> None:
+        self.lapsing = lapsing_segments(self.model)
 
     @property
     def sums(self) -> ClusterSums:
@@ -324,7 +330,7 @@ class Learner:
                 )
                 found.versions[at] = generation.model.version
                 found.outlying[at] = generation.model.outlying(voted.X)
-            spare_out_of_season(ids, columns, lapsing_segments(generation.model if generation else None), now)
+            spare_out_of_season(ids, columns, _LAPSING_BY_RULE if generation is None else generation.lapsing, now)
             found.segments[at] = columns.header["segment"] = ids
             if self.audiences:
                 found.audiences[at] = self.audiences.of(columns, now, self._names, self._usual)

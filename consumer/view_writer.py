@@ -94,9 +94,10 @@ class ViewWriter:
 
     def adopt_items(self, model: ItemModel, held: Iterable[Held]) -> None:
         """More is known of items: everybody's view is to be rewritten soon."""
-        self._item_model = model.numbered(self._item_sums.items.number(model.ids))
-        self._old_items = np.setdiff1d(self._item_sums.items.number(model.ids), self._item_sums.items.number(model.new))
-        self._popular = None
+        items = self._item_sums.items
+        numbers = items.number(model.ids)
+        self._item_model = model.numbered(numbers)
+        self._old_items = np.setdiff1d(numbers, items.number(model.new))
         self.rewrite_all(held)
 
     def rewrite_all(self, held: Iterable[Held]) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from datetime import timedelta
 from typing import Annotated, Final, Literal
 
 import typer
@@ -10,11 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.documents import FeedbackDay, ImpressionCounts
-from contracts.times import from_micros
-from livesegments.app import Deployment, open_deployment
+from contracts.keys import Keys
+from livesegments.app import open_deployment
+from livesegments.day_documents import read_days
 from livesegments.flags import with_settings
-from livesegments.parts import keys
-from livesegments.records import clock_now, count_partitions
 from livesegments.sources import Loaded
 from recommender.lift import wilson
 
@@ -35,7 +33,7 @@ def feedback(
 ) -> None:
     """Show how often recommended items were clicked and bought, with 95 % intervals."""
     with open_deployment(loaded.settings) as deployment:
-        found = read_days(deployment, days)
+        found = read_days(deployment, days, FeedbackDay, Keys.feedback)
     if as_document:
         typer.echo(json.dumps([day.model_dump(mode="json") for day in found], indent=2))
         return
@@ -46,18 +44,6 @@ def feedback(
     console.print(_table(found, by))
     window = loaded.settings.attribution_window
     console.print(f"clicked and bought within {window} of being shown; of the last days more may come", style="dim")
-
-
-def read_days(deployment: Deployment, days: int) -> list[FeedbackDay]:
-    """The documents of the newest so many days, the oldest first; days on which nothing was shown are missing.
-
-    Raises ViewsUnavailableError.
-    """
-    settings = deployment.settings
-    now = clock_now(deployment.state, count_partitions(deployment.state) or 0, settings.clock)
-    wanted = [from_micros(now).date() - timedelta(days=ago) for ago in reversed(range(days))]
-    stored = deployment.views.get_many([keys(settings).feedback(day.isoformat()) for day in wanted])
-    return [FeedbackDay.model_validate_json(one) for one in stored if one is not None]
 
 
 def _table(found: list[FeedbackDay], by: By) -> Table:

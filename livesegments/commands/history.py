@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -10,11 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.documents import HistoryDay
-from contracts.times import from_micros
-from livesegments.app import Deployment, open_deployment
+from contracts.keys import Keys
+from livesegments.app import open_deployment
+from livesegments.day_documents import read_days
 from livesegments.flags import with_settings
-from livesegments.parts import keys
-from livesegments.records import clock_now, count_partitions
 from livesegments.segment_tables import name_of
 from livesegments.sources import Loaded
 
@@ -30,7 +28,7 @@ def history(
 ) -> None:
     """Show sizes, orders and net revenue by segment and day, and who moved for what cause."""
     with open_deployment(loaded.settings) as deployment:
-        found = read_days(deployment, days)
+        found = read_days(deployment, days, HistoryDay, Keys.history)
     if as_document:
         typer.echo(json.dumps([day.model_dump(mode="json", by_alias=True) for day in found], indent=2))
         return
@@ -38,18 +36,6 @@ def history(
     console.print(_table(found) if found else "there is no history yet: it needs a worker, and events")
     if found:
         console.print(f"net revenue in {loaded.settings.currency}", style="dim")
-
-
-def read_days(deployment: Deployment, days: int) -> list[HistoryDay]:
-    """The documents of the newest so many stream days, the oldest first; days on which nothing was written are missing.
-
-    Raises ViewsUnavailableError.
-    """
-    settings = deployment.settings
-    now = clock_now(deployment.state, count_partitions(deployment.state) or 0, settings.clock)
-    wanted = [from_micros(now).date() - timedelta(days=ago) for ago in reversed(range(days))]
-    stored = deployment.views.get_many([keys(settings).history(day.isoformat()) for day in wanted])
-    return [HistoryDay.model_validate_json(one) for one in stored if one is not None]
 
 
 def _table(found: list[HistoryDay]) -> Table:

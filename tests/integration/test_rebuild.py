@@ -17,52 +17,12 @@ from consumer.state import StateLayoutError
 from consumer.worker import Parts, Worker
 from contracts.keys import Keys
 from recommender.store import RedisViews
+from tests.dying_images import DyingImages, Killed
 from tests.in_process import InProcess, comparable, fixed_model
 from tests.integration.test_cli import Shell, table
 from tests.integration.test_snapshot import event
 
 PARTITIONS = 2
-
-
-class Killed(BaseException):
-    """What a test ends a switch-over with."""
-
-
-class DyingImages(RedisImages):
-    """Breaks before the nth write."""
-
-    def __init__(self, client, keys, steps):
-        super().__init__(client, keys)
-        self.steps = steps
-
-    def _step(self):
-        self.steps[0] -= 1
-        if self.steps[0] < 0:
-            raise Killed
-
-    def close_partition(self, *arguments):
-        self._step()
-        super().close_partition(*arguments)
-
-    def clear(self, *arguments):
-        self._step()
-        super().clear(*arguments)
-
-    def clear_rows(self, *arguments):
-        self._step()
-        super().clear_rows(*arguments)
-
-    def put_kept(self, *arguments):
-        self._step()
-        super().put_kept(*arguments)
-
-    def put_rows(self, *arguments):
-        self._step()
-        super().put_rows(*arguments)
-
-    def finish(self, *arguments):
-        self._step()
-        super().finish(*arguments)
 
 
 @pytest.fixture

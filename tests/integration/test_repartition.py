@@ -21,49 +21,13 @@ from contracts.partitioning import partition_of
 from contracts.times import HOUR, from_micros
 from logs.kafka_log import KafkaLogs
 from tests.deployment import plain_rows
+from tests.dying_images import DyingImages, Killed
 from tests.in_process import START, InProcess, comparable, fixed_model
 from tests.integration.test_cli import Shell
 from tests.integration.test_snapshot import event
 
 BEFORE, AFTER = 2, 5
 EVENTS = 400
-
-
-class Killed(BaseException):
-    """What a test ends a repartitioning with."""
-
-
-class DyingImages(RedisImages):
-    """Breaks before the nth write."""
-
-    def __init__(self, client, keys, steps):
-        super().__init__(client, keys)
-        self.steps = steps
-
-    def _step(self):
-        self.steps -= 1
-        if self.steps < 0:
-            raise Killed
-
-    def close_partition(self, *arguments):
-        self._step()
-        super().close_partition(*arguments)
-
-    def put_kept(self, *arguments):
-        self._step()
-        super().put_kept(*arguments)
-
-    def put_rows(self, *arguments):
-        self._step()
-        super().put_rows(*arguments)
-
-    def remove_rows(self, *arguments):
-        self._step()
-        super().remove_rows(*arguments)
-
-    def finish(self, *arguments):
-        self._step()
-        super().finish(*arguments)
 
 
 @pytest.fixture
@@ -125,7 +89,7 @@ def test_it_goes_on_after_being_killed_before_any_write(shop, client):
     before = comparable(shop.rows())
     steps = 0
     while True:
-        images = DyingImages(client, shop.keys, steps)
+        images = DyingImages(client, shop.keys, [steps])
         try:
             done = repartition(shop.state, images, more_partitions(shop))
             break
@@ -152,7 +116,7 @@ def test_each_death_alone_is_survived(client, unique):
         shop.run()
         before = comparable(shop.rows())
         with pytest.raises(Killed):
-            repartition(shop.state, DyingImages(client, shop.keys, steps), more_partitions(shop))
+            repartition(shop.state, DyingImages(client, shop.keys, [steps]), more_partitions(shop))
         move(shop, client)
         assert comparable(plain_rows(shop.state, AFTER)) == before
 

@@ -21,6 +21,7 @@ from contracts.events import Erase, Line, Profile, Purchase, parse_event
 from contracts.keys import Keys
 from contracts.times import HOUR, from_micros
 from tests.deployment import plain_rows
+from tests.dying_images import DyingImages, Killed
 from tests.in_process import START, InProcess, comparable, fixed_model, step_until
 from tests.oracle import Oracle
 
@@ -200,26 +201,6 @@ def test_rows_of_another_layout_are_refused(shop, client, unique, tmp_path, monk
         snapshot.restore(tmp_path / "shop.snapshot", RedisImages(client, Keys(f"{unique}-copy")), log_of(shop))
 
 
-class DyingImages(RedisImages):
-    """Breaks at the nth write."""
-
-    def __init__(self, client, keys, steps):
-        super().__init__(client, keys)
-        self.steps = steps
-
-    def _dying(name):  # noqa: N805
-        def method(self, *arguments):
-            self.steps -= 1
-            if self.steps < 0:
-                raise KeyboardInterrupt
-            return getattr(RedisImages, name)(self, *arguments)
-
-        return method
-
-    close_partition, clear, put_rows = _dying("close_partition"), _dying("clear"), _dying("put_rows")
-    put_kept, put_shared, finish = _dying("put_kept"), _dying("put_shared"), _dying("finish")
-
-
 def test_a_restore_that_was_killed_can_be_done_again_and_no_worker_takes_the_half_of_it(shop, client, unique, tmp_path):
     shop.run()
     save(shop, client, tmp_path / "shop.snapshot")
@@ -230,9 +211,9 @@ def test_a_restore_that_was_killed_can_be_done_again_and_no_worker_takes_the_hal
     died = 0
     while True:
         try:
-            snapshot.restore(tmp_path / "shop.snapshot", DyingImages(client, shop.keys, died), log_of(shop))
+            snapshot.restore(tmp_path / "shop.snapshot", DyingImages(client, shop.keys, [died]), log_of(shop))
             break
-        except KeyboardInterrupt:
+        except Killed:
             died += 1
         closed = [one for one in range(2) if shop.state.meta(one).layout == UNFINISHED]
         for partition in closed:
