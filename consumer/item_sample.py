@@ -5,8 +5,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from consumer.items import Items
-from consumer.layout import HEAD, LINE
+from consumer.items import Items, history_of
 from consumer.row_store import RowStore
 from consumer.sample import Gathered, gather
 from consumer.state import State
@@ -28,15 +27,14 @@ def sampled_history(store: RowStore, state: State, items: Items, customers: int,
 
 
 def _history(gathered: Gathered, items: Items) -> History:
-    packed = np.frombuffer(b"".join(gathered.lines), LINE)
-    if not len(packed):
-        return History.empty()
-    table = np.frombuffer(b"".join(gathered.heads), HEAD)
-    counts = np.array([len(part) // LINE.itemsize for part in gathered.lines])
-    owners = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-    numbers: npt.NDArray[np.int32] = np.empty(len(packed), np.int32)
-    partitions = np.repeat(np.array(gathered.partitions), counts)
-    for partition in np.unique(partitions).tolist():
-        own = partitions == partition
-        numbers[own] = items.number(gathered.items(partition))[packed["item"][own]]
-    return History(owners, numbers, np.repeat(table["at"], table["lines"]), packed["quantity"].copy())
+    by_customer = np.array(gathered.partitions)
+
+    def numbers(owners: npt.NDArray[np.int32], own: npt.NDArray[np.uint32]) -> npt.NDArray[np.int32]:
+        partitions = by_customer[owners]
+        result: npt.NDArray[np.int32] = np.empty(len(own), np.int32)
+        for partition in np.unique(partitions).tolist():
+            here = partitions == partition
+            result[here] = items.number(gathered.items(partition))[own[here]]
+        return result
+
+    return history_of(gathered.heads, gathered.lines, numbers)

@@ -1,6 +1,6 @@
 """What rows say about items: worker-wide numbers, kept lines as histories, popularity that follows every change."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -150,6 +150,30 @@ class Items:
         if item_id not in self._excluded:
             self._excluded.add(item_id)
             self.withdrawals += 1
+
+
+def history_of(
+    heads: Sequence[bytes],
+    lines: Sequence[bytes],
+    numbers: Callable[[npt.NDArray[np.int32], npt.NDArray[np.uint32]], npt.NDArray[np.int32]],
+) -> History:
+    """The kept lines of rows as they are packed.
+
+    `numbers` gives the worker-wide numbers of items: of whose they are, the place of the row, and their numbers in its
+    partition, all (lines,).
+    """
+    packed = np.frombuffer(b"".join(lines), LINE)
+    if not len(packed):
+        return History.empty()
+    table = np.frombuffer(b"".join(heads), HEAD)
+    counts = np.array([len(part) for part in lines]) // LINE.itemsize
+    owners = np.repeat(np.arange(len(lines), dtype=np.int32), counts)
+    return History(
+        customers=owners,
+        items=numbers(owners, packed["item"]),
+        at=np.repeat(table["at"], table["lines"]),
+        quantity=packed["quantity"].copy(),
+    )
 
 
 @dataclass(slots=True)
@@ -355,20 +379,12 @@ class ItemSums:
         return whole.where((place >= np.repeat(first, counts)) & (place < np.repeat(last, counts)))
 
     def _history(self, heads: Sequence[bytes], lines: Sequence[bytes], rows: Rows) -> History:
-        packed = np.frombuffer(b"".join(lines), LINE)
-        if not len(packed):
-            return History.empty()
-        table = np.frombuffer(b"".join(heads), HEAD)
-        counts = np.array([len(part) for part in lines]) // LINE.itemsize
-        owners = np.repeat(np.arange(len(lines), dtype=np.int32), counts)
-        partitions = self._store.partition[rows]
-        flat, offsets = self._numbers(np.unique(partitions).tolist())
-        return History(
-            customers=owners,
-            items=flat[offsets[partitions][owners] + packed["item"]],
-            at=np.repeat(table["at"], table["lines"]),
-            quantity=packed["quantity"].copy(),
-        )
+        def numbers(owners: npt.NDArray[np.int32], own: npt.NDArray[np.uint32]) -> npt.NDArray[np.int32]:
+            partitions = self._store.partition[rows]
+            flat, offsets = self._numbers(np.unique(partitions).tolist())
+            return np.asarray(flat[offsets[partitions][owners] + own])
+
+        return history_of(heads, lines, numbers)
 
     def _numbers(self, partitions: Sequence[int]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
         """The partitions' item numbers to worker-wide ones: all in one array, and where each partition's begin."""
