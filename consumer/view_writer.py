@@ -1,6 +1,6 @@
 """Views from the dirty set: newest first, within a share of the time, so that rows keep up with the log."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
@@ -27,6 +27,10 @@ CHUNK: Final = 256
 """Views written in one round trip."""
 POPULAR_AGE: Final = 1.0
 """Seconds for which what is popular is not worked out again."""
+
+
+_Rows = tuple[Held, list[int]]
+"""Rows of one partition."""
 
 
 @dataclass(slots=True)
@@ -150,31 +154,33 @@ class ViewWriter:
         version = model.version if model else 0
         for one in held.values():
             self._delete(one)
-        busy = True
-        while busy and self._monotonic() < end:
-            busy = False
-            for one in held.values():
-                newest = self._newest(one, lagging=lagging)
-                if newest:
-                    self._write(one, newest, version, now)
-                    for row in newest:
-                        one.dirty.pop(row, None)
-                    busy = True
-                if self._monotonic() >= end:
-                    break
+        while self._monotonic() < end:
+            newest = self._newest(held.values(), lagging=lagging)
+            if not newest:
+                break
+            self._write(newest, version, now)
         for one in held.values():
             if self._monotonic() >= end:
                 return
             self._refresh(one, version, now, end)
 
-    def _newest(self, held: Held, *, lagging: bool) -> list[int]:
-        """Rows whose views are to be written next."""
+    def _newest(self, held: Iterable[Held], *, lagging: bool) -> list[_Rows]:
+        """About CHUNK rows whose views are to be written next: of every partition that has any, as many of each.
+
+        Together, because a batch of a few rows costs nearly as much as one of many.
+        """
+        dirty = [one for one in held if one.dirty]
+        most = -(-CHUNK // max(len(dirty), 1))
+        chosen = [(one, self._newest_of(one, most, lagging=lagging)) for one in dirty]
+        return [(one, rows) for one, rows in chosen if rows]
+
+    def _newest_of(self, held: Held, most: int, *, lagging: bool) -> list[int]:
         if not lagging:
-            return list(islice(reversed(held.dirty), CHUNK))
+            return list(islice(reversed(held.dirty), most))
         since = self._monotonic() - self._settings.view_interval / 1e6
         recent = self._written_at
-        rows = (row for row in islice(reversed(held.dirty), 8 * CHUNK) if row >= len(recent) or recent[row] < since)
-        return list(islice(rows, CHUNK))
+        rows = (row for row in islice(reversed(held.dirty), 8 * most) if row >= len(recent) or recent[row] < since)
+        return list(islice(rows, most))
 
     def _note_written(self, rows: Rows) -> None:
         if len(self._store.header) > len(self._written_at):
@@ -207,9 +213,7 @@ class ViewWriter:
             refresh.place += CHUNK
             rows = [row for row in some if self._store.partition[row] == held.number]
             if rows:
-                self._write(held, rows, version, now)
-            for row in rows:
-                held.dirty.pop(row, None)
+                self._write([(held, rows)], version, now)
         if refresh.place >= len(refresh.rows):
             del self._refreshes[held.number]
             if held.number in self._again:
@@ -242,16 +246,16 @@ class ViewWriter:
             self._popular = (self._monotonic(), self._item_sums.popular(now, self._item_model))
         return self._popular[1]
 
-    def _write(self, held: Held, numbers: list[int], version: int, now: int) -> None:
+    def _write(self, chosen: Sequence[_Rows], version: int, now: int) -> None:
+        """Write the views of rows, which are not dirty then: ranked as one batch, each stamped by its partition."""
+        numbers = [row for _, some in chosen for row in some]
         rows: Rows = np.array(numbers, np.int64)
-        header = self._store.header[rows]
         settings = self._settings
-        history = self._item_sums.history(rows)
         popular = self.popular(now)
         items = self._item_sums.items
         ids = [self._store.ids[row] for row in numbers]
         ranked = rank(
-            history,
+            self._item_sums.history(rows),
             self._item_sums.slots(rows),
             popular,
             items.allowed,
@@ -263,14 +267,28 @@ class ViewWriter:
             hashes=hashes(ids) if len(self._item_model.fresh) else None,
             popular_only=self._store.held_out[rows] if self._store.holdout is not None else None,
         )
-        members = Members(
-            ids, header["segment"], header["since"], header["previous"], header["cause"], self._audiences_of(header)
-        )
-        stamp = Stamp(now, version, held.seq, held.token)
-        views = customer_views(members, ranked, self._item_sums.items.texts, self.names, stamp)
-        self._views.set_many(
-            dict(zip([self._keys.customer(customer_id) for customer_id in ids], views, strict=True)),
-            settings.view_ttl_ms,
-        )
+        views: dict[str, bytes] = {}
+        start = 0
+        for held, some in chosen:
+            part = slice(start, start + len(some))
+            start = part.stop
+            stamp = Stamp(now, version, held.seq, held.token)
+            documents = customer_views(self._members(rows[part]), ranked.of(part), items.texts, self.names, stamp)
+            views |= zip(map(self._keys.customer, ids[part]), documents, strict=True)
+        self._views.set_many(views, settings.view_ttl_ms)
+        for held, some in chosen:
+            for row in some:
+                held.dirty.pop(row, None)
         self.figures.written += len(views)
         self._note_written(rows)
+
+    def _members(self, rows: Rows) -> Members:
+        header = self._store.header[rows]
+        return Members(
+            [self._store.ids[row] for row in rows.tolist()],
+            header["segment"],
+            header["since"],
+            header["previous"],
+            header["cause"],
+            self._audiences_of(header),
+        )
