@@ -57,10 +57,6 @@ class Ranked:
         """The lists of some customers."""
         return Ranked(self.items[customers], self.scores[customers], self.reasons[customers], self.because[customers])
 
-    def because_of_nothing(self) -> "Ranked":
-        """The same without the items that speak for others."""
-        return Ranked(self.items, self.scores, self.reasons, np.full_like(self.because, NO_ITEM))
-
 
 def rank(
     history: History,

@@ -102,7 +102,7 @@ def customer_views(
     At most SHORT_VIEW_BYTES where no id has more than SHORT_ID_CHARACTERS characters, never above MAX_VIEW_BYTES.
     Raises KeyError where a segment has no name.
     """
-    pieces, ends = _item_pieces(ranked, items)
+    lists = _Lists.of(ranked, items)
     memberships = _memberships(members, names)
     audiences = _audience_lists(members)
     head = f'{{"v":{VERSION},"customer_id":'
@@ -112,33 +112,47 @@ def customer_views(
     )
     views: list[bytes] = []
     start = 0
-    for customer_id, membership, within, end in zip(members.customer_ids, memberships, audiences, ends, strict=True):
+    for customer_id, membership, within, end in zip(
+        members.customer_ids, memberships, audiences, lists.ends, strict=True
+    ):
         front = f'{head}{quoted(customer_id)},"segment":{membership},{within}"items":['
-        view = f"{front}{','.join(pieces[start:end])}{tail}".encode()
+        view = f"{front}{','.join(lists.pieces[start:end])}{tail}".encode()
         if len(view) > SHORT_VIEW_BYTES:
-            ids = [customer_id, *(items.ids[item] for item in ranked.items[len(views)][: end - start].tolist())]
+            ids = [customer_id, *(items.ids[item] for item in lists.items[start:end])]
             is_short = max(map(len, ids)) <= SHORT_ID_CHARACTERS and len(within) <= _SHORT_LIST
             limit = SHORT_VIEW_BYTES if is_short else MAX_VIEW_BYTES
             if len(view) > limit:
-                own = ranked.of(slice(len(views), len(views) + 1))
-                plain, _ = _item_pieces(own.because_of_nothing(), items)
-                view = _cut((front, tail), pieces[start:end], plain, own.reasons[own.items >= 0].tolist(), limit)
+                view = _cut((front, tail), lists, slice(start, end), len(view) - limit)
         views.append(view)
         start = end
     return views
 
 
-def _item_pieces(ranked: Ranked, items: ItemTexts) -> tuple[list[str], list[int]]:
-    """The JSON of every item of every list, flat, and where each customer's end."""
-    there = ranked.items >= 0
-    steps = np.rint(np.clip(ranked.scores, 0, 1) * SCORE_STEPS).astype(np.int32)
-    ends = np.where(ranked.because >= 0, ranked.because + len(_REASONS), ranked.reasons)
-    heads, tails = items.heads, items.tails
-    pieces = [
-        heads[item] + _SCORES[step] + tails[end]
-        for item, step, end in zip(*(part[there].tolist() for part in (ranked.items, steps, ends)), strict=True)
-    ]
-    return pieces, np.cumsum(there.sum(axis=1)).tolist()
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    """The items of all lists, one after another."""
+
+    items: list[int]
+    reasons: list[int]
+    pieces: list[str]
+    """The JSON of each."""
+    plain: list[str]
+    """The same without the item that speaks for it."""
+    ends: list[int]
+    """Where each customer's end."""
+
+    @classmethod
+    def of(cls, ranked: Ranked, texts: ItemTexts) -> "_Lists":
+        there = ranked.items >= 0
+        steps = np.rint(np.clip(ranked.scores[there], 0, 1) * SCORE_STEPS).astype(np.int32).tolist()
+        items, reasons = ranked.items[there].tolist(), ranked.reasons[there].tolist()
+        because = ranked.because[there]
+        ends = np.where(because >= 0, because + len(_REASONS), ranked.reasons[there]).tolist()
+        heads, tails = texts.heads, texts.tails
+        begun = [heads[item] + _SCORES[step] for item, step in zip(items, steps, strict=True)]
+        pieces = [piece + tails[end] for piece, end in zip(begun, ends, strict=True)]
+        plain = [piece + tails[reason] for piece, reason in zip(begun, reasons, strict=True)]
+        return cls(items, reasons, pieces, plain, np.cumsum(there.sum(axis=1)).tolist())
 
 
 def _memberships(members: Members, names: Mapping[int, str]) -> Iterable[str]:
@@ -164,28 +178,26 @@ def _audience_lists(members: Members) -> Sequence[str]:
     return [encoded[names] for names in lists]
 
 
-def _cut(ends: tuple[str, str], pieces: list[str], plain: list[str], reasons: list[int], limit: int) -> bytes:
-    """The view, between its two ends, within a limit in bytes.
+def _cut(ends: tuple[str, str], lists: _Lists, one: slice, over: int) -> bytes:
+    """The view of one list, between its two ends, shorter by at least so many bytes.
 
-    The last items say `because` only, and not because of what, as `plain` has them; where that is not enough, the
-    least needed go.
+    The last items say `because` only, and not because of what; where that is not enough, the least needed go.
     """
-    sizes = [len(piece.encode()) + 1 for piece in pieces]
-    over = len("".join(ends).encode()) + sum(sizes) - 1 - limit
+    pieces, plain = lists.pieces[one], lists.plain[one]
     for place in reversed(range(len(pieces))):
         if over <= 0:
             break
+        over -= len(pieces[place].encode()) - len(plain[place].encode())
         pieces[place] = plain[place]
-        over -= sizes[place]
-        sizes[place] = len(pieces[place].encode()) + 1
-        over += sizes[place]
-    kept = set(range(len(pieces)))
-    for place in reversed(_most_needed(reasons)):
-        if over <= 0:
-            break
-        kept.discard(place)
-        over -= sizes[place]
-    return f"{ends[0]}{','.join(pieces[place] for place in sorted(kept))}{ends[1]}".encode()
+    if over > 0:
+        kept = set(range(len(pieces)))
+        for place in reversed(_most_needed(lists.reasons[one])):
+            if over <= 0:
+                break
+            kept.discard(place)
+            over -= len(pieces[place].encode()) + 1
+        pieces = [pieces[place] for place in sorted(kept)]
+    return f"{ends[0]}{','.join(pieces)}{ends[1]}".encode()
 
 
 def _most_needed(reasons: list[int]) -> list[int]:
