@@ -1,6 +1,7 @@
 """The judge of recommendations: figures worked by hand, laws of metrics, intervals on known data, tiny baselines."""
 
 import math
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from benchmarks.recommendation.tuning import Budget, Tuner, lists
 from contracts.times import DAY
 from producer.message import Message
 from recommender.history import History
+from tests.conftest import missing
 
 NOW = 20_000 * DAY
 
@@ -271,8 +273,8 @@ def together():
 
 @pytest.mark.parametrize("model", [ALS, BM25, EASE], ids=lambda model: model.name)
 def test_every_model_finds_what_is_bought_together(model):
-    if model is not EASE:
-        pytest.importorskip("implicit", reason="pip install --group baselines")
+    if model is not EASE and find_spec("implicit") is None:
+        missing("no implicit: pip install --group baselines")
     parameters = {**model.first, **({"factors": 2} if model is ALS else {"ridge": 0.5} if model is EASE else {})}
     blender = Blender(together(), np.array([1, 0]))
     scores = model.fit(together(), parameters, 1)(np.array([1, 0]))
