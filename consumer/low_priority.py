@@ -1,12 +1,23 @@
 """How a child process for background work begins. Imports nothing heavy: numpy reads its settings at import."""
 
+import multiprocessing
 import os
 import signal
+import threading
 
 
 def begin() -> None:
-    """Give way to the worker: low priority, one BLAS thread, and the parent alone hears the keyboard."""
+    """Give way to the worker: low priority, one BLAS thread, and the parent alone hears the keyboard. End with it."""
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     os.environ["OMP_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(10)
+    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # It waits for work on a pipe of which it holds both ends: where the parent was killed, it would wait for ever.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(0)
