@@ -15,6 +15,9 @@ if seq == tonumber(ARGV[2]) then
   end
   return 'diverged'
 end
+if seq + 1 < tonumber(ARGV[2]) then
+  return 'behind'
+end
 if seq + 1 ~= tonumber(ARGV[2]) then
   return 'conflict'
 end

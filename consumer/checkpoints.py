@@ -8,7 +8,7 @@ from consumer.changes import ChangePublisher, new_changes
 from consumer.held import Held, checkpoint_of, next_rows, note_day, noted
 from consumer.memory import Memory
 from consumer.patience import Patience
-from consumer.state import Checkpoint, State, StateConflictError
+from consumer.state import Checkpoint, State, StateConflictError, StateRolledBackError
 from contracts.times import DAY
 
 
@@ -68,6 +68,9 @@ class Checkpoints:
         number, token, step = one.held.number, one.held.token, one.step
         try:
             self._patience.try_until_done("checkpoint", lambda: self._state.checkpoint(number, token, step))
+        except StateRolledBackError:
+            one.held.rolled_back = True
+            return False
         except StateConflictError:
             return False
         return True

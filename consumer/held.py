@@ -89,6 +89,8 @@ class Held:
     """The mark last written: views of rows changed up to that checkpoint are written."""
     checkpointed_at: float = 0.0
     """Monotonic time of the last checkpoint or claim."""
+    rolled_back: bool = False
+    """The state has lost checkpoints of ours, and nobody else has claimed the partition."""
 
     trimmed: int = 0
     """Records before this position were let go of."""

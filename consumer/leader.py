@@ -171,7 +171,9 @@ class Leader:
             # Another leader was faster; or the version is ours, and the state failed before it could say so.
             stored = self._state.model()
             current = SegmentModel.read(stored) if stored is not None else None
-            self._unhanded = current if current is not None and current.version >= model.version else None
+            # Or versions were lost in a fail-over: what is left is gone on from, as every other worker does.
+            ours = current is not None and current.version == model.version - 1
+            self._unhanded = None if ours else current
             return None
         self._unhanded = model
         _log.info(

@@ -12,6 +12,7 @@ from consumer.state import (
     Meta,
     StateConflictError,
     StateDivergedError,
+    StateRolledBackError,
     Written,
     bucket_of,
     fingerprint,
@@ -120,6 +121,8 @@ class MemoryState:
                 if part.content == content:
                     return Written.BEFORE
                 raise StateDivergedError(f"checkpoint {step.seq} of partition {partition} has two contents")
+            if part.meta.seq + 1 < step.seq:
+                raise StateRolledBackError(f"partition {partition} has lost checkpoints before {step.seq}")
             if part.meta.seq + 1 != step.seq:
                 raise StateConflictError(f"partition {partition} is at checkpoint {part.meta.seq}, not {step.seq - 1}")
             for customer_id in step.removed:
@@ -171,7 +174,7 @@ class MemoryState:
                 return False
             if version == newest and leader == self._leader:
                 return self._models[newest] == document
-            if version != newest + 1:
+            if version != newest + 1 and newest:
                 return False
             self._leader = leader
             self._models[version] = document

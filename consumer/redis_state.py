@@ -1,5 +1,6 @@
 """The state in Redis: every write of a partition's keys passes one script that knows who owns the partition."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.resources import files
@@ -18,6 +19,7 @@ from consumer.state import (
     StateDivergedError,
     StateError,
     StateLayoutError,
+    StateRolledBackError,
     StateUnavailableError,
     Written,
     bucket_of,
@@ -51,8 +53,23 @@ _PASSING_ANSWERS: Final = (
 )
 
 
-def _script(name: str) -> str:
-    return files("consumer").joinpath(name).read_text()
+class _Script:
+    """A script of ours; all its keys lie in one cluster slot.
+
+    Not redis-py's, which loads a script that a server does not know into every server of a cluster: while one is down,
+    nothing would go on anywhere.
+    """
+
+    def __init__(self, client: "Redis", name: str) -> None:
+        self._client = client
+        self._text = files("consumer").joinpath(name).read_text()
+        self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
+
+    def __call__(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        try:
+            return self._client.evalsha(self._sha, len(keys), *keys, *args)
+        except failures.NoScriptError:
+            return self._client.eval(self._text, len(keys), *keys, *args)
 
 
 class RedisState:
@@ -61,12 +78,12 @@ class RedisState:
     def __init__(self, client: "Redis", keys: Keys) -> None:
         self._client = client
         self._keys = keys
-        self._claim = client.register_script(_script("claim.lua"))
-        self._checkpoint = client.register_script(_script("checkpoint.lua"))
-        self._number_audiences = client.register_script(_script("number_audiences.lua"))
-        self._publish_catalogue = client.register_script(_script("publish_catalogue.lua"))
-        self._publish_model = client.register_script(_script("publish_model.lua"))
-        self._publish_item_model = client.register_script(_script("publish_item_model.lua"))
+        self._claim = _Script(client, "claim.lua")
+        self._checkpoint = _Script(client, "checkpoint.lua")
+        self._number_audiences = _Script(client, "number_audiences.lua")
+        self._publish_catalogue = _Script(client, "publish_catalogue.lua")
+        self._publish_model = _Script(client, "publish_model.lua")
+        self._publish_item_model = _Script(client, "publish_item_model.lua")
 
     def meta(self, partition: int) -> Meta | None:
         """The partition's meta fields; None where nobody ever claimed it."""
@@ -177,6 +194,8 @@ class RedisState:
         verdict = reply.decode() if isinstance(reply, bytes) else reply
         if verdict == "conflict":
             raise StateConflictError(f"partition {partition} belongs to another worker")
+        if verdict == "behind":
+            raise StateRolledBackError(f"partition {partition} has lost checkpoints before {step.seq}")
         if verdict == "diverged":
             raise StateDivergedError(f"checkpoint {step.seq} of partition {partition} has two contents")
         return Written(verdict)
@@ -240,13 +259,25 @@ class RedisState:
     def old_model(self, version: int) -> bytes | None:
         """An earlier model document, or the current one."""
         found: bytes | None = tried(lambda: self._client.get(self._keys.model_version(version)))
+        if found is None and self._is_current(version):
+            return self.model()  # whoever published it died before the copy
         return found
+
+    def _is_current(self, version: int) -> bool:
+        return int(tried(lambda: self._client.hget(self._keys.model_fence(), "version")) or 0) == version
 
     def publish_model(self, leader: int, version: int, document: bytes) -> bool:
         """Make it the current one if no later leader has published and version is the next one."""
         names = self._keys
-        keys = [names.model_fence(), names.model(), names.model_version(version)]
-        return bool(tried(lambda: self._publish_model(keys=keys, args=[leader, version, document])))
+        before = self.model()
+        keys = [names.model_fence(), names.model()]
+        if not tried(lambda: self._publish_model(keys=keys, args=[leader, version, document])):
+            return False
+        # Copies, in other slots: whoever publishes the next version makes up for one that is missing.
+        if before not in {None, document}:
+            tried(lambda: self._client.set(names.model_version(version - 1), before, nx=True))
+        tried(lambda: self._client.set(names.model_version(version), document))
+        return True
 
     def publish_catalogue(self, step: CatalogueStep) -> bool:
         """Write the step if no later leader has written and the version is the one it found."""
@@ -430,6 +461,10 @@ def tried(call: Callable[[], Any]) -> Any:
     """The call's answer, with Redis' errors told apart into those that may pass and those that will not."""
     try:
         return call()
+    except failures.AskError as error:  # MOVED, too
+        raise StateError(
+            "this Redis is a node of a Redis Cluster: write its URL as redis+cluster://host:port,host:port"
+        ) from error
     except _PASSING as error:
         raise StateUnavailableError(f"Redis: {error}") from error
     except failures.ResponseError as error:

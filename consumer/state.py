@@ -33,6 +33,10 @@ class StateConflictError(StateError):
     """Somebody else has claimed the partition: nothing was written, and what is in memory is no longer true."""
 
 
+class StateRolledBackError(StateConflictError):
+    """The partition is still ours, but has lost checkpoints: another server took over and did not have them yet."""
+
+
 class StateDivergedError(StateError):
     """The same checkpoint was written with another content: a fault of ours, found before it did harm."""
 

@@ -415,7 +415,10 @@ class Worker:
             _log.info("partition given up", partition=partition)
 
     def _lose(self, partition: int) -> None:
-        """Another process owns the partition: forget it, and claim it again later if the group still gives it to us."""
+        """What is stored is not what we know of the partition: forget it, claim it again if it is still to be ours.
+
+        Later, where another process owns it; at once, where the state lost our checkpoints.
+        """
         now = self._monotonic()
         self.figures.conflicts += 1
         self._conflicts.append(now)
@@ -426,10 +429,17 @@ class Worker:
                 "other processes keep claiming this worker's partitions: does another deployment use the same key"
                 " prefix with another consumer group?"
             )
+        held = self.memory.held.get(partition)
+        rolled_back = held is not None and held.rolled_back
         self._drop(partition)
         self._reader.pause(partition)
-        self._to_claim[partition] = now + self._settings.session_timeout * random.uniform(1, 2)
-        _log.warning("partition belongs to another worker", partition=partition)
+        self._to_claim[partition] = now + (0 if rolled_back else self._settings.session_timeout * random.uniform(1, 2))
+        if rolled_back:
+            _log.warning(
+                "the state has lost checkpoints; the log is read again from the last it has", partition=partition
+            )
+        else:
+            _log.warning("partition belongs to another worker", partition=partition)
 
     # ---- events ----
 

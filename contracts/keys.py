@@ -142,8 +142,8 @@ class Keys:
         return f"{self.prefix}:{{p{partition}}}:feedback"
 
     def model_fence(self) -> str:
-        """Hash: the number of the leader that published last, and the current version."""
-        return f"{self.prefix}:model:fence"
+        """Hash: the number of the leader that published last, and the current version. One slot with the model."""
+        return f"{self.prefix}:{{{self.model()}}}:fence"
 
     def catalogue_fence(self) -> str:
         """Decimal number: the leader that wrote the catalogue last. One cluster slot with what it guards."""

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 STARS: Final = "***"
-_IN_QUERY: Final = re.compile(r"(?i)([?&](?:ssl_)?password=)[^&]*")
+_IN_QUERY: Final = re.compile(r"(?i)([?&](?:ssl_|sentinel_)?password=)[^&]*")
 
 
 def without_password(url: str) -> str:

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, cast
 from urllib.parse import urlsplit
 
 from redis import Redis
@@ -21,6 +21,7 @@ from logs.base import Logs
 from logs.kafka_log import KafkaLogs
 from logs.redis_log import RedisLogs
 from recommender.reader import CustomerReader
+from recommender.redis_open import open_redis as open_client
 from recommender.store import RedisViews, ViewStore
 
 if TYPE_CHECKING:
@@ -65,11 +66,12 @@ def open_deployment(settings: Settings) -> Deployment:
 
 def open_redis(settings: Settings) -> Redis:
     """A client for state and views. It keeps redis-py's retries: every script of ours knows a repeated call."""
-    return Redis.from_url(
+    client = open_client(
         redis_address(settings.redis_url, settings),
         socket_connect_timeout=CONNECT_SECONDS,
         health_check_interval=HEALTH_CHECK_SECONDS,
     )
+    return cast("Redis", client)  # or one of a cluster, which answers to the same methods
 
 
 def open_logs(settings: Settings) -> Logs:

@@ -33,6 +33,7 @@ from recommender.blend import Blend
 from recommender.holdout import MAX_SHARE
 from recommender.holdout import SALT as HOLDOUT_SALT
 from recommender.non_products import NonProducts
+from recommender.redis_url import EXPECTED, RedisUrl
 from recommender.settings import RecommenderSettings
 
 _WORKER: Final = WorkerSettings()
@@ -137,13 +138,18 @@ class Settings(BaseSettings):
 
     # ---- Connections: with the clock, all that a second machine needs ----
     redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False)
-    """Redis, for rows and views: redis://[[user]:password@]host:port/db, rediss:// with TLS, unix:///path."""
+    """Redis, for rows and views: redis://[[user]:password@]host:port/db, unix:///path, redis+cluster://host:port,host:port
+    or redis+sentinel://host:port,host:port/service/db; rediss for TLS."""
     log_url: str = Field("", repr=False)
     """The event log: kafka://host:port[,host:port] or redis://host:port/db. Empty: in the Redis of redis_url."""
     redis_username: str | None = None
     """Who logs in to Redis, where the URL does not say; see `livesegments acl`."""
     redis_password: SecretStr | None = None
     """Better set by the environment, as LIVESEGMENTS_REDIS_PASSWORD, than written into a URL or a file."""
+    redis_sentinel_username: str | None = None
+    """Who logs in to Sentinels, where they ask."""
+    redis_sentinel_password: SecretStr | None = None
+    """Likewise; redis_password is the server's own."""
     redis_ca_file: Path | None = None
     """Certificates to trust with rediss://, in PEM, where the machine's own are not enough."""
     redis_certificate_file: Path | None = None
@@ -375,6 +381,8 @@ class Settings(BaseSettings):
         "kafka_password",
         "redis_username",
         "redis_password",
+        "redis_sentinel_username",
+        "redis_sentinel_password",
         "redis_ca_file",
         "redis_certificate_file",
         "redis_key_file",
@@ -397,9 +405,12 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, url: str) -> str:
+        if "+" in urlsplit(url).scheme:
+            RedisUrl.read(url)
+            return url
         parts = urlsplit(url)
         if not (parts.scheme in {"redis", "rediss"} and parts.hostname) and not (parts.scheme == "unix" and parts.path):
-            raise ValueError("expected redis://host:port/db, rediss://host:port/db or unix:///path")
+            raise ValueError(EXPECTED)
         return _with_port(url)
 
     @field_validator("log_url")
@@ -534,8 +545,12 @@ class Settings(BaseSettings):
             raise ValueError("holdout_share needs holdout_since, the day from which on orders count")
         if self.slow_half_life <= self.popularity_half_life:
             raise ValueError("slow_half_life must be longer than popularity_half_life")
+        if self.redis_sentinel_username and not self.redis_sentinel_password:
+            raise ValueError("redis_sentinel_username needs redis_sentinel_password")
         if not self.log_url and self.redis_url.startswith("unix:"):
             raise ValueError("log_url: the log needs a server with a port; set redis:// or kafka://")
+        if not self.log_url and "+" in urlsplit(self.redis_url).scheme:
+            raise ValueError("log_url: a log is in Kafka, or in one Redis server; set kafka:// or redis://")
         return self
 
     @property

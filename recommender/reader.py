@@ -9,9 +9,9 @@ from redis.cluster import RedisCluster
 
 from contracts.documents import SegmentCard, SegmentList
 from recommender.answers import ItemList, Recommendations, Shelf
-from recommender.reader_connections import DirectViews, pool_for_readers
-from recommender.reader_core import ReaderCore, ReaderUrlError, choice_of, entries_wanted, no_near_cache
+from recommender.reader_core import ReaderCore, choice_of, entries_wanted, no_near_cache
 from recommender.reader_invalidations import InvalidationListener
+from recommender.reader_url import ReaderUrlError, open_for_reader
 from recommender.reading import Reading, Wanted
 from recommender.store import ReadableViews, RedisViews, ViewsUnavailableError
 
@@ -34,7 +34,9 @@ class CustomerReader:
         ```
 
     Parameters:
-        source: a Redis URL, a Redis or Redis Cluster client, or a store of views. Connects at the first question.
+        source: a Redis URL (redis://host:6379/0, redis+cluster://host:6379,host:6379,
+            redis+sentinel://host:26379,host:26379/service), a Redis or Redis Cluster client, or a store of views.
+            Connects at the first question.
         prefix: of the keys, as the workers have it.
         timeout: seconds to wait for Redis before giving up; only where `source` is a URL.
         near_cache: keep answers in this process for as long as they are unchanged: True, or how many.
@@ -55,19 +57,16 @@ class CustomerReader:
     ) -> None:
         near_entries = entries_wanted(near_cache)
         pool: redis.ConnectionPool | None = None
+        self._store: ReadableViews
         if isinstance(source, str):
-            try:
-                pool = pool_for_readers(source, timeout)
-            except ValueError as error:
-                raise ReaderUrlError.of(source, error) from None
-            self._store: ReadableViews = DirectViews(pool)
+            self._store, pool = open_for_reader(source, timeout)
         elif isinstance(source, redis.Redis | RedisCluster):
             self._store = RedisViews(source)
             pool = source.connection_pool if isinstance(source, redis.Redis) else None
         else:
             self._store = source
         if near_entries and pool is None:
-            near_entries = no_near_cache(type(source).__name__)
+            near_entries = no_near_cache(type(self._store if isinstance(source, str) else source).__name__)
         self._core = ReaderCore(prefix, one_round_trip=self._store.one_round_trip, near_entries=near_entries)
         self._questions, self._near_answers = self._core.questions, self._core.near_answers
         self._listener: InvalidationListener | None = None

@@ -5,15 +5,16 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import redis
-from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import RedisClusterException
 
 from contracts.documents import SegmentCard, SegmentList
 from recommender.answers import ItemList, Recommendations, Shelf
-from recommender.reader_core import ReaderCore, ReaderUrlError, choice_of, entries_wanted, no_near_cache
+from recommender.reader_core import ReaderCore, choice_of, entries_wanted, no_near_cache
 from recommender.reader_invalidations import AsyncInvalidationListener
+from recommender.reader_url import open_for_async_reader
 from recommender.reading import Reading, Wanted
+from recommender.redis_cluster import as_redis_error
 from recommender.store import MemoryViews, ViewsUnavailableError, as_bytes, unavailable
 
 R = TypeVar("R")
@@ -45,9 +46,12 @@ class AsyncCustomerReader:
         near_cache: "bool | int" = False,
     ) -> None:
         near_entries = entries_wanted(near_cache)
-        self._source: Any = _client(source, timeout) if isinstance(source, str) else source
-        if near_entries and not isinstance(self._source, Redis):
-            near_entries = no_near_cache(type(source).__name__)
+        self._source: Any = source
+        one_server = isinstance(source, Redis)
+        if isinstance(source, str):
+            self._source, one_server = open_for_async_reader(source, timeout, CONNECTIONS)
+        if near_entries and not one_server:
+            near_entries = no_near_cache(type(self._source).__name__)
         is_cluster = isinstance(self._source, RedisCluster)
         self._mget: Any = getattr(self._source, "mget_nonatomic" if is_cluster else "mget", None)
         self._core = ReaderCore(prefix, one_round_trip=not is_cluster, near_entries=near_entries)
@@ -153,24 +157,8 @@ class AsyncCustomerReader:
             if not names:
                 return []
             found = await (self._mget(names) if hash_key is None else self._source.hmget(hash_key, list(names)))
-        except redis.RedisError as error:
+        except (redis.RedisError, RedisClusterException) as error:
             self._core.unanswered()
-            raise unavailable(error) from error
+            raise unavailable(error if isinstance(error, redis.RedisError) else as_redis_error(error)) from error
         self._core.answered()
         return [as_bytes(document) for document in found]
-
-
-def _client(url: str, timeout: float) -> Redis:
-    try:
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=CONNECTIONS,
-            timeout=timeout,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            # One more try, at once: a server that was restarted has closed what was idle.
-            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-        )
-    except ValueError as error:
-        raise ReaderUrlError.of(url, error) from None
-    return Redis.from_pool(pool)

@@ -6,9 +6,7 @@ from typing import Final
 
 import structlog
 
-from contracts.errors import LivesegmentsError
 from contracts.keys import Keys
-from contracts.redaction import without_password
 from recommender.answers import Shelf
 from recommender.choosing import Choice
 from recommender.circuit_breaker import CircuitBreaker
@@ -28,19 +26,6 @@ PAUSE_SECONDS: Final = 1.0
 """After Redis did not answer, nobody waits for it for so long."""
 
 _log = structlog.get_logger(__name__)
-
-
-class ReaderUrlError(LivesegmentsError):
-    """The URL given to a reader is not one of Redis."""
-
-    @classmethod
-    def of(cls, url: str, error: ValueError) -> "ReaderUrlError":
-        """The error that says what a URL looks like."""
-        # The error may quote a part of a password that has a / in it.
-        why = "" if "@" in url else f" ({error})"
-        return cls(
-            f"{without_password(url)!r} is not a Redis URL{why}; it looks like redis://host:6379/0, rediss://… or unix://…"
-        )
 
 
 class ReaderCore:

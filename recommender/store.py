@@ -8,6 +8,7 @@ import redis
 from redis.cluster import RedisCluster
 
 from contracts.errors import LivesegmentsError
+from recommender.redis_cluster import ClusterClient
 
 _CHUNK: Final = 1_000
 """Commands per pipeline: enough to hide the round trip, few enough for Redis to serve others in between."""
@@ -22,7 +23,7 @@ class ReadableViews(Protocol):
 
     @property
     def one_round_trip(self) -> bool:
-        """Whether documents of any keys are read together; in a Redis Cluster each slot is asked for itself."""
+        """Whether documents of any keys are read together; in a Redis Cluster each node is asked for itself."""
 
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """Documents in the order of their keys, None where there is none; in one round trip if possible."""
@@ -45,6 +46,10 @@ class ViewStore(ReadableViews, Protocol):
 
     def get(self, key: str) -> bytes | None:
         """One document, None where there is none."""
+
+    @property
+    def promotions(self) -> int:
+        """Rises when another server has taken over: documents written just before may be lost."""
 
 
 class MemoryViews:
@@ -97,6 +102,11 @@ class MemoryViews:
         """Write fields of one hash, which in Redis the leader does by its script."""
         self._hashes.setdefault(key, {}).update(fields)
 
+    @property
+    def promotions(self) -> int:
+        """See ViewStore."""
+        return 0
+
     def close(self) -> None:
         """See ViewStore."""
 
@@ -108,16 +118,23 @@ class RedisViews:
         client: is closed with this object.
     """
 
-    def __init__(self, client: "redis.Redis | RedisCluster") -> None:
+    def __init__(self, client: "redis.Redis | RedisCluster | ClusterClient") -> None:
+        if isinstance(client, RedisCluster):
+            cluster = client
+            client = ClusterClient(lambda: cluster)
+        self._cluster = client if isinstance(client, ClusterClient) else None
         # redis-py's annotations unite what sync and async clients return; Any keeps that out of every line below.
         self._client: Any = client
-        self._is_cluster = isinstance(client, RedisCluster)
-        self._mget = client.mget_nonatomic if isinstance(client, RedisCluster) else client.mget
 
     @property
     def one_round_trip(self) -> bool:
         """See ReadableViews."""
-        return not self._is_cluster
+        return self._cluster is None
+
+    @property
+    def promotions(self) -> int:
+        """See ViewStore. Of one server nothing is known."""
+        return self._cluster.promotions if self._cluster is not None else 0
 
     def set_many(self, views: Mapping[str, bytes], ttl_ms: int | None = None) -> None:
         """See ViewStore. Not a transaction: after an error some documents may be written."""
@@ -158,7 +175,12 @@ class RedisViews:
         if not keys:
             return []
         try:
-            return [as_bytes(document) for document in self._mget(keys)]
+            if self._cluster is None:
+                return [as_bytes(document) for document in self._client.mget(keys)]
+            with self._cluster.pipeline(transaction=False) as pipeline:
+                for key in keys:
+                    pipeline.get(key)
+                return [as_bytes(document) for document in pipeline.execute()]
         except redis.RedisError as error:
             raise unavailable(error) from error
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import LocalKafka, LocalRedis, NoServerError, kafka_server, redis_server
+from tests.servers import LocalCluster, LocalKafka, LocalRedis, NoServerError, kafka_server, redis_server
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -51,6 +51,13 @@ def redis_url():
         yield url
 
 
+@pytest.fixture(scope="session")
+def cluster_url():
+    """redis+cluster:// URL of a Redis Cluster shared by all tests, as above: nothing may be killed in it."""
+    with _or_skip(LocalCluster) as cluster:
+        yield cluster.url
+
+
 @pytest.fixture
 def unique() -> str:
     """A name that nobody else uses, for logs, groups and key prefixes: this is a test's clean slate."""
@@ -62,6 +69,13 @@ def local_kafka():
     """A broker of one's own, to kill, freeze and restart."""
     with _or_skip(LocalKafka) as kafka:
         yield kafka
+
+
+@pytest.fixture
+def local_cluster():
+    """A Redis Cluster of one's own, to fail over and to move slots in."""
+    with _or_skip(LocalCluster) as cluster:
+        yield cluster
 
 
 @pytest.fixture

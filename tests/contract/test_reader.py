@@ -7,6 +7,7 @@ import time
 import pytest
 import redis
 import redis.asyncio
+import redis.cluster
 
 from contracts.documents import (
     CatalogueEntry,
@@ -25,11 +26,18 @@ from contracts.times import DAY, from_micros
 from recommender.answers import BrokenDocumentError, NewerDocumentError
 from recommender.reader import CustomerReader, ReaderUrlError
 from recommender.reader_async import AsyncCustomerReader
+from recommender.redis_open import open_redis
+from recommender.redis_url import RedisUrl
 from recommender.store import MemoryViews, RedisViews, ViewsUnavailableError
 from tests.blocking import Blocking
 
 NOW = 15_000 * DAY
 ITEMS = ["red", "green", "blue", "black"]
+
+
+def cluster_client(url):
+    """An application's own."""
+    return redis.cluster.RedisCluster.from_url(RedisUrl.read(url).first)
 
 
 READERS = {
@@ -42,6 +50,9 @@ READERS = {
         lambda: AsyncCustomerReader(redis.asyncio.Redis.from_url(url), prefix)
     ),
     "async url": lambda store, url, prefix: Blocking(lambda: AsyncCustomerReader(url, prefix)),
+    "cluster": lambda store, url, prefix: CustomerReader(url, prefix),
+    "cluster client": lambda store, url, prefix: CustomerReader(cluster_client(url), prefix),
+    "async cluster": lambda store, url, prefix: Blocking(lambda: AsyncCustomerReader(url, prefix)),
     "async near": lambda store, url, prefix: Blocking(lambda: AsyncCustomerReader(url, prefix, near_cache=True)),
 }
 
@@ -54,12 +65,13 @@ def kind(request) -> str:
 @pytest.fixture
 def store(request, kind):
     """What the workers write to."""
-    if "memory" in kind:
-        opened = MemoryViews(lambda: 0)
-    else:
-        opened = RedisViews(redis.Redis.from_url(request.getfixturevalue("redis_url")))
+    opened = MemoryViews(lambda: 0) if "memory" in kind else RedisViews(open_redis(server_url(request, kind)))
     yield opened
     opened.close()
+
+
+def server_url(request, kind) -> str:
+    return request.getfixturevalue("cluster_url" if "cluster" in kind else "redis_url")
 
 
 @pytest.fixture
@@ -69,7 +81,7 @@ def keys(unique):
 
 @pytest.fixture
 def reader(request, kind, store, keys):
-    url = "" if "memory" in kind else request.getfixturevalue("redis_url")
+    url = "" if "memory" in kind else server_url(request, kind)
     with READERS[kind](store, url, keys.prefix) as opened:
         yield opened
 
@@ -91,10 +103,12 @@ def catalogue(request, kind, store, keys):
             store.set_fields(keys.catalogue(), entries)
             store.set_many({keys.withdrawn(): document, keys.catalogue_version(): str(version).encode()})
             return
-        with redis.Redis.from_url(request.getfixturevalue("redis_url")) as client, client.pipeline() as step:
+        with open_redis(server_url(request, kind)) as client, client.pipeline() as step:
             if entries:
                 step.hset(keys.catalogue(), mapping=entries)
-            step.set(keys.withdrawn(), document).set(keys.catalogue_version(), version).execute()
+            step.set(keys.withdrawn(), document)
+            step.set(keys.catalogue_version(), version)
+            step.execute()
 
     return publish
 

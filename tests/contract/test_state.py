@@ -18,14 +18,16 @@ from consumer.state import (
     bucket_of,
 )
 from contracts.keys import BUCKETS, Keys
+from recommender.redis_open import open_redis
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "cluster"])
 def state(request):
     if request.param == "memory":
-        return MemoryState()
-    client = redis.Redis.from_url(request.getfixturevalue("redis_url"))
-    return RedisState(client, Keys(request.getfixturevalue("unique")))
+        yield MemoryState()
+        return
+    with open_redis(request.getfixturevalue(f"{request.param}_url")) as client:
+        yield RedisState(client, Keys(request.getfixturevalue("unique")))
 
 
 def step(seq, **more):

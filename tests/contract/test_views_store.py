@@ -5,16 +5,18 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from recommender.redis_open import open_redis
 from recommender.store import MemoryViews, RedisViews, ViewStore, ViewsUnavailableError
 
 
-@pytest.fixture(params=["memory", "redis", "redis-decoding"])
+@pytest.fixture(params=["memory", "redis", "redis-decoding", "cluster", "cluster-decoding"])
 def store(request):
-    if request.param == "memory":
+    server, _, decoding = request.param.partition("-")
+    if server == "memory":
         opened: ViewStore = MemoryViews(lambda: 0)
     else:
-        url = request.getfixturevalue("redis_url")
-        opened = RedisViews(redis.Redis.from_url(url, decode_responses=request.param == "redis-decoding"))
+        url = request.getfixturevalue(f"{server}_url")
+        opened = RedisViews(open_redis(url, decode_responses=bool(decoding)))
     yield opened
     opened.close()
 
@@ -68,7 +70,7 @@ def test_memory_forgets_when_the_time_is_over():
 
 
 def test_redis_is_told_the_time_to_live_and_each_write_renews_it(redis_url, unique):
-    with redis.Redis.from_url(redis_url) as client:
+    with open_redis(redis_url) as client:
         store = RedisViews(client)
         store.set_many({unique: b"1"}, ttl_ms=50_000)
         store.set_many({unique: b"1"}, ttl_ms=90_000)

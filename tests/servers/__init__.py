@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from logs.redis_server import RedisServer, find_redis_server
 from tests.servers.docker import docker_has, kafka_in_docker, redis_in_docker
 from tests.servers.errors import NoServerError
+from tests.servers.local_cluster import LocalCluster
 from tests.servers.local_kafka import LocalKafka
 from tests.servers.local_redis import LocalRedis
 
-__all__ = ["LocalKafka", "LocalRedis", "NoServerError", "kafka_server", "redis_server"]
+__all__ = ["LocalCluster", "LocalKafka", "LocalRedis", "NoServerError", "kafka_server", "redis_server"]
 
 KAFKA_IMAGE = "apache/kafka:4.1.0"
 REDIS_IMAGE = "redis:8"

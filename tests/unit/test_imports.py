@@ -22,6 +22,7 @@ CLIENTS = {
         "consumer/redis_state.py",
         "recommender/store.py",
         "recommender/reader*.py",
+        "recommender/redis_*.py",
         "livesegments/app.py",  # the composition root makes the client
         "livesegments/key_contents.py",
         "livesegments/liveness.py",
