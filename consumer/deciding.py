@@ -61,6 +61,10 @@ class Deciding:
         self._settled = False
         self._records = 0
         self._decided_at = MISSING_TIME
+        self._read: bytes | None = None
+        """The model document that was read last, if it is the one in force."""
+        self._lead: str | None = None
+        """Token of the claim by which we lead, as of the last decision."""
 
     @property
     def settled(self) -> bool:
@@ -69,7 +73,8 @@ class Deciding:
 
     @property
     def _busy(self) -> bool:
-        return self._leader.busy or self._items.busy
+        """Whether what a leader does is under way; whoever leads no longer has nothing to wait for."""
+        return LEADING in self._memory.held and (self._leader.busy or self._items.busy)
 
     def unsettle(self, records: int = 0) -> None:
         """Something has changed: so many records, or a sweep, or the partitions that are held."""
@@ -80,11 +85,13 @@ class Deciding:
         """Take over what is published: another worker's models, or older ones where the state was rolled back."""
         self._read_item_model()
         document = self._state.model()
-        if document is not None:
+        if document is not None and document != self._read:
             model = read_model(document)
             known = self._memory.learner.model
-            if known is None or model.version != known.version:
+            # Not the number alone: where the state was rolled back, the same one comes again with another content.
+            if known is None or model.to_document() != known.to_document():
                 self._memory.adopt(model)
+            self._read = document
 
     def _read_item_model(self) -> None:
         version = self._state.item_model_version()
@@ -133,6 +140,7 @@ class Deciding:
         self._clock.hear([shop.clock] if shop.clock > 0 else [])
         self._feed.listen(memory.held.values(), shop.heard, at_rest=at_rest)
         leads = LEADING in memory.held
+        self._take_over(memory.held[LEADING].token if leads else None)
         adopted = leads and decides and self._adopt(shop)
         if leads and decides:
             self._learn_items(shop, at_rest=at_rest)
@@ -144,6 +152,14 @@ class Deciding:
             self._records = 0
         return adopted
 
+    def _take_over(self, lead: str | None) -> None:
+        """Know nothing of what was shown where the lead is another: others wrote meanwhile, or the state went back."""
+        if lead == self._lead:
+            return
+        self._lead = lead
+        for shown in (self._window, self._history, self._feedback, self._lift, self._items):
+            shown.forget()
+
     def _adopt(self, shop: ShopFigures) -> bool:
         """Decide. Returns whether a version was adopted."""
         memory = self._memory
@@ -151,6 +167,7 @@ class Deciding:
         decided = self._leader.decide(memory.held[LEADING].claims, memory.learner.model, shop, self._clock.now, learnt)
         if decided is not None:
             memory.adopt(decided)
+            self._read = None
         return decided is not None
 
     def _learn_items(self, shop: ShopFigures, *, at_rest: bool) -> None:

@@ -29,6 +29,11 @@ class FeedbackWriter:
         """What the shown documents were made from, by day."""
         self._shown: dict[int, bytes] = {}
 
+    def forget(self) -> None:
+        """Trust nothing that was written before: write all of it again."""
+        self._pages, self._shown = {}, {}
+        self._due_at = 0.0
+
     def show(self, partitions: int, names: Mapping[int, str], *, at_rest: bool) -> None:
         """Write the days whose documents are no longer what the books say; not often, unless the log is at rest."""
         if not at_rest and self._monotonic() < self._due_at:
@@ -36,16 +41,20 @@ class FeedbackWriter:
         self._due_at = self._monotonic() + _SECONDS
         books = self._state.feedback_pages(partitions)
         days = sorted({day for book in books for day in book})
-        news: dict[str, bytes] = {}
+        news: dict[int, bytes] = {}
+        changed: dict[int, tuple[bytes, ...]] = {}
         for day in days:
             pages = tuple(book.get(day, b"") for book in books)
             if self._pages.get(day) != pages:
-                self._pages[day] = pages
+                changed[day] = pages
                 document = _document(day, pages, names).encode()
                 if self._shown.get(day) != document:
-                    news[self._keys.feedback(_date(day).isoformat())] = self._shown[day] = document
+                    news[day] = document
         if news:
-            self._views.set_many(news, _TTL_MS)
+            documents = {self._keys.feedback(_date(day).isoformat()): document for day, document in news.items()}
+            self._views.set_many(documents, _TTL_MS)
+        self._pages.update(changed)
+        self._shown.update(news)
         for known in set(self._pages).difference(days):
             del self._pages[known], self._shown[known]
 

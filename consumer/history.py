@@ -27,6 +27,10 @@ class HistoryWriter:
         self._books: list[dict[int, bytes]] | None = None
         self._shown: dict[int, bytes] = {}
 
+    def forget(self) -> None:
+        """Trust nothing that was read or written before: read and write all of it again."""
+        self._books, self._shown = None, {}
+
     def show(self, partitions: int, day: int, names: Mapping[int, str]) -> None:
         """Write the days, up to `day` (days since the epoch), whose documents are no longer what the books say."""
         books = self._read(partitions, day)
@@ -34,16 +38,17 @@ class HistoryWriter:
         if not days:
             return
         settled = max(self._shown, default=days[0]) - _LATE_DAYS
-        news: dict[str, bytes] = {}
+        news: dict[int, bytes] = {}
         for one in days:
             if one < settled and one in self._shown:
                 continue
             document = _document(one, [_page_of(book, one) for book in books], names).encode()
             if self._shown.get(one) != document:
-                news[self._keys.history(_date(one).isoformat())] = document
-                self._shown[one] = document
+                news[one] = document
         if news:
-            self._views.set_many(news, _TTL_MS)
+            documents = {self._keys.history(_date(one).isoformat()): document for one, document in news.items()}
+            self._views.set_many(documents, _TTL_MS)
+            self._shown.update(news)
         for one in [known for known in self._shown if known <= days[-1] - KEPT_DAYS]:
             del self._shown[one]
 

@@ -47,6 +47,10 @@ class ItemLeader:
             self._similar.begin(learnt, known.ids if known is not None else ())
         return learnt
 
+    def forget(self) -> None:
+        """Trust nothing of popular items that was written before: write it again."""
+        self._popular.forget()
+
     def show(self, popular: Popular, now: int) -> None:
         """Write lists of items that have changed. Raises ViewsUnavailableError."""
         self._popular.show(popular, self._items, now)

@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Final
 
 import numpy as np
+from pydantic import ValidationError
 
 from consumer.items import Items
 from contracts.documents import PopularItems, SimilarItems
@@ -28,10 +29,13 @@ class PopularShelves:
     def __init__(self, views: ViewStore, keys: Keys) -> None:
         self._views = views
         self._keys = keys
-        self._shown: dict[str, list[int]] = {}
+        self._shown: dict[str | None, list[int]] | None = None
+        """What was written last, by category; None before we know of any."""
+        self._categories: tuple[str, ...] = ()
 
     def show(self, popular: Popular, items: Items, now: int) -> None:
         """Write what differs from what was written last; delete lists of categories that nothing is left of."""
+        shown = self._known() if self._shown is None else self._shown
         shares = popular.shares[-1]
         best = np.argsort(-shares, kind="stable")
         best = best[shares[best] > 0]
@@ -39,22 +43,37 @@ class PopularShelves:
         names = items.category_names
         for code, numbers in _by_category(best, items.category_codes):
             lists[names[code]] = numbers[:POPULAR_ITEMS].tolist()
-        shown = {self._keys.popular(category): numbers for category, numbers in lists.items()}
-        news = {
-            self._keys.popular(category): PopularItems(
-                category=category,
-                items=tuple((items.texts.ids[item], round(float(shares[item]), 4), "popular") for item in numbers),
-                as_of=from_micros(now),
-            ).encode()
-            for category, numbers in lists.items()
-            if self._shown.get(self._keys.popular(category)) != numbers
-        }
+        gone = [category for category in shown if category not in lists]
+        if gone:  # before the list of all says that there is none
+            self._views.delete_many([self._keys.popular(category) for category in gone])
+        categories = tuple(sorted(category for category in lists if category is not None))
+        news = [category for category, numbers in lists.items() if shown.get(category) != numbers]
+        if categories != self._categories:
+            news = [None, *(category for category in news if category is not None)]
         if news:
-            self._views.set_many(news)
-        gone = [key for key in self._shown if key not in shown]
-        if gone:
-            self._views.delete_many(gone)
-        self._shown = shown
+            documents = {
+                category: PopularItems(
+                    category=category,
+                    items=tuple(
+                        (items.texts.ids[item], round(float(shares[item]), 4), "popular") for item in lists[category]
+                    ),
+                    as_of=from_micros(now),
+                    categories=categories if category is None else (),
+                )
+                for category in news
+            }
+            self._views.set_many({self._keys.popular(one): document.encode() for one, document in documents.items()})
+        self._shown, self._categories = lists, categories
+
+    def _known(self) -> dict[str | None, list[int]]:
+        """Lists that an earlier leader may have left, of which we do not know the items."""
+        document = self._views.get(self._keys.popular())
+        if document is None:
+            return {}
+        try:
+            return {category: [] for category in PopularItems.model_validate_json(document).categories}
+        except ValidationError:  # of another version: it is written anew
+            return {}
 
 
 def _by_category(best: np.ndarray, codes: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -19,6 +19,10 @@ class LiftWriter:
         self._holdout = holdout
         self._shown: LiftDocument | None = None
 
+    def forget(self) -> None:
+        """Trust nothing that was written before: write it again."""
+        self._shown = None
+
     def show(self, sums: TrialSums | None, now: int) -> None:
         """Write the document where it has changed; not without an experiment, or while workers disagree about it."""
         holdout = self._holdout

@@ -25,6 +25,10 @@ class ShopWindow:
         self._known_items = KnownItems()
         self._shown: dict[str, bytes] = {}
 
+    def forget(self) -> None:
+        """Trust nothing that was written before: write all of it again."""
+        self._shown = {}
+
     def show(
         self,
         model: SegmentModel | None,
