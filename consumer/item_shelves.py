@@ -65,6 +65,10 @@ class PopularShelves:
             self._views.set_many({self._keys.popular(one): document.encode() for one, document in documents.items()})
         self._shown, self._categories = lists, categories
 
+    def forget(self) -> None:
+        """Somebody else may have written meanwhile."""
+        self._shown, self._categories = None, ()
+
     def _known(self) -> dict[str | None, list[int]]:
         """Lists that an earlier leader may have left, of which we do not know the items."""
         document = self._views.get(self._keys.popular())

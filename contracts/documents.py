@@ -34,6 +34,10 @@ def _is_false(value: object) -> bool:
     return value is False
 
 
+def _is_empty(value: tuple[object, ...]) -> bool:
+    return not value
+
+
 ByRule = Annotated[bool, Field(exclude_if=_is_false)]
 """Whether a segment is one by rule; left out of the JSON where it is not."""
 
@@ -110,6 +114,8 @@ class PopularItems(_Document):
     category: str | None = None
     items: tuple[RecommendedItem, ...]
     as_of: Timestamp
+    categories: Annotated[tuple[str, ...], Field(exclude_if=_is_empty)] = ()
+    """In the list of all items: the categories that have a list of their own."""
 
 
 class CatalogueEntry(BaseModel):

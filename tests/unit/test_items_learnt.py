@@ -97,6 +97,22 @@ def test_popular_items_of_a_category_come_and_go_with_the_catalogue():
     worker.close()
 
 
+def test_a_category_that_ceased_while_nobody_worked_has_no_list():
+    shop = InProcess()
+    worker = shop.worker()
+    put(worker.memory.item_sums.items, {item: CatalogItem(item_id=item, category="garden") for item in KINDS["garden"]})
+    shop.publish(*two_tastes())
+    shop.run(worker)
+    popular = PopularItems.model_validate_json(shop.views.get(shop.keys.popular()))
+    assert popular.categories == ("garden",)
+    worker.close()
+    worker = shop.worker()
+    shop.run(worker)
+    assert shop.views.get(shop.keys.popular("garden")) is None
+    assert PopularItems.model_validate_json(shop.views.get(shop.keys.popular())).categories == ()
+    worker.close()
+
+
 def put(items, catalogue):
     for item_id, item in catalogue.items():
         items.put(item_id, Entry.of(item))
