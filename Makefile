@@ -1,14 +1,17 @@
 # Everything one does here. `make` alone lists it.
-# Variables: PYTHON=python3.12 (for a new .venv), FOR=30s (demo), WORKERS=2 (up), UPGRADE=1 (lock), ARGS=… (bench, unit)
+# Variables: PYTHON=python3.12 (for a new .venv), FOR=30s (demo), WORKERS=2 (up), UPGRADE=1 (lock), ARGS=… (bench, unit),
+# TESTERS=1 (processes for tests)
 
 BIN := .venv/bin
 PACKAGES := contracts logs consumer producer online_model recommender livesegments
 PYTHON ?=
 export PYTHON
+# Many tests wait for servers and processes, so one more than the cores of the smallest machine.
+SPREAD = -n $(or $(TESTERS),3) --dist loadfile --no-loadscope-reorder
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types unit bench secured fuzz audit up down lock clean
+.PHONY: help setup demo test check format lint types unit bench soak secured fuzz audit up down lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -20,7 +23,7 @@ demo: .venv/runtime.done ## a shop, live segments and recommendations in this te
 
 test: lint types ## everything: lint, types, unit, contract and integration tests
 	@echo "== tests"
-	@$(BIN)/pytest -q --durations=10 $(ARGS)
+	@$(BIN)/pytest -q --durations=20 $(SPREAD) $(ARGS)
 
 check: lint types unit ## the fast part: format, lint, types, unit tests, doctests
 
@@ -39,10 +42,14 @@ types: .venv/dev.done
 
 unit: .venv/dev.done
 	@echo "== unit tests and doctests"
-	@$(BIN)/pytest -q -m "not slow" $(PACKAGES) tests/unit $(ARGS)
+	@$(BIN)/pytest -q -m "not slow" $(SPREAD) $(PACKAGES) tests/unit $(ARGS)
 
 bench: .venv/dev.done ## events per second through a real broker
 	@$(BIN)/python -m benchmarks.throughput $(ARGS)
+
+soak: .venv/dev.done ## 500 kills of three workers, then an hour of rebalances; everything is checked at the end
+	@$(BIN)/python -m tests.soak kills $(ARGS)
+	@$(BIN)/python -m tests.soak rebalances $(ARGS)
 
 secured: .venv/dev.done ## contract and worker tests on servers with TLS, SCRAM and log-ins
 	@$(BIN)/python -m tests.servers.secured $(BIN)/pytest -q tests/contract tests/integration/test_worker_erase.py \

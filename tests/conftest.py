@@ -20,6 +20,12 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first: what one process begins at the end, all others would wait for."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path not in slow, "unit" in item.path.parts))
+
+
 def missing(reason: str) -> None:
     """Skip with the reason, or fail where everything is meant to be there."""
     if os.environ.get("CI") == "true":
