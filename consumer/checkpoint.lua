@@ -5,6 +5,9 @@
 -- The last command writes the meta fields: an error before it rolls nothing back, and then the number still says that
 -- the checkpoint is not done. All commands are absolute, so doing them again is harmless.
 local meta = redis.call('HMGET', KEYS[1], 'owner', 'seq', 'content')
+if not meta[1] and not meta[2] then
+  return 'behind'
+end
 if meta[1] ~= ARGV[1] then
   return 'conflict'
 end

@@ -7,6 +7,7 @@ from consumer.clock import Clock
 from consumer.feed import Feed
 from consumer.feedback_history import FeedbackWriter
 from consumer.figures import ShopFigures, figures_of, merged
+from consumer.held import LEADING
 from consumer.history import HistoryWriter
 from consumer.item_leader import ItemLeader
 from consumer.layout import MISSING_TIME
@@ -19,8 +20,6 @@ from consumer.state import State
 from contracts.times import DAY
 from recommender.item_model import ItemModel
 
-LEADING: Final = 0
-"""The owner of this partition leads."""
 _DECIDE_RECORDS: Final = 20_000
 """A lone leader looks again after so many records, or as many as there are customers, if that is sooner than due."""
 

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from consumer.state import MAX_BYTES, MAX_ROWS, Checkpoint, Meta, State
 from contracts.documents import CAUSES, NO_SEGMENT
 from contracts.errors import LivesegmentsError
 from logs.base import LogInfo, PositionGoneError
+
+LEADING: Final = 0
+"""The owner of this partition leads."""
 
 
 class WrongLogError(LivesegmentsError):
@@ -87,8 +91,8 @@ class Held:
     """Rows whose view is to be rewritten: since which checkpoint, and since when (monotonic seconds)."""
     views_seq: int = 0
     """The mark last written: views of rows changed up to that checkpoint are written."""
-    checkpointed_at: float = 0.0
-    """Monotonic time of the last checkpoint or claim."""
+    sure_at: float = 0.0
+    """Monotonic time of the last checkpoint, claim or look at the state: then the partition was ours."""
     rolled_back: bool = False
     """The state has lost checkpoints of ours, and nobody else has claimed the partition."""
 
@@ -117,7 +121,11 @@ def claim(state: State, partition: int, log: LogInfo, now: float) -> tuple[Held,
     if seen is not None and seen.seq:
         _check_log(seen, log)
     token = secrets.token_hex(8)
-    meta = state.claim(partition, token, seen.claims if seen else 0)
+    # A partition that lost its last claims must not make a leader whose number is refused for ever.
+    above = state.leader() if partition == LEADING else 0
+    meta = state.claim(partition, token, seen.claims if seen else 0, above)
+    if partition == LEADING:
+        state.lead(meta.claims)
     held = Held(
         number=partition,
         token=token,
@@ -130,7 +138,7 @@ def claim(state: State, partition: int, log: LogInfo, now: float) -> tuple[Held,
         log=log,
         rows=PartitionRows(partition),
         views_seq=meta.views_seq,
-        checkpointed_at=now,
+        sure_at=now,
     )
     return held, meta
 
@@ -167,7 +175,7 @@ def load(state: State, store: RowStore, held: Held) -> Rows:
     late = rows[store.header["changed_seq"][rows] > held.views_seq]
     order = np.argsort(store.header["changed_seq"][late], kind="stable")
     held.dirty = {
-        row: (int(seq), held.checkpointed_at)
+        row: (int(seq), held.sure_at)
         for row, seq in zip(late[order].tolist(), store.header["changed_seq"][late[order]].tolist(), strict=True)
     }
     return rows
@@ -237,7 +245,7 @@ def noted(held: Held, step: Checkpoint, rows: list[int], now: float) -> None:
     held.seq = step.seq
     held.position = step.position
     held.views_seq = step.views_seq
-    held.checkpointed_at = now
+    held.sure_at = now
     held.book.noted()
     held.feedback.noted()
     held.rows.items.stored += len(step.items)

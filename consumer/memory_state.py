@@ -62,7 +62,7 @@ class MemoryState:
             found = self._partitions.get(partition)
             return found.meta if found else None
 
-    def claim(self, partition: int, token: str, claims: int) -> Meta:
+    def claim(self, partition: int, token: str, claims: int, above: int = 0) -> Meta:
         """Make the token the owner."""
         with self._lock:
             part = self._partitions.setdefault(partition, _Partition())
@@ -70,8 +70,18 @@ class MemoryState:
                 if part.meta.claims != claims:
                     raise StateConflictError(f"partition {partition} was claimed by another worker meanwhile")
                 part.owner = token
-                part.meta = replace(part.meta, claims=claims + 1)
+                part.meta = replace(part.meta, claims=max(claims, above) + 1, owner=token)
             return part.meta
+
+    def leader(self) -> int:
+        """The highest number of a leader who was let in or has published anything."""
+        with self._lock:
+            return max(self._leader, self._item_model[0], self._catalogue_leader)
+
+    def lead(self, leader: int) -> None:
+        """Refuse from now on model versions of leaders with lower numbers."""
+        with self._lock:
+            self._leader = max(self._leader, leader)
 
     def keep(self, partition: int) -> Kept:
         """What the partition keeps besides rows."""
@@ -115,6 +125,8 @@ class MemoryState:
         content = fingerprint(step)
         with self._lock:
             part = self._partitions.setdefault(partition, _Partition())
+            if not part.meta.claims:
+                raise StateRolledBackError(f"nothing is known of partition {partition} any more")
             if part.owner != token:
                 raise StateConflictError(f"partition {partition} belongs to another worker")
             if part.meta.seq == step.seq:
@@ -153,6 +165,7 @@ class MemoryState:
                 heard=step.heard,
                 views_seq=step.views_seq,
                 layout=step.layout,
+                owner=token,
             )
             return Written.NOW
 

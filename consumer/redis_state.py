@@ -79,6 +79,7 @@ class RedisState:
         self._client = client
         self._keys = keys
         self._claim = _Script(client, "claim.lua")
+        self._lead = _Script(client, "lead.lua")
         self._checkpoint = _Script(client, "checkpoint.lua")
         self._number_audiences = _Script(client, "number_audiences.lua")
         self._publish_catalogue = _Script(client, "publish_catalogue.lua")
@@ -90,9 +91,9 @@ class RedisState:
         fields = tried(lambda: self._client.hgetall(self._keys.meta(partition)))
         return meta_of(fields) if fields else None
 
-    def claim(self, partition: int, token: str, claims: int) -> Meta:
+    def claim(self, partition: int, token: str, claims: int, above: int = 0) -> Meta:
         """Make the token the owner."""
-        reply = tried(lambda: self._claim(keys=[self._keys.meta(partition)], args=[token, claims]))
+        reply = tried(lambda: self._claim(keys=[self._keys.meta(partition)], args=[token, claims, above]))
         if not reply:
             raise StateConflictError(f"partition {partition} was claimed by another worker meanwhile")
         fields = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
@@ -108,6 +109,20 @@ class RedisState:
                 " run the version that wrote them, or start with another prefix and read the log again"
             )
         return meta
+
+    def leader(self) -> int:
+        """The highest number of a leader who was let in or has published anything."""
+        names = self._keys
+        numbers = (
+            tried(lambda: self._client.hget(names.model_fence(), "leader")),
+            tried(lambda: self._client.hget(names.item_model(), "leader")),
+            tried(lambda: self._client.get(names.catalogue_fence())),
+        )
+        return max(int(number or 0) for number in numbers)
+
+    def lead(self, leader: int) -> None:
+        """Refuse from now on model versions of leaders with lower numbers."""
+        tried(lambda: self._lead(keys=[self._keys.model_fence()], args=[leader]))
 
     def keep(self, partition: int) -> Kept:
         """What the partition keeps besides rows."""
@@ -454,6 +469,7 @@ def meta_of(fields: Mapping[bytes, bytes]) -> Meta:
         heard=number(b"heard"),
         views_seq=number(b"views_seq"),
         layout=number(b"layout"),
+        owner=fields.get(b"owner", b"").decode(),
     )
 
 

@@ -74,6 +74,8 @@ class Meta:
     views_seq: int
     """Views of all rows that were changed by this checkpoint or an earlier one are written."""
     layout: int
+    owner: str = ""
+    """Token of the last claim."""
 
 
 NEW: Final = Meta(
@@ -164,12 +166,18 @@ class State(Protocol):
     def meta(self, partition: int) -> Meta | None:
         """The partition's meta fields; None where nobody ever claimed it."""
 
-    def claim(self, partition: int, token: str, claims: int) -> Meta:
+    def claim(self, partition: int, token: str, claims: int, above: int = 0) -> Meta:
         """Make the token the owner, if the partition was claimed `claims` times before, or by this token already.
 
-        The number keeps a repeated, late claim from taking the partition back. Raises StateConflictError,
-        StateLayoutError.
+        The number keeps a repeated, late claim from taking the partition back. That of this claim is `above` another
+        one, too. Raises StateConflictError, StateLayoutError.
         """
+
+    def leader(self) -> int:
+        """The highest number of a leader who was let in or has published anything."""
+
+    def lead(self, leader: int) -> None:
+        """Refuse from now on model versions of leaders with lower numbers."""
 
     def keep(self, partition: int) -> Kept:
         """What the partition keeps besides rows."""

@@ -121,10 +121,6 @@ class ViewWriter:
         self._refreshes.pop(partition, None)
         self._refresh_from.pop(partition, None)
 
-    def wants(self, held: Held) -> bool:
-        """Whether any view of the partition is to be written or deleted now."""
-        return bool(held.dirty or held.unviewed or held.number in self._refreshes or self._refresh_due(held))
-
     def pending(self, held: Iterable[Held]) -> bool:
         """Whether any view is dirty, to be deleted, or of an older model."""
         return any(

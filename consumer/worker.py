@@ -19,14 +19,14 @@ from consumer.changes import ChangePublisher
 from consumer.checkpoints import Checkpoints, Prepared
 from consumer.clock import Clock
 from consumer.dead_letters import Refused
-from consumer.deciding import LEADING, Deciding
+from consumer.deciding import Deciding
 from consumer.decoding import Decoded, Decoder, Kind
 from consumer.event_order import EventOrder
 from consumer.feed import Feed
 from consumer.feedback_history import FeedbackWriter
 from consumer.forgetting import Forgetting
 from consumer.freshness import Freshness
-from consumer.held import Held, claim, load
+from consumer.held import LEADING, Held, claim, load
 from consumer.history import HistoryWriter
 from consumer.item_leader import ItemLeader
 from consumer.leader import Leader
@@ -272,6 +272,7 @@ class Worker:
         self._changes.acknowledged(self.memory.held)
         if not took:
             self._note_news()
+        self._make_sure()
         decided = self._lead(at_rest=not took and not swept)
         self._trim()
         on_log = self._on_log() if took else 0
@@ -605,23 +606,39 @@ class Worker:
     def _write_views(self, seconds: float, *, lagging: bool) -> None:
         views = self.memory.views
         views.observe(self.memory.held.values())
-        fresh = {number: held for number, held in list(self.memory.held.items()) if self._is_ours(held)}
+        fresh = {number: held for number, held in self.memory.held.items() if self._is_sure(held)}
         try:
             views.write(fresh, self.memory.learner.model, self.clock.now, seconds, lagging=lagging)
         except ViewsUnavailableError as error:
             self._patience.pause("views", error)
 
-    def _is_ours(self, held: Held) -> bool:
-        """Whether the partition is surely still ours; a checkpoint makes sure of it where the last one is old."""
-        if self._monotonic() - held.checkpointed_at < self._settings.session_timeout / 2:
-            return True
-        if held.position is None or not self.memory.views.wants(held):
-            return False
-        self._write([self._checkpoints.prepare(held, (), held.position)])
-        return held.number in self.memory.held
+    def _is_sure(self, held: Held) -> bool:
+        """Whether nobody else can have the partition yet: it was ours less than half a session ago."""
+        return self._monotonic() - held.sure_at < self._settings.session_timeout / 2
+
+    def _make_sure(self) -> None:
+        """Look whether partitions are still ours that no checkpoint has been written of for long.
+
+        Nothing else would tell a worker to which nothing happens that it stood still while others went on, or that the
+        state went back to what it was.
+        """
+        for held in [one for one in self.memory.held.values() if not self._is_sure(one)]:
+            began = self._monotonic()
+            try:
+                meta = self._state.meta(held.number)
+            except StateUnavailableError as error:
+                self._patience.pause("look", error)
+                return
+            if meta is not None and (meta.owner, meta.seq) == (held.token, held.seq):
+                held.sure_at = began
+                continue
+            held.rolled_back = meta is None or (meta.owner == held.token and meta.seq < held.seq)
+            self._lose(held.number)
 
     def _lead(self, *, at_rest: bool) -> bool:
         """Report, and decide where we lead. Returns whether a model version was adopted."""
+        if not all(map(self._is_sure, self.memory.held.values())):
+            return False
         try:
             return self._deciding.decide_if_due(at_rest=at_rest)
         except (StateUnavailableError, ViewsUnavailableError, LogUnavailableError) as error:

@@ -92,7 +92,7 @@ class InProcess:
 
     def adopt(self, model: SegmentModel) -> None:
         document = model.to_document().model_dump_json().encode()
-        assert self.state.publish_model(0, model.version, document)
+        assert self.state.publish_model(self.state.leader(), model.version, document)
 
     def publish(self, *events: Event | bytes, partition: int | None = None, headers=()) -> None:
         for event in events:

@@ -197,6 +197,32 @@ def test_a_frozen_leader_can_not_publish_over_a_newer_one(state):
     assert state.model() == b"two"
 
 
+def test_a_leader_who_is_let_in_shuts_out_those_before_it_publishes_anything(state):
+    assert state.publish_model(1, 1, b"first leader")
+    state.lead(2)
+    assert not state.publish_model(1, 2, b"frozen leader")
+    assert state.model() == b"first leader"
+    assert state.publish_model(2, 2, b"second leader")
+    state.lead(1)
+    assert state.leader() == 2
+
+
+def test_a_claim_is_numbered_above_what_leaders_have_published_under(state):
+    """Where a partition lost its last claims and the model did not, its owner would be refused for ever."""
+    state.publish_item_model(7, 1, b"items")
+    assert state.leader() == 7
+    assert state.claim(0, "a", 0, state.leader()).claims == 8
+    assert state.claim(0, "a", 0, state.leader()).claims == 8, "a repetition counts once"
+    assert state.claim(0, "b", 8).claims == 9
+
+
+def test_a_partitions_owner_is_told(state):
+    state.claim(0, "a", 0)
+    assert state.meta(0).owner == "a"
+    state.checkpoint(0, "a", step(1))
+    assert state.meta(0).owner == "a"
+
+
 def test_item_models_only_become_newer_and_never_an_older_leader_s(state):
     assert (state.item_model_version(), state.item_model()) == (0, None)
     assert state.publish_item_model(1, 1, b"one")

@@ -127,6 +127,20 @@ def test_a_zombie_writes_no_views_once_its_last_checkpoint_is_old(shop):
     zombie.close()
 
 
+def test_a_worker_to_which_nothing_happens_notices_that_others_went_on(shop):
+    """Nothing new on the log, no view due: all the same it tells nobody anything that is no longer its own."""
+    now = [0.0]
+    shop.publish(*purchases(0, 10))
+    zombie = shop.worker(monotonic=lambda: now[0])
+    step_until(zombie, lambda: zombie.idle)
+    claimed_by(shop)
+    shop.state.put_sums({0: b"of the new owner"})
+    now[0] += 0.2
+    step_until(zombie, lambda: zombie.figures.conflicts == 1)
+    assert shop.state.sums()[0] == b"of the new owner"
+    zombie.close()
+
+
 def test_after_a_conflict_it_claims_again_if_the_group_still_gives_it_the_partition(shop):
     now = [0.0]
     shop.publish(*purchases(0, 10))
@@ -265,6 +279,28 @@ def test_what_another_worker_sold_is_no_longer_added_when_it_has_gone():
     assert not others, "popularity would count its customers twice"
     assert one.memory.item_sums.popular(now) is not None
     one.close()
+
+
+@pytest.mark.parametrize("lost", ["some", "all"])
+def test_a_state_that_went_back_under_an_idle_worker_is_made_whole_again(lost):
+    """Nothing new comes from the log, and yet rows are not to stay what they were once."""
+    shop = InProcess(1)
+    kept = {name: copy.deepcopy(value) for name, value in vars(shop.state).items() if name != "_lock"}
+    first, second = purchases(0, 20), purchases(20, 20, day=1)
+    now = [0.0]
+    shop.publish(*first)
+    worker = shop.worker(monotonic=lambda: now[0])
+    step_until(worker, lambda: worker.idle)
+    if lost == "some":
+        kept = {name: copy.deepcopy(value) for name, value in vars(shop.state).items() if name != "_lock"}
+    shop.publish(*second)
+    step_until(worker, lambda: worker.idle)
+    vars(shop.state).update(kept)
+    now[0] += 0.2
+    step_until(worker, lambda: worker.figures.conflicts == 1)
+    step_until(worker, lambda: worker.idle)
+    assert exact(shop) == alone(shop, *first, *second)
+    worker.close()
 
 
 def test_a_state_rolled_back_is_followed_and_the_log_replays_the_difference():
