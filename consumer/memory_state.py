@@ -125,18 +125,8 @@ class MemoryState:
         content = fingerprint(step)
         with self._lock:
             part = self._partitions.setdefault(partition, _Partition())
-            if not part.meta.claims:
-                raise StateRolledBackError(f"nothing is known of partition {partition} any more")
-            if part.owner != token:
-                raise StateConflictError(f"partition {partition} belongs to another worker")
-            if part.meta.seq == step.seq:
-                if part.content == content:
-                    return Written.BEFORE
-                raise StateDivergedError(f"checkpoint {step.seq} of partition {partition} has two contents")
-            if part.meta.seq + 1 < step.seq:
-                raise StateRolledBackError(f"partition {partition} has lost checkpoints before {step.seq}")
-            if part.meta.seq + 1 != step.seq:
-                raise StateConflictError(f"partition {partition} is at checkpoint {part.meta.seq}, not {step.seq - 1}")
+            if _is_written(part, partition, token, step, content):
+                return Written.BEFORE
             for customer_id in step.removed:
                 part.rows.pop(customer_id, None)
             part.rows.update(step.rows)
@@ -346,3 +336,20 @@ def _put(kept: dict[str, bytes], name: str, value: bytes | None) -> None:
     kept.pop(name, None)
     if value is not None:
         kept[name] = value
+
+
+def _is_written(part: _Partition, partition: int, token: str, step: Checkpoint, content: str) -> bool:
+    """Whether this very step was written before. Raises where it may not be."""
+    if not part.meta.claims:
+        raise StateRolledBackError(f"nothing is known of partition {partition} any more")
+    if part.owner != token:
+        raise StateConflictError(f"partition {partition} belongs to another worker")
+    if part.meta.seq == step.seq:
+        if part.content == content:
+            return True
+        raise StateDivergedError(f"checkpoint {step.seq} of partition {partition} has two contents")
+    if part.meta.seq + 1 < step.seq:
+        raise StateRolledBackError(f"partition {partition} has lost checkpoints before {step.seq}")
+    if part.meta.seq + 1 != step.seq:
+        raise StateConflictError(f"partition {partition} is at checkpoint {part.meta.seq}, not {step.seq - 1}")
+    return False
