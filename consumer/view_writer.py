@@ -1,5 +1,6 @@
 """Views from the dirty set: newest first, within a share of the time, so that rows keep up with the log."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -25,6 +26,8 @@ from recommender.views import Members, Stamp, customer_views
 
 CHUNK: Final = 256
 """Views written in one round trip."""
+LOST_SECONDS: Final = 60.0
+"""When another server has taken over, views written in the last so many seconds are written again."""
 POPULAR_AGE: Final = 1.0
 """Seconds for which what is popular is not worked out again."""
 
@@ -88,6 +91,10 @@ class ViewWriter:
         self._again: set[int] = set()
         """Partitions whose refresh began too early for what has changed since."""
         self._refresh_from: dict[int, float] = {}
+        self._promotions: dict[int, int] = {}
+        """How many were known of when we last wrote views of a partition."""
+        self._deleted: deque[tuple[float, int, str]] = deque()
+        """When, partition, customer: of the last LOST_SECONDS."""
 
     def adopt(self, model: SegmentModel, held: Iterable[Held]) -> None:
         """A new model version: names may be new, and everybody's view is to be rewritten soon."""
@@ -118,6 +125,7 @@ class ViewWriter:
     def forget(self, partition: int) -> None:
         """The partition went to another worker."""
         self._again.discard(partition)
+        self._promotions.pop(partition, None)
         self._refreshes.pop(partition, None)
         self._refresh_from.pop(partition, None)
 
@@ -148,7 +156,11 @@ class ViewWriter:
         """
         end = self._monotonic() + seconds
         version = model.version if model else 0
+        promotions = self._views.promotions
         for one in held.values():
+            if self._promotions.setdefault(one.number, promotions) != promotions:
+                self._promotions[one.number] = promotions
+                self._doubt(one)
             self._delete(one)
         while self._monotonic() < end:
             newest = self._newest(held.values(), lagging=lagging)
@@ -159,6 +171,19 @@ class ViewWriter:
             if self._monotonic() >= end:
                 return
             self._refresh(one, version, now, end)
+
+    def _doubt(self, held: Held) -> None:
+        """A server took over that may lack what the one before it acknowledged last: do that again."""
+        now = self._monotonic()
+        recent = set(np.flatnonzero(self._written_at >= now - LOST_SECONDS).tolist())
+        for row in held.rows.index.values():
+            if row in recent:
+                held.dirty.setdefault(row, (held.seq, now))
+        held.unviewed.update(
+            customer_id
+            for deleted_at, partition, customer_id in self._deleted
+            if deleted_at >= now - LOST_SECONDS and partition == held.number
+        )
 
     def _newest(self, held: Iterable[Held], *, lagging: bool) -> list[_Rows]:
         """About CHUNK rows whose views are to be written next: of every partition that has any, as many of each.
@@ -192,6 +217,10 @@ class ViewWriter:
         absent = [customer_id for customer_id in gone if customer_id not in held.rows.index]
         self._views.delete_many([self._keys.customer(customer_id) for customer_id in absent])
         self.figures.deleted += len(absent)
+        now = self._monotonic()
+        self._deleted += ((now, held.number, customer_id) for customer_id in absent)
+        while self._deleted and self._deleted[0][0] < now - LOST_SECONDS:
+            self._deleted.popleft()
         held.viewed += [customer_id for customer_id in gone if customer_id not in held.viewed]
         held.unviewed.clear()
 

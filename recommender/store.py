@@ -125,6 +125,8 @@ class RedisViews:
         self._cluster = client if isinstance(client, ClusterClient) else None
         # redis-py's annotations unite what sync and async clients return; Any keeps that out of every line below.
         self._client: Any = client
+        self._address: tuple[str, int] | None = None
+        self._promoted = 0
 
     @property
     def one_round_trip(self) -> bool:
@@ -133,8 +135,14 @@ class RedisViews:
 
     @property
     def promotions(self) -> int:
-        """See ViewStore. Of one server nothing is known."""
-        return self._cluster.promotions if self._cluster is not None else 0
+        """See ViewStore. Of a server that no Sentinels watch over nothing is known."""
+        if self._cluster is not None:
+            return self._cluster.promotions
+        address = getattr(self._client.connection_pool, "master_address", None)
+        if address != self._address:
+            self._promoted += self._address is not None
+            self._address = address
+        return self._promoted
 
     def set_many(self, views: Mapping[str, bytes], ttl_ms: int | None = None) -> None:
         """See ViewStore. Not a transaction: after an error some documents may be written."""

@@ -43,6 +43,8 @@ class LocalCluster:
                 "cluster-node-timeout": str(node_timeout_ms),
                 "repl-diskless-sync-delay": "0",
                 "repl-ping-replica-period": "1",
+                # A replica may take over however long it has been without its master.
+                "cluster-replica-validity-factor": "0",
             }
             node = LocalRedis(settings=own | (settings or {}))
             self.nodes[node.port] = node
@@ -130,11 +132,25 @@ class LocalCluster:
                 yield from ((first, last, master[1]) for first, last, master, *_ in found)
                 return
 
+    def replica_of(self, master: int) -> int:
+        """The port of a node that follows a master."""
+        known = self.ask(master, "CLUSTER NODES")
+        own = self.ask(master, "CLUSTER MYID")
+        return next(int(address.rpartition(":")[2]) for address, node in known.items() if node["master_id"] == own)
+
     # ---- what may happen to it ----
 
     def kill(self, port: int) -> None:
         """SIGKILL a node."""
         self.nodes[port].kill()
+
+    def kill_with_a_lagging_replica(self, port: int, seconds: float) -> None:
+        """Kill a master whose replica has missed the last seconds: what was acknowledged in them is lost."""
+        replica = self.nodes[self.replica_of(port)]
+        replica.kill()
+        time.sleep(seconds)
+        self.kill(port)
+        replica.start()
 
     def wait_for_new_master(self, key: str, old: int) -> int:
         """Its port, once another node serves the key."""
