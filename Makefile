@@ -3,7 +3,7 @@
 # TESTERS=1 (processes for tests)
 
 BIN := .venv/bin
-PACKAGES := contracts logs consumer producer online_model recommender livesegments
+PACKAGES := contracts logs consumer producer online_model recommender dashboard livesegments
 PYTHON ?=
 export PYTHON
 # Many tests wait for servers and processes, so one more than the cores of the smallest machine.

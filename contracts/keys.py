@@ -36,8 +36,13 @@ class LogNames:
         return f"{self.prefix}dead-letters"
 
     @property
+    def audit(self) -> str:
+        """Who took data out or had a customer erased, over the HTTP API."""
+        return f"{self.prefix}audit"
+
+    @property
     def all(self) -> tuple[str, ...]:
-        """Every log of the deployment."""
+        """The logs that workers and producers need."""
         return (self.events, self.changes, self.dead_letters, self.catalog)
 
 

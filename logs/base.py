@@ -182,6 +182,9 @@ class Logs(Protocol):
         Raises LogMissingError, and LogUnavailableError after `patience` seconds without a record.
         """
 
+    def ends(self, name: str) -> Sequence[int]:
+        """Of each partition the position of the next record to come. Raises LogMissingError, LogUnavailableError."""
+
     def retention_ms(self, name: str) -> int | None:
         """How long the log keeps records; None for ever. Raises LogMissingError, LogUnavailableError."""
 

@@ -18,6 +18,7 @@ from logs.kafka_topics import create, describe, retention_ms, trim
 from logs.kafka_watch import KafkaWatch
 from logs.kafka_writer import KafkaLogWriter
 
+ENDS_MS: Final = 10_000
 CONSUMER: Final[dict[str, Any]] = {
     # No deserializers: one that raises hangs the poll after it.
     "enable_auto_commit": False,
@@ -134,6 +135,18 @@ class KafkaLogs:
                 for place, records in consumer.poll(timeout_ms=200).items():
                     yield batch_of(place.partition, records)
                     heard = time.monotonic()
+        except errors.KafkaError as error:
+            raise meaning(error) from error
+        finally:
+            consumer.close(autocommit=False, timeout_ms=0)
+
+    def ends(self, name: str) -> Sequence[int]:
+        """Of each partition the position of the next record to come. Raises LogMissingError, LogUnavailableError."""
+        places = [TopicPartition(name, partition) for partition in range(self.describe(name).partitions)]
+        consumer = self._consumer()
+        try:
+            ends = consumer.end_offsets(places, timeout_ms=ENDS_MS)
+            return [ends[place] for place in places]
         except errors.KafkaError as error:
             raise meaning(error) from error
         finally:

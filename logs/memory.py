@@ -164,6 +164,11 @@ class MemoryLogs:
                 position = batch.positions[-1] + 1
                 yield batch
 
+    def ends(self, name: str) -> Sequence[int]:
+        """Of each partition the position of the next record to come."""
+        with self.changed:
+            return [part.end for part in self.find(name).partitions]
+
     def retention_ms(self, name: str) -> int | None:
         """How long the log would keep records; in memory they stay."""
         with self.changed:

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from logs.base import Batch, LogInfo, LogMissingError, LogSpec, gathered
 from logs.redis_reader import MAX_BATCH, RedisLogReader
-from logs.redis_stream import Entry, StreamKeys, batch_of, connect, entry_id_of, info_of, meaning, shown
+from logs.redis_stream import Entry, StreamKeys, batch_of, connect, entry_id_of, info_of, meaning, position_of, shown
 from logs.redis_writer import RedisLogWriter
 
 
@@ -105,6 +105,13 @@ class RedisLogs:
             batch = batch_of(entries)
             start = entry_id_of(batch.positions[-1] + 1)
             yield batch
+
+    def ends(self, name: str) -> Sequence[int]:
+        """The position after the last record that is there; whoever appends leaves that one."""
+        self.describe(name)
+        with self._asking():
+            last = cast("list[Entry]", self._client.xrevrange(StreamKeys(name).stream, count=1))
+        return [position_of(last[0][0]) + 1 if last else 0]
 
     def retention_ms(self, name: str) -> int | None:
         """How long records are kept at least: whoever appends lets go of older ones. Raises LogMissingError."""

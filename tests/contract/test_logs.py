@@ -342,6 +342,22 @@ def test_a_scan_ends_where_the_log_ended_when_it_began(backend, log, writer):
     assert len(set(found)) == len(found) >= 300
 
 
+def test_the_ends_are_where_the_next_records_will_stand(backend, log, writer, join):
+    ended([writer.append(log, b"%d" % n, b"before") for n in range(20)])
+    ends = backend.logs.ends(log)
+    assert len(ends) == backend.partitions
+    ended([writer.append(log, b"%d" % n, b"after") for n in range(20)])
+    consumption = Consumption(join(), dict(enumerate(ends)))
+    consumption.until(lambda: len(consumption.values) >= 20)
+    assert consumption.values == [b"after"] * 20
+
+
+def test_nothing_is_missed_after_the_ends_of_an_empty_log(backend, log, writer, join):
+    consumption = Consumption(join(), dict(enumerate(backend.logs.ends(log))))
+    ended([writer.append(log, b"%d" % n, b"first") for n in range(20)])
+    consumption.until(lambda: len(consumption.values) == 20)
+
+
 def test_how_long_a_log_keeps_records(backend, unique):
     backend.logs.create(LogSpec(f"{unique}-a", backend.partitions, retention_ms=90_000))
     backend.logs.create(LogSpec(f"{unique}-b", backend.partitions))
