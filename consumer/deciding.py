@@ -1,5 +1,6 @@
 """What a worker tells the others and hears from them, and the decisions about the model where it leads."""
 
+import secrets
 from collections.abc import Callable
 from typing import Final
 
@@ -60,6 +61,10 @@ class Deciding:
         self._settled = False
         self._records = 0
         self._decided_at = MISSING_TIME
+        self._me = secrets.token_hex(8)
+        """Under which the others find what sells here; claims come and go."""
+        self._told = False
+        """Whether they have been told."""
         self._read: bytes | None = None
         """The model document that was read last, if it is the one in force."""
         self._lead: str | None = None
@@ -198,8 +203,15 @@ class Deciding:
     def _exchange(self) -> None:
         """Tell the other workers what sells here, hear what sells there, and whether there is a newer model."""
         memory, wall = self._memory, self._clock.wall()
-        me = min(held.token for held in memory.held.values())
-        self._state.put_popularity(me, memory.item_sums.share(wall))
-        others = {worker: said for worker, said in self._state.popularity().items() if worker != me}
-        memory.item_sums.hear(others, wall - round(self._settings.session_timeout * 2e6))
+        self._state.put_popularity(self._me, memory.item_sums.share(wall))
+        self._told = True
+        others = {worker: said for worker, said in self._state.popularity().items() if worker != self._me}
+        for gone in memory.item_sums.hear(others, wall - round(self._settings.session_timeout * 2e6)):
+            self._state.put_popularity(gone, None)
         self.read_models()
+
+    def leave(self) -> None:
+        """Take back what the others were told: whoever gets our partitions counts them from now on."""
+        if self._told:
+            self._state.put_popularity(self._me, None)
+            self._told = False

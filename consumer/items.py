@@ -176,6 +176,17 @@ def history_of(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What another worker shared last."""
+
+    data: bytes
+    at: int
+    popularity: ItemPopularity
+    numbers: npt.NDArray[np.int32]
+    """Of its items, here."""
+
+
 @dataclass(slots=True)
 class _Change:
     """Lines of some rows to be counted or taken back: of each row the first or (negative) the last so many bytes."""
@@ -212,7 +223,7 @@ class ItemSums:
         self._store = store
         self._settings = settings
         self._sums = ItemPopularity(settings.popularity_half_life)
-        self._others: dict[str, tuple[bytes, ItemPopularity, npt.NDArray[np.int32]]] = {}
+        self._others: dict[str, _Heard] = {}
         self._maps: dict[int, npt.NDArray[np.int32]] = {}
         self._slots: dict[int, int] = {}
         self._counted_in = np.empty(0, np.int32)
@@ -301,7 +312,8 @@ class ItemSums:
         if self._others:
             sums = sums.empty_like()
             sums.merge(self._sums)
-            for _, other, numbers in self._others.values():
+            for heard in self._others.values():
+                other, numbers = heard.popularity, heard.numbers
                 sums.merge(other, numbers)
         return sums.popular(
             now,
@@ -330,20 +342,27 @@ class ItemSums:
             }
         )
 
-    def hear(self, shared: Mapping[str, bytes], since: int) -> None:
-        """Take over what other workers share; what is older than `since` (wall clock) is of a worker that is gone."""
+    def hear(self, shared: Mapping[str, bytes], since: int) -> list[str]:
+        """Take over what other workers share. Returns those who have said nothing since `since` (wall clock).
+
+        They are gone: their customers are another's now, and would be counted twice.
+        """
+        gone = []
         for worker in [worker for worker in self._others if worker not in shared]:
             del self._others[worker]
         for worker, data in shared.items():
-            if worker in self._others and self._others[worker][0] == data:
-                continue
-            said: dict[str, Any] = msgspec.msgpack.decode(data)
-            if said["at"] < since:
+            known = self._others.get(worker)
+            if known is None or known.data != data:
+                known = self._heard(data)
+            if known.at < since:
                 self._others.pop(worker, None)
-                continue
-            self._others[worker] = (data, *self._heard(said))
+                gone.append(worker)
+            else:
+                self._others[worker] = known
+        return gone
 
-    def _heard(self, said: Mapping[str, Any]) -> tuple[ItemPopularity, npt.NDArray[np.int32]]:
+    def _heard(self, data: bytes) -> _Heard:
+        said: dict[str, Any] = msgspec.msgpack.decode(data)
         numbers = self.items.number(said["items"])
         theirs = np.frombuffer(said["sums"], np.float64).reshape(-1, max(1, len(numbers)))
         slots = [self._slot(segment) for segment in said["segments"]]
@@ -351,7 +370,8 @@ class ItemSums:
         for row, slot in zip(theirs, [_NO_SLOT, *slots], strict=False):
             if len(numbers):
                 weights[slot + 1] += row
-        return ItemPopularity.of(self._settings.popularity_half_life, said["landmark"], weights), numbers
+        popularity = ItemPopularity.of(self._settings.popularity_half_life, said["landmark"], weights)
+        return _Heard(data, said["at"], popularity, numbers)
 
     # ---- inside ----
 

@@ -228,6 +228,7 @@ class Worker:
             self._changes.acknowledged(self.memory.held)
             if not self._ahead_of_state:
                 self._note_news()
+            self._deciding.leave()
         except (StoppedError, LivesegmentsError) as error:
             # What is not noted is done again by the next owner: everything here may be repeated.
             _log.info("left without a last checkpoint", error=str(error))

@@ -13,7 +13,7 @@ from consumer.redis_state import RedisState
 from consumer.worker import TooManyConflictsError
 from contracts.events import Line, Purchase
 from contracts.keys import Keys
-from contracts.times import DAY, EPOCH
+from contracts.times import DAY, EPOCH, SECOND
 from logs.base import LogSpec, PositionGoneError
 from recommender.store import RedisViews
 from tests.in_process import START, InProcess, comparable, fixed_model, step_until
@@ -45,6 +45,17 @@ def shop(request):
     prefix = request.getfixturevalue("unique")
     with redis.Redis.from_url(request.getfixturevalue("redis_url")) as client:
         yield InProcess(1, state=RedisState(client, Keys(prefix)), views=RedisViews(client), prefix=prefix)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def shop_of_two(request):
+    """An empty deployment of two partitions, likewise."""
+    if request.param == "memory":
+        yield InProcess(2)
+        return
+    prefix = request.getfixturevalue("unique")
+    with redis.Redis.from_url(request.getfixturevalue("redis_url")) as client:
+        yield InProcess(2, state=RedisState(client, Keys(prefix)), views=RedisViews(client), prefix=prefix)
 
 
 def alone(shop, *events):
@@ -278,6 +289,36 @@ def test_what_another_worker_sold_is_no_longer_added_when_it_has_gone():
     others = one.memory.item_sums._others
     assert not others, "popularity would count its customers twice"
     assert one.memory.item_sums.popular(now) is not None
+    one.close()
+
+
+def test_a_worker_tells_what_it_sells_under_one_name_and_takes_it_back_when_it_goes(shop_of_two):
+    shop = shop_of_two
+    shop.publish(*purchases(0, 40))
+    one, two = shop.worker(), shop.worker()
+    step_until(one, lambda: len(shop.state.popularity()) == 2, two)
+    two.close()
+    assert len(shop.state.popularity()) == 1
+    step_until(one, lambda: one.memory.holds_all)
+    three = shop.worker()
+    step_until(one, lambda: len(one.memory.item_sums._others) == 1, three)
+    assert len(shop.state.popularity()) == 2, "claims of the same worker are not told apart"
+    three.close()
+    one.close()
+
+
+def test_what_a_killed_worker_sold_is_forgotten_after_two_session_timeouts(shop_of_two):
+    shop, passed = shop_of_two, [0]
+    shop.publish(*purchases(0, 40))
+    one, two = (shop.worker(wall=lambda: START + passed[0]) for _ in range(2))
+    step_until(one, lambda: len(shop.state.popularity()) == 2, two)
+    shop.state.put_popularity("killed", next(iter(shop.state.popularity().values())))
+    step_until(one, lambda: "killed" in one.memory.item_sums._others, two)
+    passed[0] = SECOND
+    step_until(one, lambda: "killed" not in shop.state.popularity(), two)
+    step_until(one, lambda: len(shop.state.popularity()) == 2 and len(one.memory.item_sums._others) == 1, two)
+    assert "killed" not in one.memory.item_sums._others
+    two.close()
     one.close()
 
 
