@@ -1,0 +1,25 @@
+"""A short form of `make soak`: three workers of one group, killed again and again between any two writes."""
+
+import pytest
+
+from tests.soak.runs import Plan, kills
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_twenty_kills_of_three_workers_change_nothing(kafka_bootstrap, redis_url, unique, tmp_path):
+    plan = Plan(
+        log_url=f"kafka://{kafka_bootstrap}",
+        redis_url=redis_url,
+        tag=unique,
+        folder=tmp_path,
+        kills=20,
+        minutes=0.7,
+        rate=150,
+        workers=3,
+        customers=300,
+        life=40,
+    )
+    figures = kills(plan)
+    assert figures["holds"], figures
+    assert figures["changes"] > figures["customers"]

@@ -1,0 +1,1 @@
+"""Long runs of several workers of one group: `python -m tests.soak` (`make soak`)."""
