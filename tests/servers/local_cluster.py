@@ -144,11 +144,11 @@ class LocalCluster:
         """SIGKILL a node."""
         self.nodes[port].kill()
 
-    def kill_with_a_lagging_replica(self, port: int, seconds: float) -> None:
-        """Kill a master whose replica has missed the last seconds: what was acknowledged in them is lost."""
+    def kill_with_a_lagging_replica(self, port: int, meanwhile: Callable[[], None]) -> None:
+        """Kill a master whose replica has missed what happened last: what was acknowledged meanwhile is lost."""
         replica = self.nodes[self.replica_of(port)]
         replica.kill()
-        time.sleep(seconds)
+        meanwhile()
         self.kill(port)
         replica.start()
 
