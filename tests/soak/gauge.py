@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from redis import Redis
 
+from contracts.keys import Keys
+
 FLAT_PER_HOUR = 0.03
 """A figure that grows by less than this share of itself in an hour is flat, ..."""
 SIGMAS = 2.0
@@ -71,13 +73,17 @@ def of_process(pid: int) -> dict[str, float] | None:
     }
 
 
-def of_redis(client: Redis) -> dict[str, float]:
-    """Used and resident MB, keys, clients."""
+def of_redis(client: Redis, keys: Keys, partitions: int) -> dict[str, float]:
+    """Used and resident MB, keys, clients. Books of days are apart: they are to grow until there are 400 days."""
     memory, clients = client.info("memory"), client.info("clients")
+    public = [key for day in ("history", "feedback") for key in client.scan_iter(f"{keys.prefix}:{day}:*", count=5_000)]
+    books = [book(number) for book in (keys.days, keys.feedback_days) for number in range(partitions)]
+    days = sum(client.memory_usage(key, samples=0) or 0 for key in (*public, *books))
     return {
-        "redis_used_mb": memory["used_memory"] / 2**20,
+        "redis_used_mb": (memory["used_memory"] - days) / 2**20,
+        "redis_days_mb": days / 2**20,
         "redis_rss_mb": memory["used_memory_rss"] / 2**20,
-        "redis_keys": client.dbsize(),
+        "redis_keys": client.dbsize() - len(public),
         "redis_clients": clients["connected_clients"],
     }
 

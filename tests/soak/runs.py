@@ -14,7 +14,7 @@ from consumer.patience import Patience
 from consumer.worker import Worker
 from contracts.times import DAY
 from livesegments.app import Deployment, create_logs, open_deployment, open_redis, open_worker
-from livesegments.parts import log_names
+from livesegments.parts import keys, log_names
 from tests.soak.feeding import Feeding
 from tests.soak.fleet import Fleet
 from tests.soak.gauge import Trend, of_process, of_redis, orphans, trend
@@ -26,6 +26,8 @@ SETTLING_SECONDS = 300
 """For one worker to work off what is left."""
 STUCK_SECONDS = 120
 """Without a kill for so long, something hangs."""
+NOT_FLAT = {"at", "published", "redis_days_mb", "redis_rss_mb"}
+"""Redis' resident memory holds the books of days, too."""
 READING_SECONDS = 10.0
 RARE_REVIEWS = {
     "review_interval_event": "5d",
@@ -144,7 +146,8 @@ def rebalances(plan: Plan) -> dict:
                         leaving.append(fleet.leave(guest))
                     else:
                         fleet.start(guest)
-                reading = {"at": round(now, 1), "published": scene.feeding.published, **of_redis(client)}
+                reading = {"at": round(now, 1), "published": scene.feeding.published}
+                reading |= of_redis(client, keys(scene.deployment.settings), PARTITIONS)
                 readings.append(reading | _of_workers(fleet, range(guest)))
                 with (plan.folder / "readings.jsonl").open("a") as kept:
                     kept.write(f"{json.dumps(readings[-1])}\n")
@@ -176,7 +179,7 @@ def _of_workers(fleet: Fleet, places: Iterable[int]) -> dict[str, float]:
 def _trends(readings: list[dict]) -> dict[str, Trend]:
     """Of every figure, told as a table."""
     trends = {}
-    for name in sorted(set().union(*readings) - {"at", "published"}):
+    for name in sorted(set().union(*readings) - NOT_FLAT):
         some = [one for one in readings if name in one]
         found = trend([one["at"] for one in some], [one[name] for one in some])
         if found is not None:
