@@ -7,7 +7,6 @@ masters and three replicas on this machine. Meanwhile a slot that holds a partit
 import argparse
 import json
 import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -15,7 +14,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Self
 
 from contracts.documents import CustomerView
@@ -160,6 +158,7 @@ def main() -> int:
 
 
 def measured(deployment: Deployment, cluster: LocalCluster, asked: Any) -> dict[str, Any]:
+    """What was seen, by name."""
     with Scenario(deployment) as shop, Probes(deployment) as probes:
         shop.start(asked.workers)
         shop.load(asked.events, asked.customers)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import LocalCluster, LocalKafka, LocalRedis, NoServerError, kafka_server, redis_server
+from tests.servers import LocalCluster, LocalKafka, LocalRedis, LocalSentinel, NoServerError, kafka_server, redis_server
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -82,6 +82,13 @@ def local_cluster():
     """A Redis Cluster of one's own, to fail over and to move slots in."""
     with _or_skip(LocalCluster) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def local_sentinel():
+    """A Redis of one's own with a replica and a Sentinel over both, to fail over."""
+    with _or_skip(LocalSentinel) as sentinel:
+        yield sentinel
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from tests.servers.errors import NoServerError
 from tests.servers.local_cluster import LocalCluster
 from tests.servers.local_kafka import LocalKafka
 from tests.servers.local_redis import LocalRedis
+from tests.servers.local_sentinel import LocalSentinel
 
-__all__ = ["LocalCluster", "LocalKafka", "LocalRedis", "NoServerError", "kafka_server", "redis_server"]
+__all__ = ["LocalCluster", "LocalKafka", "LocalRedis", "LocalSentinel", "NoServerError", "kafka_server", "redis_server"]
 
 KAFKA_IMAGE = "apache/kafka:4.1.0"
 REDIS_IMAGE = "redis:8"

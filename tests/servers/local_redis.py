@@ -1,9 +1,13 @@
 """A Redis of our own that a test may kill and start again."""
 
+import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 from typing import Self
+
+from redis import Redis
 
 from logs.redis_server import RedisServer, free_port
 
@@ -46,6 +50,37 @@ class LocalRedis:
         """Kill, then start."""
         self.kill()
         self.start()
+
+    def freeze(self) -> None:
+        """SIGSTOP: it keeps its connections and answers nothing."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def snapshot(self) -> None:
+        """Put what there is aside, for `roll_back`."""
+        with Redis(port=self.port) as client:
+            client.save()
+        shutil.copy(self._data / "dump.rdb", self._data / "kept.rdb")
+
+    def roll_back(self, *, everything: bool = False) -> None:
+        """Kill it and start it again as it was at the snapshot, or as it was in the beginning."""
+        self.kill()
+        shutil.rmtree(self._data / "appendonlydir", ignore_errors=True)
+        for file in self._data.glob("*.aof"):
+            file.unlink()
+        (self._data / "dump.rdb").unlink()
+        if everything:
+            self.start()
+            return
+        shutil.copy(self._data / "kept.rdb", self._data / "dump.rdb")
+        # With an append-only file to be, Redis reads no snapshot: it is told to begin one afterwards.
+        settings, self._settings = self._settings, {**(self._settings or {}), "appendonly": "no"}
+        self.start()
+        self._settings = settings
+        with Redis(port=self.port) as client:
+            client.config_set("appendonly", "yes")
 
     def __enter__(self) -> Self:
         return self.start()
