@@ -8,6 +8,7 @@ Exit status 1: something does not hold. The last lines say what; --json FILE kee
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where workers' logs go (a new one in the temporary folder)")
     parser.add_argument("--json", type=Path, help="write all figures there")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # servers and workers end with us
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="livesegments-soak-"))
     folder.mkdir(parents=True, exist_ok=True)
     say(f"workers' logs are in {folder}")

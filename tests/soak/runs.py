@@ -172,7 +172,7 @@ def _of_workers(fleet: Fleet, places: Iterable[int]) -> dict[str, float]:
         f"worker-{place} {name}": value
         for place in places
         if place in fleet.members
-        for name, value in (of_process(fleet.members[place].pid) or {}).items()
+        for name, value in (of_process(fleet.members[place].process.pid) or {}).items()
     }
 
 
