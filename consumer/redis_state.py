@@ -26,6 +26,7 @@ from consumer.state import (
     fingerprint,
 )
 from contracts.keys import BUCKETS, Keys
+from recommender.redis_cluster import ClusterClient
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -433,15 +434,22 @@ class RedisState:
     def warnings(self) -> Sequence[str]:
         """What an operator should know about how the server is set up."""
         said = []
+        client: Any = self._client
         try:
-            about: Any = self._client.info()  # not CONFIG GET: it shows passwords, and is closed to our users
+            # INFO, not CONFIG GET: that shows passwords, and is closed to our users
+            if isinstance(client, ClusterClient):
+                abouts = list(client.info(target_nodes="primaries").values())
+            else:
+                abouts = [client.info()]
         except failures.RedisError:
             return ()  # not everybody may look
-        if not about.get("aof_enabled"):
+        if not all(about.get("aof_enabled") for about in abouts):
             said.append("Redis writes no append-only file: a restart loses rows; set `appendonly yes`")
-        policy = about.get("maxmemory_policy", "noeviction")
-        if policy != "noeviction":
-            said.append(f"Redis evicts keys ({policy}) and may drop rows; set `maxmemory-policy noeviction`")
+        policies = {about.get("maxmemory_policy", "noeviction") for about in abouts} - {"noeviction"}
+        said += [
+            f"Redis evicts keys ({policy}) and may drop rows; set `maxmemory-policy noeviction`"
+            for policy in sorted(policies)
+        ]
         return said
 
     def close(self) -> None:

@@ -27,6 +27,8 @@ _WRITING: Final = (
     # Keys that are not the deployment's are out of reach whatever the command; these would name or reach them all.
     *("-@dangerous", "-randomkey", "-scan", "-swapdb", "-flushdb", "-flushall", "+info", "+object"),
 )
+# Who serves what, which commands have which keys, and following a key that is on the move.
+_IN_CLUSTER: Final = ("+cluster|slots", "+command", "+asking")
 _PRODUCING: Final = (
     *("+multi", "+exec", "+discard", "+eval", "+evalsha", "+script|load", "+time"),
     *("+exists", "+hget", "+hmget", "+hgetall", "+hset", "+hsetnx", "+expire", "+xadd", "+xinfo", "+xtrim"),
@@ -51,7 +53,9 @@ class User:
         return " ".join(("reset", "on", secret, "resetchannels", *patterns, "-@all", *self.commands))
 
 
-def users(keys: Keys, logs: LogNames, *, log_in_redis: bool = False, near_cache: bool = True) -> Mapping[Role, User]:
+def users(
+    keys: Keys, logs: LogNames, *, log_in_redis: bool = False, near_cache: bool = True, cluster: bool = False
+) -> Mapping[Role, User]:
     """The users that a deployment needs.
 
     Parameters:
@@ -60,6 +64,7 @@ def users(keys: Keys, logs: LogNames, *, log_in_redis: bool = False, near_cache:
         log_in_redis: the log is in Redis, too; only then there is a producer.
         near_cache: readers and dashboard may use one: it takes CLIENT TRACKING, which tells names of keys, though no
             value, of the whole server.
+        cluster: it is a Redis Cluster, each node of which is to know the users.
     """
     prefix = keys.prefix
     streams = {name: literal(StreamKeys(name).stream) for name in logs.all}
@@ -68,8 +73,9 @@ def users(keys: Keys, logs: LogNames, *, log_in_redis: bool = False, near_cache:
     written = [
         f"{stream}*" if name in {logs.events, logs.catalog} else f"{stream}:meta" for name, stream in streams.items()
     ]
-    reading = (*_CONNECTING, *_READING, *(_TRACKING,) * near_cache)
-    found: dict[Role, User] = {"worker": User(f"{prefix}-worker", everything, (*_CONNECTING, *_WRITING))}
+    connecting = (*_CONNECTING, *_IN_CLUSTER * cluster)
+    reading = (*connecting, *_READING, *(_TRACKING,) * near_cache)
+    found: dict[Role, User] = {"worker": User(f"{prefix}-worker", everything, (*connecting, *_WRITING))}
     if log_in_redis:
         found["producer"] = User(f"{prefix}-producer", tuple(written), (*_CONNECTING, *_PRODUCING))
     found["reader"] = User(f"{prefix}-reader", tuple(views(keys)), reading)

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any, Final
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from contracts.errors import LivesegmentsError
 from contracts.keys import Keys
@@ -35,7 +35,7 @@ def contents(client: Redis, keys: Keys) -> Iterator[tuple[str, bytes]]:
                 if key.startswith(own):
                     yield CUSTOMER_KEY, key[len(own) :]
             yield from _of(server, some)
-    except RedisError as error:
+    except (RedisError, RedisClusterException) as error:
         raise KeysUnreadableError(
             f"Redis did not let us read every key under {keys.prefix!r} ({error}): this takes a user who may SCAN,"
             " TYPE, GET, HSCAN and SSCAN, which a worker's may not; set redis_username or redis_url for this command"

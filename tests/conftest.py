@@ -52,14 +52,28 @@ def kafka_bootstrap():
 
 @pytest.fixture(scope="session")
 def redis_url():
-    """redis:// URL of a server shared by all tests: use `unique` as key prefix, and flush nothing."""
+    """URL of a Redis shared by all tests: use `unique` as key prefix, and flush nothing. It may name a cluster."""
     with _or_skip(redis_server) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
+def one_redis_url(redis_url):
+    """The same, for what needs one server: a log, a near-cache. Where REDIS_URL is a cluster it is another."""
+    if not redis_url.startswith("redis+cluster:"):
+        yield redis_url
+        return
+    with _or_skip(LocalRedis) as local:
+        yield local.url
+
+
+@pytest.fixture(scope="session")
 def cluster_url():
     """redis+cluster:// URL of a Redis Cluster shared by all tests, as above: nothing may be killed in it."""
+    given = os.environ.get("REDIS_URL", "")
+    if given.startswith("redis+cluster:"):
+        yield given
+        return
     with _or_skip(LocalCluster) as cluster:
         yield cluster.url
 

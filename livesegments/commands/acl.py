@@ -45,6 +45,8 @@ def acl(
     """Print access control lists: who may do what in this deployment's Redis and Kafka.
 
     The worker reads and writes the deployment's keys, the reader reads public views, the dashboard reads everything.
+
+    In a Redis Cluster every node has to be told: redis-cli --cluster call HOST:PORT ACL SETUSER …
     """
     settings = loaded.settings
     names = log_names(settings)
@@ -56,6 +58,7 @@ def acl(
         names,
         log_in_redis=not settings.event_log_url.startswith("kafka:"),
         near_cache=tracking,
+        cluster="+cluster:" in settings.redis_url,
     )
     known = {} if passwords is None else _passwords(passwords, found)
     for role, user in found.items():

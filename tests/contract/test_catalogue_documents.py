@@ -4,7 +4,6 @@ import random
 import string
 
 import pytest
-import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from consumer.redis_state import RedisState
 from consumer.state import MAX_ENTRIES, CatalogueStep, StateUnavailableError
 from contracts.documents import CatalogueEntry, Withdrawn
 from contracts.keys import Keys
+from recommender.redis_open import open_redis
 
 WALL = 1_800_000_000_000_000
 
@@ -27,7 +27,7 @@ def new_state(request):
         return MemoryState
     url, unique = request.getfixturevalue("redis_url"), request.getfixturevalue("unique")
     numbers = iter(range(10_000))
-    client = redis.Redis.from_url(url)
+    client = open_redis(url)
     return lambda: RedisState(client, Keys(f"{unique}-{next(numbers)}"))
 
 

@@ -44,7 +44,7 @@ def memory_backend(request):
 
 
 def redis_backend(request):
-    url = request.getfixturevalue("redis_url")
+    url = request.getfixturevalue("one_redis_url")
     logs = RedisLogs(url, session_timeout=3.0)
     client = Redis.from_url(url)
     yield Backend(logs, lambda name: client.delete(*client.keys(f"livesegments-log:{{{name}}}*")), 1)

@@ -84,8 +84,8 @@ def logs():
 
 
 @pytest.fixture
-def client(redis_url):
-    with redis.Redis.from_url(redis_url) as opened:
+def client(one_redis_url):
+    with redis.Redis.from_url(one_redis_url) as opened:
         yield opened
 
 
@@ -104,7 +104,7 @@ STEPS = st.lists(
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_after_any_changes_the_answers_are_those_of_a_reader_without_a_cache(
-    steps, open_reader, redis_url, client, keys, near_readers
+    steps, open_reader, one_redis_url, client, keys, near_readers
 ):
     """The model is the plain reader. Threads go on asking meanwhile, so that reads are always under way."""
     near, plain = near_readers
@@ -134,11 +134,11 @@ def test_after_any_changes_the_answers_are_those_of_a_reader_without_a_cache(
 
 
 @pytest.fixture
-def near_readers(open_reader, redis_url, keys, client):
+def near_readers(open_reader, one_redis_url, keys, client):
     client.set(keys.cold_start(), ColdStart(items=(("red", 0.5, "popular"),), as_of=AS_OF, model_version=1).encode())
-    named = f"{redis_url}{'&' if '?' in redis_url else '?'}client_name={keys.prefix}"
+    named = f"{one_redis_url}{'&' if '?' in one_redis_url else '?'}client_name={keys.prefix}"
     stop = threading.Event()
-    with open_reader(named, keys.prefix, near_cache=True) as near, CustomerReader(redis_url, keys.prefix) as plain:
+    with open_reader(named, keys.prefix, near_cache=True) as near, CustomerReader(one_redis_url, keys.prefix) as plain:
 
         def go_on_asking() -> None:
             while not stop.is_set():
@@ -154,9 +154,9 @@ def near_readers(open_reader, redis_url, keys, client):
             thread.join()
 
 
-def test_a_view_that_expires_leaves_the_cache(open_reader, redis_url, client, keys):
+def test_a_view_that_expires_leaves_the_cache(open_reader, one_redis_url, client, keys):
     client.set(keys.customer("anna"), view("anna", 1), px=300)
-    with open_reader(redis_url, keys.prefix, near_cache=True) as reader:
+    with open_reader(one_redis_url, keys.prefix, near_cache=True) as reader:
         until(lambda: reader.get("anna") and live(reader), "a connection")
         until(lambda: not reader.get("anna").known, "expired")
 
@@ -258,10 +258,10 @@ def _ask_in_child(reader, answers) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_a_forked_child_listens_for_itself(redis_url, client, keys):
+def test_a_forked_child_listens_for_itself(one_redis_url, client, keys):
     client.set(keys.customer("anna"), view("anna", 1))
     context = multiprocessing.get_context("fork")
-    with CustomerReader(redis_url, keys.prefix, near_cache=True) as reader:
+    with CustomerReader(one_redis_url, keys.prefix, near_cache=True) as reader:
         warm(reader, "anna")
         client.set(keys.customer("anna"), view("anna", 2))
         until(lambda: reader.get("anna").model_version == 2, "the second view")
@@ -275,18 +275,18 @@ def test_a_forked_child_listens_for_itself(redis_url, client, keys):
         until(lambda: reader.get("anna").model_version == 3, "the parent hears it too")
 
 
-def test_closing_ends_the_listener_at_once_and_may_come_before_the_first_question(redis_url, unique):
-    CustomerReader(redis_url, unique, near_cache=True).close()
-    reader = CustomerReader(redis_url, unique, near_cache=True)
+def test_closing_ends_the_listener_at_once_and_may_come_before_the_first_question(one_redis_url, unique):
+    CustomerReader(one_redis_url, unique, near_cache=True).close()
+    reader = CustomerReader(one_redis_url, unique, near_cache=True)
     until(lambda: reader.get("anna") and live(reader), "a connection")
     reader.close()
     assert not reader._listener._thread.is_alive()
     assert not live(reader)
 
 
-def test_a_question_given_up_leaves_nothing_announced(redis_url, client, keys):
+def test_a_question_given_up_leaves_nothing_announced(one_redis_url, client, keys):
     async def asking() -> None:
-        async with AsyncCustomerReader(redis_url, keys.prefix, near_cache=True) as reader:
+        async with AsyncCustomerReader(one_redis_url, keys.prefix, near_cache=True) as reader:
             while not live(reader):
                 await reader.get("anna")
             for number in range(20):

@@ -197,8 +197,8 @@ def check_by_url(url, log):
         logs.close()
 
 
-def test_by_url_on_redis(redis_url, unique):
-    check_by_url(redis_url, unique)
+def test_by_url_on_redis(one_redis_url, unique):
+    check_by_url(one_redis_url, unique)
 
 
 def test_by_url_on_kafka(kafka_bootstrap, unique):

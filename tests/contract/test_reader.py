@@ -71,7 +71,7 @@ def store(request, kind):
 
 
 def server_url(request, kind) -> str:
-    return request.getfixturevalue("cluster_url" if "cluster" in kind else "redis_url")
+    return request.getfixturevalue("cluster_url" if "cluster" in kind else "one_redis_url")
 
 
 @pytest.fixture
@@ -203,11 +203,11 @@ def test_get_many_answers_for_each_id_in_order(reader, anna):
 
 
 @pytest.fixture
-def commands(redis_url, keys):
+def commands(one_redis_url, keys):
     """The commands under our prefix that a server gets while something is done, without those of the near-cache."""
 
     def during(action) -> list[str]:
-        with redis.Redis.from_url(redis_url) as client, client.monitor() as seen:
+        with redis.Redis.from_url(one_redis_url) as client, client.monitor() as seen:
             action()
             client.execute_command("ECHO", keys.prefix)
             found = []
@@ -410,14 +410,14 @@ def test_a_newer_document_asks_for_an_upgrade(reader, store, keys, anna, change)
             question()
 
 
-def test_a_url_connects_at_the_first_question_only(redis_url, unique):
+def test_a_url_connects_at_the_first_question_only(one_redis_url, unique):
     CustomerReader("redis://127.0.0.1:1/0").close()
-    with CustomerReader(redis_url, unique) as reader:
+    with CustomerReader(one_redis_url, unique) as reader:
         assert not reader.get("anna").known
 
 
-def test_a_client_that_decodes_is_fine(redis_url, keys):
-    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+def test_a_client_that_decodes_is_fine(one_redis_url, keys):
+    with redis.Redis.from_url(one_redis_url, decode_responses=True) as client:
         cold = ColdStart(items=(("grün", 0.75, "popular"),), as_of=from_micros(NOW), model_version=5)
         RedisViews(client).set_many({keys.cold_start(): cold.encode()})
         assert ids(CustomerReader(client, keys.prefix).get("anna")) == ["grün"]

@@ -120,9 +120,9 @@ def test_an_idle_connection_that_the_server_has_closed_is_no_failure(open_reader
         assert not reader.get("anna").stale
 
 
-def test_a_refused_command_is_an_error_that_says_so_and_the_connection_goes_on(redis_url, unique):
+def test_a_refused_command_is_an_error_that_says_so_and_the_connection_goes_on(one_redis_url, unique):
     keys = Keys(unique)
-    with redis.Redis.from_url(redis_url) as client, CustomerReader(redis_url, unique) as reader:
+    with redis.Redis.from_url(one_redis_url) as client, CustomerReader(one_redis_url, unique) as reader:
         client.hset(keys.segments(), "not", "a string")
         assert reader.segments() is None, "MGET takes another type for nothing"
         client.set(keys.catalogue(), "no hash")

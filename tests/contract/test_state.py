@@ -256,7 +256,7 @@ def test_hostile_ids_reach_no_other_key(state):
 
 
 def test_rows_of_another_layout_are_refused(redis_url, unique):
-    state = RedisState(redis.Redis.from_url(redis_url), Keys(unique))
+    state = RedisState(open_redis(redis_url), Keys(unique))
     state.claim(0, "a", 0)
     state.checkpoint(0, "a", replace(step(1), layout=LAYOUT + 1))
     with pytest.raises(StateLayoutError, match="another prefix"):

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_it_prints_every_figure(redis_url):
+def test_it_prints_every_figure(one_redis_url):
     command = [
         sys.executable,
         "-m",
@@ -21,7 +21,7 @@ def test_it_prints_every_figure(redis_url):
         "2",
         "--json",
     ]
-    environment = {"REDIS_URL": redis_url, "PATH": "/usr/bin:/bin"}
+    environment = {"REDIS_URL": one_redis_url, "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120, env=environment)
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)

@@ -20,12 +20,12 @@ HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,Custome
 
 
 @pytest.fixture(params=["redis", "kafka"])
-def shop(request, redis_url, unique, tmp_path, monkeypatch):
+def shop(request, redis_url, one_redis_url, unique, tmp_path, monkeypatch):
     """Settings of a deployment of one's own, in the environment; 40 customers' orders in a table."""
     on_kafka = request.param == "kafka"
     chosen = {
         "REDIS_URL": redis_url,
-        "LOG_URL": f"kafka://{request.getfixturevalue('kafka_bootstrap')}" if on_kafka else redis_url,
+        "LOG_URL": f"kafka://{request.getfixturevalue('kafka_bootstrap')}" if on_kafka else one_redis_url,
         "KEY_PREFIX": unique,
         "LOG_PREFIX": f"{unique}-",
         "GROUP": unique,

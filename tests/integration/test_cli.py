@@ -136,10 +136,10 @@ def table() -> str:
 
 
 @pytest.fixture(params=["redis", "kafka"])
-def shell(request, redis_url, unique, tmp_path):
+def shell(request, redis_url, one_redis_url, unique, tmp_path):
     """The same deployment on both logs."""
     on_kafka = request.param == "kafka"
-    log_url = f"kafka://{request.getfixturevalue('kafka_bootstrap')}" if on_kafka else redis_url
+    log_url = f"kafka://{request.getfixturevalue('kafka_bootstrap')}" if on_kafka else one_redis_url
     names = {"KEY_PREFIX": unique, "LOG_PREFIX": f"{unique}-", "GROUP": unique}
     settings = {
         "REDIS_URL": redis_url,

@@ -43,10 +43,16 @@ def buy(publisher, number):
 
 
 @pytest.fixture(scope="module")
-def flags(redis_url):
+def flags(redis_url, one_redis_url):
     """Where a shop is whose customers buy mostly from one category, every third from the same: segments by shares."""
     name = f"shares-{uuid.uuid4().hex[:12]}"
-    where = {"redis_url": redis_url, "key_prefix": name, "log_prefix": f"{name}-", "clock": "event"}
+    where = {
+        "redis_url": redis_url,
+        "log_url": one_redis_url,
+        "key_prefix": name,
+        "log_prefix": f"{name}-",
+        "clock": "event",
+    }
     learning = {"k": "3", "review_inline": True, "first_model_buyers": 20, "by_rule_buyers": 0, "by_rule_days": 0}
     settings = Settings.model_validate({**where, **learning, "features": "preferences"})
     with open_deployment(settings) as deployment:

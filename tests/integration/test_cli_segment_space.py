@@ -19,10 +19,10 @@ NOW = 1_770_000_000 * SECOND
 
 
 @pytest.fixture(scope="module")
-def shop(redis_url):
+def shop(redis_url, one_redis_url):
     """A small shop's half year, worked off."""
     deployment = Deployment(
-        redis_url,
+        one_redis_url,
         redis_url,
         f"space-{os.getpid()}",
         partitions=1,
@@ -38,7 +38,7 @@ def shop(redis_url):
 @pytest.fixture
 def call(shop):
     def call(*arguments):
-        where = ["--redis-url", shop.redis_url, "--key-prefix", shop.tag, "--clock", "event"]
+        where = ["--redis-url", shop.redis_url, "--log-url", shop.log_url, "--key-prefix", shop.tag, "--clock", "event"]
         done = CliRunner(env={"COLUMNS": "200"}).invoke(app, [arguments[0], *where, *arguments[1:]])
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
@@ -88,8 +88,8 @@ def test_the_map(call, dimensions):
     assert "explains" in drawn
 
 
-def test_before_there_are_segments_it_says_so(redis_url, unique):
-    where = ["--redis-url", redis_url, "--key-prefix", unique]
+def test_before_there_are_segments_it_says_so(redis_url, one_redis_url, unique):
+    where = ["--redis-url", redis_url, "--log-url", one_redis_url, "--key-prefix", unique]
     for command in ("tree", "map"):
         done = CliRunner().invoke(app, [command, *where])
         assert isinstance(done.exception, NoSegmentsError)

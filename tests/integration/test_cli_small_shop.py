@@ -40,8 +40,8 @@ def event(number, day, customer, pieces):
 
 
 @pytest.fixture(scope="module")
-def shop(redis_url):
-    deployment = Deployment(redis_url, redis_url, f"small-{os.getpid()}", partitions=2)
+def shop(redis_url, one_redis_url):
+    deployment = Deployment(one_redis_url, redis_url, f"small-{os.getpid()}", partitions=2)
     with deployment.writer() as writer:
         for number, order in enumerate(orders()):
             made = event(number, *order)
@@ -53,7 +53,18 @@ def shop(redis_url):
 @pytest.fixture
 def call(shop):
     def call(*arguments, prefix=shop.tag):
-        where = ["--redis-url", shop.redis_url, "--key-prefix", prefix, "--clock", "event", "--currency", "GBP"]
+        where = [
+            "--redis-url",
+            shop.redis_url,
+            "--log-url",
+            shop.log_url,
+            "--key-prefix",
+            prefix,
+            "--clock",
+            "event",
+            "--currency",
+            "GBP",
+        ]
         done = CliRunner(env={"COLUMNS": "200"}).invoke(app, [arguments[0], *where, *arguments[1:]])
         assert done.exit_code == 0, done.output
         return done.output

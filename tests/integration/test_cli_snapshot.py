@@ -1,17 +1,17 @@
 """`livesegments snapshot` as a user runs it: beside a worker, onto a prefix in use, and after an accident."""
 
 import pytest
-import redis
 
 from contracts.keys import Keys
+from recommender.redis_open import open_redis
 from tests.integration.test_cli import Shell, table
 
 
 @pytest.fixture
-def shell(redis_url, unique, tmp_path):
+def shell(redis_url, one_redis_url, unique, tmp_path):
     settings = {
         "REDIS_URL": redis_url,
-        "LOG_URL": redis_url,
+        "LOG_URL": one_redis_url,
         "CLOCK": "event",
         "KEY_PREFIX": unique,
         "LOG_PREFIX": f"{unique}-",
@@ -38,7 +38,7 @@ def test_a_deployment_is_saved_lost_and_restored(shell, redis_url, unique):
     there = ("--key-prefix", f"{unique}-b", "--log-prefix", f"{unique}-b-")
     shell.run("worker", "--until-idle", "0.2s", *there)
     assert "--accept-log" in shell.run("snapshot", "restore", "all.snapshot", "--replace", *there, status=1)
-    with redis.Redis.from_url(redis_url) as client:
+    with open_redis(redis_url) as client:
         for key in client.scan_iter(f"{unique}:*"):
             client.delete(key)
         assert "80 customers" in shell.run("snapshot", "restore", "all.snapshot")

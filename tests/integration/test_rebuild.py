@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import redis
 
 from consumer.clock import Clock
 from consumer.layout import HEADER, UNFINISHED
@@ -16,6 +15,7 @@ from consumer.redis_state import RedisState
 from consumer.state import StateLayoutError
 from consumer.worker import Parts, Worker
 from contracts.keys import Keys
+from recommender.redis_open import open_redis
 from recommender.store import RedisViews
 from tests.dying_images import DyingImages, Killed
 from tests.in_process import InProcess, comparable, fixed_model
@@ -27,7 +27,7 @@ PARTITIONS = 2
 
 @pytest.fixture
 def client(redis_url):
-    with redis.Redis.from_url(redis_url) as client:
+    with open_redis(redis_url) as client:
         yield client
 
 
@@ -193,7 +193,9 @@ def test_a_customer_without_a_live_row_keeps_the_rebuilt_one(shop):
     assert spliced(row, row) == spliced(row, None)
 
 
-def test_the_command_rebuilds_beside_a_worker_and_switches_over(kafka_bootstrap, redis_url, unique, tmp_path):
+def test_the_command_rebuilds_beside_a_worker_and_switches_over(
+    kafka_bootstrap, redis_url, unique, tmp_path, one_redis_url
+):
     settings = {
         "REDIS_URL": redis_url,
         "LOG_URL": f"kafka://{kafka_bootstrap}",
@@ -224,5 +226,5 @@ def test_the_command_rebuilds_beside_a_worker_and_switches_over(kafka_bootstrap,
     again = json.loads(shell.run("show", "17", "--json"))
     assert (again["row"]["spend"], again["segment"]["id"]) == (shown["row"]["spend"], shown["segment"]["id"])
     assert "nothing is left" in shell.run("rebuild", "drop")
-    assert "nothing to rebuild from" in shell.run("rebuild", "run", "--log-url", redis_url, status=1)
+    assert "nothing to rebuild from" in shell.run("rebuild", "run", "--log-url", one_redis_url, status=1)
     assert "live prefix" in shell.run("rebuild", "run", "--into", unique, status=1)

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import redis
 from kafka import KafkaAdminClient
 
 from consumer.layout import HEADER, UNFINISHED
@@ -20,6 +19,7 @@ from contracts.keys import Keys, LogNames
 from contracts.partitioning import partition_of
 from contracts.times import HOUR, from_micros
 from logs.kafka_log import KafkaLogs
+from recommender.redis_open import open_redis
 from tests.deployment import plain_rows
 from tests.dying_images import DyingImages, Killed
 from tests.in_process import START, InProcess, comparable, fixed_model
@@ -32,7 +32,7 @@ EVENTS = 400
 
 @pytest.fixture
 def client(redis_url):
-    with redis.Redis.from_url(redis_url) as client:
+    with open_redis(redis_url) as client:
         yield client
 
 
@@ -208,7 +208,7 @@ def test_the_command_on_kafka(kafka_bootstrap, redis_url, unique, tmp_path):
     publish(events[310:])
     shell.run("worker", "--until-idle", "1s")
 
-    with redis.Redis.from_url(redis_url) as client:
+    with open_redis(redis_url) as client:
         moved = plain_rows(RedisState(client, Keys(unique)), AFTER)
         day = client.get(
             Keys(unique).history(max(events, key=lambda one: one.occurred_at).occurred_at.date().isoformat())

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-import redis
 
 from consumer import snapshot
 from consumer.layout import UNFINISHED
@@ -20,6 +19,7 @@ from consumer.state import StateError, StateLayoutError
 from contracts.events import Erase, Line, Profile, Purchase, parse_event
 from contracts.keys import Keys
 from contracts.times import HOUR, from_micros
+from recommender.redis_open import open_redis
 from tests.deployment import plain_rows
 from tests.dying_images import DyingImages, Killed
 from tests.in_process import START, InProcess, comparable, fixed_model, step_until
@@ -42,7 +42,7 @@ def event(number: int):
 
 @pytest.fixture
 def client(redis_url):
-    with redis.Redis.from_url(redis_url) as client:
+    with open_redis(redis_url) as client:
         yield client
 
 

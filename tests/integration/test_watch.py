@@ -10,12 +10,12 @@ import time
 DEADLINE = 60.0
 
 
-def test_a_worker_is_seen_while_it_works_and_takes_itself_out(redis_url, unique, tmp_path):
+def test_a_worker_is_seen_while_it_works_and_takes_itself_out(redis_url, one_redis_url, unique, tmp_path):
     environment = os.environ | {
         "LIVESEGMENTS_REDIS_URL": redis_url,
         "LIVESEGMENTS_KEY_PREFIX": unique,
         "LIVESEGMENTS_LOG_PREFIX": f"{unique}-",
-        "LIVESEGMENTS_LOG_URL": redis_url,
+        "LIVESEGMENTS_LOG_URL": one_redis_url,
     }
     command = [sys.executable, "-m", "livesegments"]
 

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from consumer.redis_state import RedisState
 from contracts.events import Erase, Line, Profile, Purchase, Return
 from contracts.keys import Keys
 from contracts.times import DAY, EPOCH, HOUR
+from recommender.redis_open import open_redis
 from recommender.store import MemoryViews, RedisViews, ViewsUnavailableError
 from tests.in_process import (
     START,
@@ -47,7 +47,7 @@ def shop(request):
         yield InProcess(limits=LIMITS)
         return
     prefix = request.getfixturevalue("unique")
-    with redis.Redis.from_url(request.getfixturevalue("redis_url")) as client:
+    with open_redis(request.getfixturevalue("redis_url")) as client:
         yield InProcess(state=RedisState(client, Keys(prefix)), views=RedisViews(client), prefix=prefix, limits=LIMITS)
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-import redis
 
 from consumer.held import WrongLogError, claim
 from consumer.redis_state import RedisState
@@ -15,6 +14,7 @@ from contracts.events import Line, Purchase
 from contracts.keys import Keys
 from contracts.times import DAY, EPOCH, SECOND
 from logs.base import LogSpec, PositionGoneError
+from recommender.redis_open import open_redis
 from recommender.store import RedisViews
 from tests.in_process import START, InProcess, comparable, fixed_model, step_until
 
@@ -43,7 +43,7 @@ def shop(request):
         yield InProcess(1)
         return
     prefix = request.getfixturevalue("unique")
-    with redis.Redis.from_url(request.getfixturevalue("redis_url")) as client:
+    with open_redis(request.getfixturevalue("redis_url")) as client:
         yield InProcess(1, state=RedisState(client, Keys(prefix)), views=RedisViews(client), prefix=prefix)
 
 
@@ -54,7 +54,7 @@ def shop_of_two(request):
         yield InProcess(2)
         return
     prefix = request.getfixturevalue("unique")
-    with redis.Redis.from_url(request.getfixturevalue("redis_url")) as client:
+    with open_redis(request.getfixturevalue("redis_url")) as client:
         yield InProcess(2, state=RedisState(client, Keys(prefix)), views=RedisViews(client), prefix=prefix)
 
 

@@ -1,6 +1,12 @@
-"""A Redis Cluster of our own on loopback: three masters, a replica of each, to fail over and to move slots in."""
+"""A Redis Cluster of our own on loopback: three masters, a replica of each, to fail over and to move slots in.
+
+`python -m tests.servers.local_cluster COMMAND…` runs a command, such as pytest, with REDIS_URL leading to one.
+"""
 
 import contextlib
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Self
@@ -201,3 +207,13 @@ def until(holds: Callable[[], bool], seconds: float = SECONDS) -> None:
     while not holds():
         assert time.monotonic() < deadline, "the cluster did not come to that"
         time.sleep(0.05)
+
+
+def main(command: list[str]) -> int:
+    """Run the command on a cluster; its exit status."""
+    with LocalCluster() as cluster:
+        return subprocess.run(command, env=os.environ | {"REDIS_URL": cluster.url}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-import redis
 
 import livesegments
 from consumer.redis_state import RedisState
@@ -19,6 +18,7 @@ from livesegments.settings import Settings
 from livesegments.sources import SettingsError
 from online_model.metric import Metric
 from online_model.settings import ModelSettings
+from recommender.redis_open import open_redis
 from tests.in_process import START, InProcess, fixed_model
 
 SETTINGS = Settings(clock="event")
@@ -85,7 +85,7 @@ def test_nobody_yet():
 
 
 def test_from_settings_as_on_the_command_line(redis_url, unique, monkeypatch, tmp_path):
-    client = redis.Redis.from_url(redis_url)
+    client = open_redis(redis_url)
     fill(InProcess(state=RedisState(client, Keys(unique)), prefix=unique))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIVESEGMENTS_REDIS_URL", redis_url)

@@ -23,6 +23,7 @@ from livesegments.settings import Settings
 from livesegments.traces import Sought, verify
 from logs.memory import MemoryLogs
 from producer.publisher import EventPublisher
+from recommender.redis_open import open_redis
 from recommender.store import MemoryViews, RedisViews
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -74,7 +75,7 @@ class Shop:
 
 @pytest.fixture
 def shop(request, redis_url, unique):
-    with redis.Redis.from_url(redis_url) as client:
+    with open_redis(redis_url) as client:
         shop = Shop(RedisState(client, Keys(unique)), RedisViews(client), unique, client)
         shop.publish(ANN, "bob", f"{ANN}-2")
         shop.work()

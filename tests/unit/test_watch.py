@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import pytest
-import redis
 from typer.testing import CliRunner
 
 from consumer.memory_state import MemoryState
@@ -20,6 +19,7 @@ from livesegments.cli import app
 from livesegments.watching import Watch
 from livesegments.worker_status import StatusPublisher, is_gone, read_status
 from recommender.reader import CustomerReader
+from recommender.redis_open import open_redis
 from recommender.store import MemoryViews
 from tests.in_process import START, InProcess, fixed_model, step_until
 
@@ -229,7 +229,7 @@ def test_one_look_as_json_and_as_a_table(redis_url, unique, monkeypatch, tmp_pat
     monkeypatch.setenv("LIVESEGMENTS_REDIS_URL", redis_url)
     monkeypatch.setenv("LIVESEGMENTS_KEY_PREFIX", unique)
     names = Keys(unique)
-    client = redis.Redis.from_url(redis_url)
+    client = open_redis(redis_url)
     listed = SegmentList(
         segments=[SegmentSize(id=1, name="[red]Loyal\x1b[2J", size=3)], as_of=from_micros(START), model_version=1
     )
