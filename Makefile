@@ -11,7 +11,7 @@ SPREAD = -n $(or $(TESTERS),3) --dist loadfile --no-loadscope-reorder
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types unit bench soak secured fuzz audit up down lock clean
+.PHONY: help setup demo test check format lint types unit bench soak secured cluster fuzz audit up down lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ soak: .venv/dev.done ## 500 kills of three workers, then an hour of rebalances; 
 secured: .venv/dev.done ## contract and worker tests on servers with TLS, SCRAM and log-ins
 	@$(BIN)/python -m tests.servers.secured $(BIN)/pytest -q tests/contract tests/integration/test_worker_erase.py \
 		tests/integration/test_worker_ownership.py $(ARGS)
+
+cluster: .venv/dev.done ## contract and integration tests with rows and views in a Redis Cluster
+	@$(BIN)/python -m tests.servers.local_cluster $(BIN)/pytest -q tests/contract tests/integration $(ARGS)
 
 fuzz: .venv/dev.done ## made-up records and settings, half an hour; FUZZ_EXAMPLES=1000, FUZZ_SECONDS=60 of atheris
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -q -o timeout=7200 tests/security/test_fuzz.py $(ARGS)
