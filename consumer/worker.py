@@ -12,7 +12,6 @@ import structlog
 
 from consumer.applying import Applied, Outcome
 from consumer.aside import Aside, came_rerouted, dead_letter, publish, rerouted
-from consumer.batches import Backlog
 from consumer.catalogue import CatalogueFollower
 from consumer.catalogue_documents import CatalogueDocuments
 from consumer.changes import ChangePublisher
@@ -20,14 +19,14 @@ from consumer.checkpoints import Checkpoints, Prepared
 from consumer.clock import Clock
 from consumer.dead_letters import Refused
 from consumer.deciding import Deciding
-from consumer.decoding import Decoded, Decoder, Kind
-from consumer.event_order import EventOrder
+from consumer.decoding import Decoder, Kind
 from consumer.feed import Feed
 from consumer.feedback_history import FeedbackWriter
 from consumer.forgetting import Forgetting
 from consumer.freshness import Freshness
 from consumer.held import LEADING, Held, claim, load
 from consumer.history import HistoryWriter
+from consumer.intake import Intake
 from consumer.item_leader import ItemLeader
 from consumer.leader import Leader
 from consumer.lift_writer import LiftWriter
@@ -42,7 +41,7 @@ from consumer.spent import Spent
 from consumer.state import State, StateConflictError, StateUnavailableError
 from contracts.documents import CAUSES
 from contracts.errors import LivesegmentsError
-from logs.base import Batch, LogInfo, LogReader, LogUnavailableError, LogWriter, Polled
+from logs.base import Batch, LogInfo, LogReader, LogUnavailableError, LogWriter
 from recommender.store import ViewStore, ViewsUnavailableError
 
 _MOST_CONFLICTS: Final = 3
@@ -55,10 +54,6 @@ _IDLE_VIEWS: Final = 0.05
 """Seconds that an idle worker gives to views in one step."""
 _MOST_OVER: Final = 0.25
 """Seconds that views may have had too much and are made to wait for; a server that was down is no fault of theirs."""
-_GATHER: Final = 1.0
-"""Seconds for which an event clock waits for partitions that have records and have not delivered any."""
-_SILENCE: Final = 1.0
-"""Seconds without an answer from the log that are worth a word."""
 
 _log = structlog.get_logger("livesegments.worker")
 
@@ -133,7 +128,6 @@ class Worker:
         self._monotonic = monotonic
         self._stopping = threading.Event()
         self.patience = self._patience = Patience(self._stopping)
-        self._decoder = Decoder(settings.rates)
         self._reviewers = Reviewers(inline=settings.review_inline, monotonic=monotonic)
         leader = Leader(
             parts.state,
@@ -176,12 +170,15 @@ class Worker:
         self._forgetting = Forgetting(
             self.memory.store, parts.writer, settings.names.events, settings.forget_idle, monotonic
         )
-        self._backlog = Backlog(settings.batch_events)
-        self._order = EventOrder(settings.sweep_interval) if settings.clock == "event" else None
-        self._ahead: list[tuple[Batch, Decoded]] = []
-        """Batches of the next step, decoded while the state wrote the last one."""
-        self._unheard: Polled | None = None
-        """A change of assignment that was polled ahead."""
+        self._intake = Intake(
+            parts.reader,
+            Decoder(settings.rates),
+            self.memory.held,
+            batch_events=settings.batch_events,
+            interval=settings.sweep_interval if settings.clock == "event" else None,
+            monotonic=monotonic,
+            stopping=self._stopping,
+        )
         self._checkpoints = Checkpoints(self.memory, parts.state, self._changes, self._patience, monotonic)
         self._to_claim: dict[int, float] = {}
         """Assigned partitions that are not claimed yet, with the monotonic time from which to try."""
@@ -191,7 +188,6 @@ class Worker:
         """Whether events are applied in memory that no checkpoint has written: of that nothing alone may be written."""
         self._views_owed = 0.0
         """Seconds of their share of the time that views have not had yet; below 0 where they had more."""
-        self._silent = False
 
     # ---- running ----
 
@@ -243,11 +239,10 @@ class Worker:
         """Whether nothing is left to do: no lag, outbox, dirty view, sweep, review, decision or rebalance."""
         memory, held = self.memory, self.memory.held.values()
         return not (
-            self._waiting
-            or self._unheard
+            self._intake.waiting
+            or self._intake.unassigned
             or self._to_claim
-            or self._reader.rebalancing
-            or not self._at_rest()
+            or not self._intake.at_rest
             or self._sweep_due()
             or memory.learner.sweeping
             or not self._deciding.settled
@@ -256,11 +251,6 @@ class Worker:
             or self._forgetting.pending
             or (LEADING in memory.held and self._documents is not None and self._documents.pending)
         )
-
-    @property
-    def _waiting(self) -> bool:
-        """Whether records are here that are to be worked on."""
-        return bool(self._backlog or self._ahead or self._order)
 
     def step(self, timeout: float) -> bool:
         """One turn; waits at most `timeout` seconds for events. Returns whether there was anything to do."""
@@ -276,7 +266,7 @@ class Worker:
         self._make_sure()
         decided = self._lead(at_rest=not took and not swept)
         self._trim()
-        on_log = self._on_log() if took else 0
+        on_log = self._intake.on_log if took else 0
         lagging = on_log is None or on_log > self._settings.batch_events
         # It is customers who are silent, and neither the feed nor we who have not read on.
         trusted = not lagging and not self.memory.learner.quiet
@@ -295,19 +285,13 @@ class Worker:
     # ---- assignment ----
 
     def _poll(self, timeout: float) -> None:
-        waiting = self._waiting
-        polled, self._unheard = self._unheard, None
-        if polled is None and waiting and not self._reader.rebalancing:
-            return
-        if polled is None:
-            polled = self._reader.poll(0.0 if waiting else timeout)
-        self._report_silence()
+        polled = self._intake.poll(timeout)
         for partition in polled.revoked:
             self._to_claim.pop(partition, None)
             self._drop(partition)
         for partition in polled.assigned:
             self._to_claim[partition] = 0.0
-        self._receive(polled)
+        self._intake.receive(polled)
 
     def _follow_catalogue(self) -> None:
         """Know what is not to be recommended before the first event, and soon after it changes."""
@@ -327,48 +311,6 @@ class Worker:
             documents.write(held.claims, self.clock.wall())
         except StateUnavailableError as error:
             self._patience.pause("catalogue", error)
-
-    def _receive(self, polled: Polled) -> None:
-        for batch in polled.batches:
-            if batch.partition in self.memory.held:
-                self._backlog.add(batch)
-
-    def _look_ahead(self) -> None:
-        """Poll and decode for the next step. A change of assignment has to wait for that."""
-        if self._ahead or self._unheard is not None:
-            return
-        if not self._waiting and not self._poll_ahead(0.0):
-            return
-        self._ahead = self._decode_next()
-
-    def _poll_ahead(self, timeout: float) -> bool:
-        """Poll out of turn. False: the assignment changes, which has to wait for the next step."""
-        polled = self._reader.poll(timeout)
-        if polled.assigned or polled.revoked:
-            self._unheard = polled
-            return False
-        self._receive(polled)
-        return True
-
-    def _gather(self) -> None:
-        """With an event clock: have records of every partition that has any, or their time would pass unseen."""
-        end = self._monotonic() + _GATHER
-        while self._waiting and self._unheard is None and self._monotonic() < end and not self._stopping.is_set():
-            lag = self._reader.lag()
-            here = [number for number in self.memory.held if number in self._backlog or number in (self._order or ())]
-            if lag is not None and not any(lag.get(number) for number in set(self.memory.held).difference(here)):
-                return
-            self._poll_ahead(_GATHER / 10)
-
-    def _report_silence(self) -> None:
-        since = self._reader.failing_since
-        if since is None:
-            if self._silent:
-                _log.info("the log answers again")
-            self._silent = False
-        elif not self._silent and self._monotonic() - since > _SILENCE:
-            self._silent = True
-            _log.warning("the log does not answer; trying again")
 
     def _claim_assigned(self) -> None:
         for partition in [number for number, at in self._to_claim.items() if at <= self._monotonic()]:
@@ -408,10 +350,7 @@ class Worker:
             raise
 
     def _drop(self, partition: int) -> None:
-        self._backlog.drop(partition)
-        if self._order is not None:
-            self._order.drop(partition)
-        self._ahead = [pair for pair in self._ahead if pair[0].partition != partition]
+        self._intake.drop(partition)
         self.figures.freshness.drop(partition)
         if self.memory.drop(partition):
             _log.info("partition given up", partition=partition)
@@ -447,8 +386,7 @@ class Worker:
 
     def _take_events(self) -> bool:
         """One batch of every partition that has any: decoded, applied, checkpointed."""
-        work = self._ahead or self._decode_next()
-        self._ahead = []
+        work = self._intake.take()
         if not work:
             return False
         aside: list[Aside] = []
@@ -467,18 +405,6 @@ class Worker:
         self._ahead_of_state = False
         self._deciding.unsettle(sum(len(batch) for batch, _ in work))
         return True
-
-    def _decode_next(self) -> list[tuple[Batch, Decoded]]:
-        if self._order is not None:
-            self._gather()
-        event_bytes = {number: held.event_bytes for number, held in self.memory.held.items()}
-        batches = self._backlog.take(event_bytes, self._order or ())
-        decoded = [(batch, self._decoder.decode(batch)) for batch in batches]
-        if self._order is None:
-            return decoded
-        for batch, events in decoded:
-            self._order.add(batch, events)
-        return self._order.take()
 
     def _set_aside(self, batch: Batch, refused: Sequence[Refused], outcome: Outcome) -> list[Aside]:
         """What is to be published instead of applied: dead letters, and events of other partitions."""
@@ -526,7 +452,7 @@ class Worker:
 
     def _write(self, work: Sequence[Prepared]) -> None:
         """Write atomic steps; the next batches are decoded meanwhile."""
-        lost = self._checkpoints.write(work, self._look_ahead)
+        lost = self._checkpoints.write(work, self._intake.look_ahead)
         self.figures.checkpoints += len(work) - len(lost)
         for one in lost:
             self._lose(one.held.number)
@@ -549,34 +475,17 @@ class Worker:
     @property
     def lags(self) -> dict[int, int] | None:
         """The same by partition."""
-        on_log = self._reader.lag()
-        if on_log is None:
-            return None
-        lags = Counter(on_log)
-        for here in (self._backlog.sizes(), self._order.sizes() if self._order is not None else {}):
-            lags.update(here)
-        for batch, _ in self._ahead:
-            lags[batch.partition] += len(batch)
-        return dict(lags)
+        return self._intake.lags
 
     @property
     def holds_assigned(self) -> bool:
         """Whether every partition that the group gives us is claimed and loaded."""
-        return not (self._to_claim or self._unheard or self._reader.rebalancing)
+        return not (self._to_claim or self._intake.unassigned)
 
     @property
     def log_answers(self) -> bool:
         """Whether the log's server does."""
-        return self._reader.failing_since is None
-
-    def _on_log(self) -> int | None:
-        """Records that the log still has for us; None while that is unknown."""
-        lag = self._reader.lag()
-        return None if lag is None else sum(lag.values())
-
-    def _at_rest(self) -> bool:
-        """Whether the log has nothing more for us."""
-        return self._on_log() == 0
+        return self._intake.log_answers
 
     def _sweep_due(self) -> bool:
         """Whether the clock has moved on far enough; an event clock that stands still wants a last, exact sweep."""
@@ -586,7 +495,7 @@ class Worker:
         if not self.clock.known:
             return False
         passed = self.clock.now - learner.swept_at
-        if self.clock.kind == "event" and not self._waiting and self._at_rest():
+        if self.clock.kind == "event" and not self._intake.waiting and self._intake.at_rest:
             return passed > 0
         return passed >= self._settings.sweep_interval
 
