@@ -17,8 +17,8 @@ from recommender.settings import RecommenderSettings
 
 TUNE_MORE: Final = 1.5
 """The blend is chosen anew when there are so many times the purchases of when it was ..."""
-TUNE_INTERVAL: Final = 14 * DAY
-"""... or after so long."""
+TUNE_INTERVAL: Final = 28 * DAY
+"""... or after so long: it rests on the newest third of all purchases, which does not change in a few days."""
 
 _log = structlog.get_logger("livesegments.items")
 

@@ -41,6 +41,8 @@ class Blend:
     """Of EASE, in units of the mean diagonal of G."""
     low_rank_weight: float = 1.0
     """Of the low-rank part beside EASE, both scaled to the same strength."""
+    together_half_life: int = 180 * DAY
+    """Microseconds after which a purchase counts half for what is learnt of items bought together."""
 
     @classmethod
     def pinned(cls, values: Mapping[str, float]) -> "Blend":
@@ -58,6 +60,6 @@ class Blend:
 
 
 BLEND_NAMES: Final = tuple(one.name for one in fields(Blend))
-_HALF_LIVES: Final = ("profile_half_life", "again_half_life")
+_HALF_LIVES: Final = ("profile_half_life", "again_half_life", "together_half_life")
 _SHARES: Final = ("rhythm", "slow_share")
 _ABOVE_ZERO: Final = (*_HALF_LIVES, "ridge")

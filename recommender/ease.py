@@ -24,8 +24,8 @@ def ease(G: NDArray[np.float32], ridge: float) -> NDArray[np.float32]:
     inverse, failed_too = lapack.spotri(factor, lower=1, overwrite_c=1)
     if failed or failed_too:
         raise ValueError("G is not positive semidefinite")
-    P = np.tril(inverse)
-    P += np.tril(P, -1).T
+    P = inverse + inverse.T  # only the lower triangle is there
+    P[np.diag_indices(items)] = np.diag(inverse)
     B = P / -np.diag(P)[None, :]
     np.fill_diagonal(B, 0)
     return np.asarray(B, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The newest part of histories set aside: what came before it, and each customer's first order in it."""
+"""The newest part of histories set aside: what came before it, and what each customer ordered in it."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,15 +10,18 @@ from recommender.history import History
 from recommender.ndcg import ndcg
 from recommender.ranking import Ranked, Reason
 
-SHARE: Final = 0.2
-"""Of all purchase lines that are set aside, beginning with the newest."""
+SHARES: Final = (0.3, 0.2, 0.1)
+"""Of all purchase lines that are set aside, beginning with the newest: what suits one moment may not suit another."""
 MOST: Final = 3_000
 """Customers whose orders are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOutOrders:
-    """First orders after a moment, of customers who bought before it."""
+    """What was ordered after a moment by customers who bought before it.
+
+    All orders count, as if they were one: first orders alone say a third as much of what customers newly find.
+    """
 
     cut: int
     """Microseconds UTC."""
@@ -27,23 +30,21 @@ class HeldOutOrders:
     buyers: History
     """Those of the customers in question, numbered 0 … n-1."""
     cells: NDArray[np.int64]
-    """What they ordered first, customer · items + item, rising."""
+    """What they ordered, customer · items + item, rising."""
     is_new: NDArray[np.bool_]
     """Which of these the customer had no purchase of before, (cells,)."""
     customers: int
     items: int
 
     @classmethod
-    def of(cls, history: History, items: int, allowed: NDArray[np.bool_]) -> "HeldOutOrders":
-        """Set aside the newest SHARE of purchase lines. Items not allowed, (items,), are in no order."""
+    def of(cls, history: History, items: int, allowed: NDArray[np.bool_], share: float) -> "HeldOutOrders":
+        """Set aside the newest share of purchase lines. Items not allowed, (items,), are in no order."""
         bought = history.quantity > 0
-        cut = int(np.quantile(history.at[bought], 1 - SHARE, method="lower")) if bought.any() else 0
+        cut = int(np.quantile(history.at[bought], 1 - share, method="lower")) if bought.any() else 0
         past = history.at < cut
         before, after = history.where(past), history.where(bought & ~past)
         size = int(history.customers.max(initial=-1)) + 1
-        first = np.full(size, np.iinfo(np.int64).max)
-        np.minimum.at(first, after.customers, after.at)
-        after = after.where((after.at == first[after.customers]) & allowed[after.items])
+        after = after.where(allowed[after.items])
         known = np.zeros(size, np.bool_)
         known[before.customers[before.quantity > 0]] = True
         who = np.intersect1d(np.unique(after.customers), np.flatnonzero(known))

@@ -1,16 +1,15 @@
 """The item review: learns from the sampled customers' kept lines what goes together, and how to blend it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.times import DAY
 from recommender.blend import Blend
 from recommender.co_purchases import purchases
-from recommender.held_out_orders import HeldOutOrders
+from recommender.held_out_orders import SHARES, HeldOutOrders
 from recommender.history import History
 from recommender.item_model import ItemModel, NumberedItems
 from recommender.list_rules import ListRules
@@ -25,8 +24,6 @@ from recommender.tuning import Figures, tuned
 
 ENOUGH: Final = 100
 """Held-out customers below whom the defaults stay."""
-G_HALF_LIFE: Final = 180 * DAY
-"""After which a purchase counts half for what is bought together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +73,7 @@ class ItemReview:
         """Tune on held-out orders where there are enough, then learn from everything."""
         settings, items = self.settings, len(self.ids)
         blend, figures, note = self._blend()
-        together = _together(self.history, items, self.now, settings)
+        together = _together(self.history, items, self.now, settings, blend.together_half_life)
         bought = self.history.quantity > 0
         return ItemModel(
             as_of=self.now,
@@ -102,15 +99,21 @@ class ItemReview:
             return start, {}, "as set: tuning is off"
         if self.known is not None:
             return self.known, {}, "as an earlier review chose"
-        held = HeldOutOrders.of(self.history, items, self.allowed)
-        figures: dict[str, float] = {"held_out": float(held.customers)}
-        if held.customers < ENOUGH:
-            return start, figures, f"defaults: {held.customers} customers ordered lately, {ENOUGH} are needed to tune"
-        trial = _Trial(held, self.allowed, settings, repurchase_gaps(held.before, items))
-        result = tuned(start, trial.judge, pinned=settings.pinned)
-        figures |= _named("", result.chosen) | _named("default_", result.default)
-        figures |= _named("popular_", trial.judge(result.blend, popular_only=True))
-        return result.blend, figures, f"tuned on the first orders of {held.customers} customers after {_day(held.cut)}"
+        held = [HeldOutOrders.of(self.history, items, self.allowed, share) for share in SHARES]
+        most = max(one.customers for one in held)
+        figures: dict[str, float] = {"held_out": float(most)}
+        if most < ENOUGH:
+            return start, figures, f"defaults: {most} customers ordered lately, {ENOUGH} are needed to tune"
+        trials = [
+            _Trial(one, self.allowed, settings, repurchase_gaps(one.before, items))
+            for one in held
+            if one.customers >= ENOUGH
+        ]
+        result = tuned(start, [trial.judge for trial in trials], pinned=settings.pinned)
+        popular = [trial.judge(result.blend, popular_only=True) for trial in trials]
+        figures |= _named("", result.chosen) | _named("default_", result.default) | _named("popular_", popular)
+        days = ", ".join(_day(trial.held.cut) for trial in trials)
+        return result.blend, figures, f"tuned on what up to {most} customers ordered after {days}"
 
     def _sold(self) -> NDArray[np.float32]:
         bought = self.history.where(self.history.quantity > 0)
@@ -157,19 +160,26 @@ class _Trial:
         return held.judge(ranked)
 
     def _neighbours(self, blend: Blend) -> Neighbours:
-        if "together" not in self._known:
-            self._known["together"] = _together(self.held.before, self.held.items, self.held.cut, self.settings)
-        together: Together = self._known["together"]
-        weights = ("ease", blend.ridge)
-        if weights not in self._known:
-            self._known[weights] = together.ease(blend.ridge)
-        key = (blend.ridge, blend.low_rank_weight, blend.trend)
+        key = ("neighbours", blend.together_half_life, blend.ridge, blend.low_rank_weight, blend.trend)
         if key not in self._known:
+            together: Together = self._latest("together", (blend.together_half_life,), lambda: self._together(blend))
+            weights = self._latest("ease", (blend.together_half_life, blend.ridge), lambda: together.ease(blend.ridge))
             self._known[key] = together.neighbours(
-                self._known[weights], blend.low_rank_weight, blend.trend, self.settings.neighbours
+                weights, blend.low_rank_weight, blend.trend, self.settings.neighbours
             )
         found: Neighbours = self._known[key]
         return found
+
+    def _together(self, blend: Blend) -> Together:
+        held = self.held
+        return _together(held.before, held.items, held.cut, self.settings, blend.together_half_life)
+
+    def _latest(self, name: str, key: Any, learn: Callable[[], Any]) -> Any:
+        """What was learnt last of a kind, or what is learnt now: of items × items, one at a time is kept."""
+        present = self._known.get(name)
+        if present is None or present[0] != key:
+            present = self._known[name] = (key, learn())
+        return present[1]
 
     def _popular(self, slow_share: float) -> Popular:
         if ("popular", slow_share) not in self._known:
@@ -190,10 +200,10 @@ class _Trial:
         return found
 
 
-def _together(history: History, items: int, now: int, settings: RecommenderSettings) -> Together:
+def _together(history: History, items: int, now: int, settings: RecommenderSettings, half_life: int) -> Together:
     customers = int(history.customers.max(initial=-1)) + 1
     return Together.of(
-        purchases(history, customers, items, now, G_HALF_LIFE),
+        purchases(history, customers, items, now, half_life),
         purchases(history, customers, items, now, 2 * settings.popularity_half_life),
         head_items=settings.head_items,
         rank=settings.low_rank,
@@ -201,9 +211,13 @@ def _together(history: History, items: int, now: int, settings: RecommenderSetti
     )
 
 
-def _named(prefix: str, figures: Figures) -> dict[str, float]:
-    names = (f"{prefix}all", f"{prefix}new")
-    return {name: float(figure.mean()) for name, figure in zip(names, figures, strict=True) if len(figure)}
+def _named(prefix: str, figures: Sequence[Figures]) -> dict[str, float]:
+    """The mean over moments of each figure that there is."""
+    means = {}
+    for name, values in zip((f"{prefix}all", f"{prefix}new"), zip(*figures, strict=True), strict=True):
+        if there := [float(one.mean()) for one in values if len(one)]:
+            means[name] = float(np.mean(there))
+    return means
 
 
 def _day(at: int) -> str:

@@ -1,6 +1,7 @@
 """The item review: what is held out, how a blend is chosen on it, and what comes of too little data."""
 
 import pickle
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from contracts.times import DAY
 from recommender.blend import Blend
-from recommender.held_out_orders import SHARE, HeldOutOrders
+from recommender.held_out_orders import HeldOutOrders
 from recommender.history import History
 from recommender.item_review import ENOUGH, ItemReview
 from recommender.ndcg import ndcg
@@ -17,7 +18,7 @@ from recommender.neighbours import Neighbours
 from recommender.ranking import Ranked, Reason
 from recommender.rhythm import PRIOR, repurchase_gaps
 from recommender.settings import RecommenderSettings
-from recommender.tuning import tuned
+from recommender.tuning import GRID, STEADY, tuned
 
 NOW = 15_000 * DAY
 KIND = 8
@@ -69,16 +70,16 @@ def test_the_blend_suits_the_shop(again, known_first):
     """Where nobody buys twice, items to buy again must not stand first, and the other way round."""
     start = Blend(known_weight=0.0 if known_first else 1.0)
     settings = RecommenderSettings(blend=start)
-    model = ItemReview.of(history(two_tastes(400, again=again)), IDS, NOW, settings)()
+    model = ItemReview.of(history(two_tastes(240, again=again)), IDS, NOW, settings)()
     assert (model.blend.known_weight > start.known_weight) is known_first
     assert model.figures["all"] > model.figures["default_all"]
     assert model.figures["all"] > model.figures["popular_all"]
-    assert model.note.startswith("tuned on the first orders of ")
+    assert model.note.startswith("tuned on what up to ")
 
 
 def test_what_is_pinned_stays():
     start = Blend(known_weight=2.0)
-    lines = history(two_tastes(400))
+    lines = history(two_tastes(240))
     pinned = RecommenderSettings(blend=start, pinned=frozenset({"known_weight"}))
     assert ItemReview.of(lines, IDS, NOW, pinned)().blend.known_weight == 2.0
     assert ItemReview.of(lines, IDS, NOW, RecommenderSettings(blend=start))().blend.known_weight < 2.0
@@ -121,35 +122,34 @@ def test_a_shop_of_hardly_anything_is_no_error(lines):
 line = st.tuples(st.integers(0, 5), st.integers(0, 6), st.integers(0, 60), st.integers(-1, 2).filter(bool))
 
 
-@given(st.lists(line, min_size=1, max_size=60))
-def test_held_out_are_first_orders_after_the_cut_of_customers_known_before(lines):
+@given(st.lists(line, min_size=1, max_size=60), st.sampled_from([0.1, 0.3]))
+def test_held_out_is_what_was_ordered_after_the_cut_by_customers_known_before(lines, share):
     whole = history(lines)
     allowed = np.arange(7) != 6
-    held = HeldOutOrders.of(whole, 7, allowed)
+    held = HeldOutOrders.of(whole, 7, allowed, share)
     assert (held.before.at < held.cut).all()
     bought = sorted(age for _, _, age, quantity in lines if quantity > 0)
     if bought:
         after = [age for age in bought if NOW - age * DAY >= held.cut]
-        assert len(after) >= int(SHARE * len(bought))
+        assert len(after) >= int(share * len(bought))
     expected = {}
     for customer in range(6):
         own = [(NOW - age * DAY, item) for c, item, age, quantity in lines if c == customer and quantity > 0]
         before = {item for at, item in own if at < held.cut}
-        later = [(at, item) for at, item in own if at >= held.cut]
-        first = {item for at, item in later if at == min(later)[0] and item != 6}
-        if before and first:
-            expected[customer] = (first, first - before)
+        later = {item for at, item in own if at >= held.cut and item != 6}
+        if before and later:
+            expected[customer] = (later, later - before)
     assert held.customers == len(expected)
-    for place, (first, new) in enumerate(expected.values()):
+    for place, (later, new) in enumerate(expected.values()):
         mine = held.cells // 7 == place
-        assert {int(cell % 7) for cell in held.cells[mine]} == first
+        assert {int(cell % 7) for cell in held.cells[mine]} == later
         assert {int(cell % 7) for cell in held.cells[mine & held.is_new]} == new
 
 
 def test_lists_are_judged_whole_and_by_what_is_new():
     lines = [(0, 1, 50, 1), (1, 2, 50, 1), (0, 1, 1, 1), (0, 3, 1, 1), (1, 2, 1, 1)]
     lines += [(2, 5, 40, 1)] * 20
-    held = HeldOutOrders.of(history(lines), 7, np.ones(7, np.bool_))
+    held = HeldOutOrders.of(history(lines), 7, np.ones(7, np.bool_), 0.1)
     items = np.array([[1, 4, 3], [4, 5, 2]], np.int32)
     reasons = np.array([[Reason.AGAIN, Reason.POPULAR, Reason.BECAUSE]] * 2, np.uint8)
     whole, new = held.judge(Ranked(items, np.ones((2, 3), np.float32), reasons, np.full((2, 3), -1, np.int32)))
@@ -182,22 +182,85 @@ def test_two_lines_of_one_day_and_returns_are_no_rhythm():
     assert repurchase_gaps(history([(0, 0, 3.0, 1), (0, 0, 3.2, 1), (0, 0, 30.0, -1)]), 2).tolist() == [0, 0]
 
 
-def test_tuning_climbs_and_stops_at_noise():
-    noise = np.random.default_rng(3)
+class Shop:
+    """Judges whose figures are `good` of the blend, beside noise: the same for the same blend."""
 
-    def judge(blend: Blend) -> tuple:
-        good = 0.3 if blend.ridge == 80.0 else 0.2
-        return good + 0.01 * noise.standard_normal(500), 0.1 + 0.01 * noise.standard_normal(300)
+    def __init__(self, good, *, customers=500, noise=0.02, judges=3, seed=3):
+        self.asked = [0] * judges
+        self.judges = [self._judge(good, customers, noise, (seed, place)) for place in range(judges)]
 
-    result = tuned(Blend(), judge, pinned=("trend",))
-    assert result.blend.ridge == 80.0
-    changed = [
-        name
-        for name in ("rhythm", "slow_share", "popular_weight")
-        if getattr(result.blend, name) != getattr(Blend(), name)
+    def _judge(self, good, customers, noise, seed):
+        def judge(blend: Blend) -> tuple:
+            self.asked[seed[1]] += 1
+            chance = np.random.default_rng([*seed, crc32(repr(blend).encode())])
+            return tuple(base * (1 + good(blend) + noise * chance.standard_normal(customers)) for base in (0.3, 0.1))
+
+        return judge
+
+
+def changes(blend: Blend, start: Blend | None = None) -> set[str]:
+    return {name for name in GRID if getattr(blend, name) != getattr(start or Blend(), name)}
+
+
+def test_tuning_finds_a_planted_taste_and_keeps_to_it():
+    def good(blend: Blend) -> float:
+        return 0.2 * (blend.ridge == 80.0) + 0.1 * (blend.trend == 0.5) - 0.02 * len(changes(blend))
+
+    shop = Shop(good)
+    result = tuned(Blend(), shop.judges)
+    assert changes(result.blend) == {"ridge", "trend"}
+    assert (result.blend.ridge, result.blend.trend) == (80.0, 0.5)
+    for chosen, default in zip(result.chosen, result.default, strict=True):
+        assert chosen[0].mean() > default[0].mean() * 1.2
+    assert tuned(Blend(), Shop(good).judges).blend == result.blend, "the same twice"
+    assert changes(tuned(Blend(), Shop(good).judges, pinned={"ridge"}).blend) == {"trend"}
+
+
+def test_changes_that_pay_together_alone_are_made_together():
+    def good(blend: Blend) -> float:
+        steady = sum(getattr(blend, name) == value for name, value in STEADY.items())
+        return 0.3 * (steady == len(STEADY)) - 0.02 * len(changes(blend))
+
+    assert changes(tuned(Blend(), Shop(good).judges).blend) == set(STEADY)
+    assert changes(tuned(Blend(), Shop(good).judges, pinned={"trend"}).blend) == set()
+
+
+def test_own_taste_counts_more_beside_what_goes_with_it():
+    def good(blend: Blend) -> float:
+        return 0.1 * (blend.again_weight == 8.0 and blend.known_popular_weight == 10.0 and blend.known_weight == 0.25)
+
+    start = Blend()
+    chosen = tuned(start, Shop(lambda blend: good(blend) - 0.02 * len(changes(blend))).judges).blend
+    assert chosen.again_weight / start.again_weight == chosen.known_popular_weight / start.known_popular_weight == 4.0
+
+
+@pytest.mark.parametrize(("customers", "most"), [(1, 0), (60, 1), (5_000, 2)])
+def test_noise_is_not_followed(customers, most):
+    """Of sixty changes that are all a little worse, the less is known the fewer may seem better."""
+    made = [
+        len(
+            changes(
+                tuned(
+                    Blend(), Shop(lambda b: -0.02 * len(changes(b)), customers=customers, noise=0.3, seed=seed).judges
+                ).blend
+            )
+        )
+        for seed in range(5)
     ]
-    assert len(changed) <= 1
-    assert result.chosen[0].mean() > result.default[0].mean() + 0.08
+    assert np.mean(made) <= most
+
+
+def test_what_one_judge_finds_hopeless_is_not_shown_to_the_others():
+    shop = Shop(lambda blend: -0.2 * len(changes(blend)))
+    assert tuned(Blend(), shop.judges).blend == Blend()
+    assert shop.asked[0] > 40
+    assert shop.asked[1:] == [1, 1]
+
+
+def test_judges_without_anybody_leave_the_defaults():
+    nobody = np.empty(0)
+    assert tuned(Blend(), [lambda _: (nobody, nobody)]).blend == Blend()
+    assert tuned(Blend(), []).blend == Blend()
 
 
 def test_neighbours_of_nothing():
