@@ -16,6 +16,8 @@ from livesegments.screen import plain
 COMMANDS: Final = (
     "demo",
     "worker",
+    "web",
+    "web-key",
     "replay",
     "simulate",
     "catalog",

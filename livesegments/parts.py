@@ -25,6 +25,7 @@ from recommender.settings import RecommenderSettings
 DEAD_LETTER_PARTITIONS: Final = 1
 DEAD_LETTER_BYTES: Final = 4 * 1024 * 1024
 """A dead letter carries the largest event there can be as base64, a third larger."""
+AUDIT_PARTITIONS: Final = 1
 CATALOG_PARTITIONS: Final = 1
 """Every worker reads the catalogue whole."""
 
@@ -60,6 +61,16 @@ def log_specs(settings: Settings) -> tuple[LogSpec, ...]:
     )
 
 
+def audit_spec(settings: Settings) -> LogSpec:
+    """The log of who exported or erased what, over the HTTP API: of nobody else's concern."""
+    return LogSpec(log_names(settings).audit, AUDIT_PARTITIONS, settings.audit_retention.milliseconds)
+
+
+def rates(settings: Settings) -> Rates:
+    """The deployment's currency, and what others are worth in it."""
+    return Rates(settings.currency, {currency: _dated(table) for currency, table in settings.rates.items()})
+
+
 def kafka_security(settings: Settings) -> KafkaSecurity:
     """How to log in to Kafka, and whom to trust."""
     return KafkaSecurity(
@@ -80,7 +91,7 @@ def worker_settings(settings: Settings) -> WorkerSettings:
         names=log_names(settings),
         group=settings.group,
         clock=settings.clock,
-        rates=Rates(settings.currency, {currency: _dated(table) for currency, table in settings.rates.items()}),
+        rates=rates(settings),
         limits=Limits(lateness=int(settings.allowed_lateness), attribution_window=int(settings.attribution_window)),
         holdout=holdout(settings),
         model=model_settings(settings),

@@ -22,6 +22,7 @@ from consumer.settings import WorkerSettings
 from contracts.errors import LivesegmentsError
 from contracts.events import Currency
 from contracts.times import DAY, HOUR, MINUTE, SECOND
+from dashboard.access import ApiKeys
 from livesegments.durations import Duration
 from logs.base import LogSpec
 from online_model.encoding import options_of
@@ -347,6 +348,21 @@ class Settings(BaseSettings):
     review_inline: bool = _WORKER.review_inline
     """Refit in the worker itself rather than in a child process: the same stream then gives the same segments."""
 
+    # ---- HTTP API (docs/http-api.md) ----
+    web_address: str = "127.0.0.1:8080"
+    """Where `livesegments web` answers; 0.0.0.0:8080 for other machines, which takes keys."""
+    web_keys: Annotated[dict[str, dict[str, Any]], BeforeValidator(_options)] = Field(default_factory=dict)
+    """Who may ask: web_keys.anna = {sha256 = "...", role = "viewer"}, or scopes in place of a role; see
+    `livesegments web-key`. Roles are viewer, marketer, analyst, admin. Without any key only this machine may ask, and
+    may do everything."""
+    web_open: bool = False
+    """Listen at any address without keys, as in a container whose port only its host reaches: under a name other than
+    localhost nobody is answered."""
+    web_max_body: int = Field(10 * 1024 * 1024, ge=1024, le=1024**3)
+    """Bytes of a request, at most."""
+    audit_retention: Duration = Duration(730 * DAY)
+    """How long the log `audit` keeps who exported customers or had one erased."""
+
     # ---- What is said ----
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important lines that are shown."""
@@ -428,6 +444,22 @@ class Settings(BaseSettings):
         if address and not _SERVER.fullmatch(address):
             raise ValueError("expected host:port, such as 127.0.0.1:9464")
         return _with_port(f"//{address}").removeprefix("//")
+
+    @field_validator("web_address")
+    @classmethod
+    def _is_web_address(cls, address: str) -> str:
+        if not _SERVER.fullmatch(address):
+            raise ValueError("expected host:port, such as 127.0.0.1:8080")
+        return _with_port(f"//{address}").removeprefix("//")
+
+    @field_validator("web_keys")
+    @classmethod
+    def _are_keys(cls, tables: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        try:
+            ApiKeys.read(tables)
+        except LivesegmentsError as error:
+            raise ValueError(str(error)) from error
+        return tables
 
     @field_validator("allowed_lateness")
     @classmethod
@@ -523,7 +555,12 @@ class Settings(BaseSettings):
         return name
 
     @field_validator(
-        "segment_changes_retention", "dead_letters_retention", "session_timeout", "status_interval", "figures_interval"
+        "segment_changes_retention",
+        "dead_letters_retention",
+        "audit_retention",
+        "session_timeout",
+        "status_interval",
+        "figures_interval",
     )
     @classmethod
     def _is_second(cls, duration: Duration) -> Duration:

@@ -28,6 +28,7 @@ SECTIONS: Final = {
     "attribution_window": "Feedback on recommendations (docs/feedback.md)",
     "forget_idle": "Forgetting (docs/erasure.md)",
     "batch_events": "Workers",
+    "web_address": "HTTP API (docs/http-api.md)",
     "log_level": "What is said",
 }
 """By the first setting of each."""

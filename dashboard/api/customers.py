@@ -1,0 +1,81 @@
+"""Customers: what there is for one or for many, and having one forgotten."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import msgspec
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from contracts.times import rfc3339
+from dashboard.access import Caller
+from dashboard.api.answers import BatchGet, CustomerAnswer, CustomersAnswer, ErasureAnswer
+from dashboard.api.auth import Needs
+from dashboard.api.openapi import CustomerId, problems
+from dashboard.api.problems import Problem
+from dashboard.parts import WebParts
+
+encode = msgspec.json.Encoder().encode
+
+
+def json_answer(value: Any, status: int = HTTPStatus.OK) -> Response:
+    """Anything that msgspec can encode."""
+    return Response(encode(value), status, media_type="application/json")
+
+
+def routes(parts: WebParts) -> APIRouter:
+    """The routes."""
+    router = APIRouter(tags=["customers"])
+
+    @router.get(
+        "/customers/{customer_id:path}",
+        response_model=CustomerAnswer,
+        responses=problems(s404="Nothing is known of this customer."),
+    )
+    async def customer(customer_id: CustomerId, _: Annotated[Caller, Depends(Needs("customers:read"))]) -> Response:
+        """Segment, audiences and recommendations of one customer, as the workers last wrote them."""
+        answer = await parts.reader.get(customer_id)
+        if not answer.known:
+            raise Problem(
+                HTTPStatus.NOT_FOUND,
+                "not-found",
+                "nothing is known of this customer; /recommendations has what to show somebody unknown",
+            )
+        return json_answer(answer)
+
+    @router.post("/customers:batchGet", response_model=CustomersAnswer, responses=problems(s413="Too much at a time."))
+    async def customers(wanted: BatchGet, _: Annotated[Caller, Depends(Needs("customers:read"))]) -> Response:
+        """The same of up to 1,000 customers, in one round trip to Redis; those unknown have `known: false`."""
+        found = await parts.reader.get_many(
+            wanted.customer_ids,
+            n=wanted.n,
+            exclude=wanted.exclude,
+            shelf=wanted.shelf,
+            category=wanted.category,
+        )
+        return json_answer({"customers": [found[one] for one in wanted.customer_ids]})
+
+    @router.delete(
+        "/customers/{customer_id:path}",
+        status_code=HTTPStatus.ACCEPTED,
+        response_model=ErasureAnswer,
+        responses=problems(),
+    )
+    async def erase(
+        customer_id: CustomerId, request: Request, caller: Annotated[Caller, Depends(Needs("customers:erase"))]
+    ) -> Response:
+        """Have a customer forgotten: row, segment, recommendations (docs/erasure.md).
+
+        When this answers the erase event stands on the log; a worker applies it in its turn. Again is harmless.
+        """
+
+        def work() -> Any:
+            now = parts.now()
+            parts.audit.note(now, caller.name, "erase", f"{request.method} /customers/…", customer_id)
+            return parts.intake.erase(customer_id, now)
+
+        erasure = await to_thread.run_sync(work)
+        return json_answer({"event_id": erasure.event_id, "at": rfc3339(erasure.at)}, HTTPStatus.ACCEPTED)
+
+    return router

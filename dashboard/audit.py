@@ -1,0 +1,46 @@
+"""Who took data out, and who had a customer erased: records on a log of their own, written before it happens."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final, Literal
+
+import msgspec
+
+from contracts.times import rfc3339
+from logs.base import LogUnavailableError, LogWriter
+
+Act = Literal["export", "erase"]
+ACKNOWLEDGED_SECONDS: Final = 30.0
+
+
+class AuditRecord(msgspec.Struct, frozen=True):
+    """One act. It names no customer: `customer` is a hash of the id, as in the markers of erased customers."""
+
+    at: str
+    by: str
+    """The name of a key; empty: no keys are set, it was somebody on this machine."""
+    act: Act
+    what: str
+    """The path that was asked for, without ids."""
+    customer: str | None = None
+    v: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AuditTrail:
+    """Appends to the log `audit`; blocks, and is safe to use from several threads."""
+
+    writer: LogWriter
+    log: str
+
+    def note(self, at: int, by: str, act: Act, what: str, customer_id: str | None = None) -> None:
+        """Write down an act that is about to happen, at `at` microseconds UTC. Raises LogError: then it must not."""
+        customer = customer_id and blake2b(customer_id.encode(), digest_size=16).hexdigest()
+        record = AuditRecord(rfc3339(at), by, act, what, customer)
+        try:
+            self.writer.append(self.log, None, msgspec.json.encode(record)).result(ACKNOWLEDGED_SECONDS)
+        except TimeoutError:
+            raise LogUnavailableError(
+                f"the audit log has not taken in what is about to happen within {ACKNOWLEDGED_SECONDS:.0f} s: nothing"
+                " was done; try again"
+            ) from None

@@ -1,0 +1,104 @@
+"""What one listener is told of the log of changes: from a position on, each record once, in each partition's order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from dashboard.change_feed import Change, ChangeFeed
+from dashboard.change_position import ChangePosition
+from logs.base import LogReader, LogUnavailableError, PositionGoneError
+
+START_SECONDS: Final = 15.0
+"""So long the log may take to answer whoever listens first."""
+LOOK_SECONDS: Final = 0.05
+CATCH_UP_SECONDS: Final = 0.5
+BURST: Final = 500
+"""Records in one piece, at most."""
+READERS: Final = 4
+"""Listeners that may read the log itself at a time; more of them wait."""
+
+
+class ChangeStream:
+    """Makes streams of one feed."""
+
+    def __init__(self, feed: ChangeFeed) -> None:
+        self._feed = feed
+        self._readers = asyncio.Semaphore(READERS)
+
+    async def present(self) -> ChangePosition:
+        """Where the log ends now. Raises LogUnavailableError."""
+        self._feed.start()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + START_SECONDS
+        while (now := self._feed.present()) is None:
+            if loop.time() >= deadline or self._feed.closed:
+                raise LogUnavailableError("the log of changes does not answer; try again")
+            await asyncio.sleep(LOOK_SECONDS)
+        return now
+
+    async def after(self, position: ChangePosition, quiet: float) -> AsyncIterator[list[Change]]:
+        """Everything after a position, some at a time; an empty list after so many seconds without news.
+
+        The listener moves the position past each record before it asks for more.
+
+        Raises PositionGoneError where the log no longer holds what comes next, or is another one.
+        """
+        now = await self.present()
+        if position.identity != now.identity or len(position.next) != len(now.next):
+            raise PositionGoneError("the log of changes was made anew")
+        while not self._feed.closed:
+            if not position.reaches(self._floor(position)):
+                async for burst in self._caught_up(position):
+                    yield burst
+            number = self._feed.oldest()
+            while (found := self._feed.since(number)) is not None and not self._feed.closed:
+                self._floor(position)
+                entries, number = found
+                for burst in _bursts(entries, position):
+                    yield burst
+                if not entries and not await self._feed.news(number, quiet):
+                    yield []
+
+    def _floor(self, position: ChangePosition) -> list[int]:
+        identity, floor = self._feed.floor()
+        if identity != position.identity:
+            raise PositionGoneError("the log of changes was made anew")
+        return floor
+
+    async def _caught_up(self, position: ChangePosition) -> AsyncIterator[list[Change]]:
+        """What lies before the ring, from the log itself."""
+        async with self._readers, _opened(self._feed) as reader:
+            held: set[int] = set()
+            while not position.reaches(floor := self._floor(position)) and not self._feed.closed:
+                polled = await asyncio.to_thread(reader.poll, CATCH_UP_SECONDS)
+                for partition in polled.assigned:
+                    await asyncio.to_thread(reader.seek, partition, position.next[partition])
+                held = (held - polled.revoked) | polled.assigned
+                for batch in polled.batches:
+                    entries = [
+                        Change(batch.partition, at, value or b"")
+                        for at, value in zip(batch.positions, batch.values, strict=True)
+                    ]
+                    for burst in _bursts(entries, position):
+                        yield burst
+                if not polled.batches and len(held) == len(position.next):
+                    lag = await asyncio.to_thread(reader.lag)
+                    if lag is not None and not any(lag.values()):
+                        # What the log holds was read: a partition whose records have all expired brings nothing.
+                        position.next = [max(one or 0, end) for one, end in zip(position.next, floor, strict=True)]
+
+
+@asynccontextmanager
+async def _opened(feed: ChangeFeed) -> AsyncIterator[LogReader]:
+    reader = await asyncio.to_thread(feed.reader)
+    try:
+        yield reader
+    finally:
+        await asyncio.to_thread(reader.close)
+
+
+def _bursts(entries: list[Change], position: ChangePosition) -> list[list[Change]]:
+    """The entries that were not read yet, some at a time."""
+    news = [one for one in entries if not position.is_past(one.partition, one.position)]
+    return [news[start : start + BURST] for start in range(0, len(news), BURST)]

@@ -1,0 +1,35 @@
+"""`livesegments web`: the HTTP API, until told to stop."""
+
+import structlog
+import typer
+
+from livesegments.flags import with_settings
+from livesegments.log_output import configure
+from livesegments.sources import Loaded
+
+app = typer.Typer(add_completion=False)
+_log = structlog.get_logger("livesegments.web")
+
+
+@app.command()
+@with_settings
+def web(loaded: Loaded) -> None:
+    """Serve the HTTP API: events in; customers, segments, recommendations and tables out (docs/http-api.md)."""
+    # The rest of the command line is not to wait for these.
+    from dashboard.api.app import create_app  # noqa: PLC0415
+    from livesegments.web.opening import open_web  # noqa: PLC0415
+    from livesegments.web.serving import address_of, listening, server_of  # noqa: PLC0415
+
+    settings = loaded.settings
+    configure(settings)
+    with listening(settings) as listener, open_web(settings) as parts:
+        listener.listen()
+        if parts.keys:
+            who = f"{len(parts.keys.callers)} keys"
+        elif settings.web_open:
+            who = "anybody who reaches it: no keys are set, and web_open is on"
+        else:
+            who = "this machine only: no keys are set (`livesegments web-key` makes one)"
+        _log.info("serving the HTTP API", at=address_of(listener), open_to=who)
+        server_of(create_app(parts)).run(sockets=[listener])
+        _log.info("stopped")

@@ -1,0 +1,1 @@
+"""How the HTTP API is put together and served: `livesegments web`."""
