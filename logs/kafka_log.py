@@ -10,7 +10,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition, errors
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 
 from logs.base import Batch, LogInfo, LogSpec, LogUnavailableError, gathered
-from logs.kafka_client import KafkaCluster, meaning
+from logs.kafka_client import KafkaCluster, meaning, never_create_topics
 from logs.kafka_probe import Verdict, probe
 from logs.kafka_reader import KafkaLogReader, batch_of
 from logs.kafka_security import KafkaSecurity
@@ -110,7 +110,9 @@ class KafkaLogs:
 
     def _consumer(self, **settings: Any) -> KafkaConsumer:
         with self._cluster.connecting():
-            return KafkaConsumer(**self._cluster.settings(), **CONSUMER, **settings)
+            consumer = KafkaConsumer(**self._cluster.settings(), **CONSUMER, **settings)
+        never_create_topics(consumer._cluster)  # noqa: SLF001
+        return consumer
 
     def writer(self) -> KafkaLogWriter:
         """A producer. Raises LogUnavailableError."""

@@ -9,7 +9,7 @@ from kafka import KafkaProducer, errors
 from kafka.partitioner import Partitioner as KafkaPartitioner
 
 from logs.base import Headers, LogError, LogInfo, LogUnavailableError, Placed
-from logs.kafka_client import KafkaCluster, meaning
+from logs.kafka_client import KafkaCluster, meaning, never_create_topics
 from logs.partitioner import Partitioner
 
 QUEUE_BYTES: Final = 16 * 1024 * 1024
@@ -89,6 +89,7 @@ class KafkaLogWriter:
         self._queue = _Queue(QUEUE_BYTES)
         with cluster.connecting():
             self._producer = KafkaProducer(**cluster.settings(), **SETTINGS, partitioner=_Murmur2())
+        never_create_topics(self._producer._metadata)  # noqa: SLF001
 
     def append(
         self, log: str, key: bytes | None, value: bytes, *, partition: int | None = None, headers: Headers = ()

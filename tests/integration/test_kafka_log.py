@@ -209,6 +209,17 @@ def test_a_topic_that_gets_more_partitions_stops_its_readers(logs, admin, log):
     worker.reader.close()
 
 
+def test_a_deleted_topic_stays_deleted_and_stops_its_readers(logs, admin, log):
+    """Brokers make topics that clients ask for, unless they are told not to: ours do not ask for that."""
+    worker = Worker(logs.reader(log, log), Store())
+    until(lambda: worker.step() and len(worker.held) == PARTITIONS)
+    admin.delete_topics([log])
+    with pytest.raises(LogChangedError, match="was deleted while"):
+        until(lambda: worker.step() and False)
+    assert log not in admin.list_topics()
+    worker.reader.close()
+
+
 def test_what_is_committed_is_seen_by_lag_monitors(logs, admin, log):
     worker = Worker(logs.reader(log, "monitored"), Store())
     until(lambda: worker.step() and len(worker.held) == PARTITIONS)
