@@ -20,7 +20,7 @@ MOST: Final = 3_000
 class HeldOutOrders:
     """What was ordered after a moment by customers who bought before it.
 
-    All orders count, as if they were one: first orders alone say a third as much of what customers newly find.
+    All orders count, as if they were one: first orders alone say little of what customers newly find.
     """
 
     cut: int

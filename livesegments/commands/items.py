@@ -19,8 +19,8 @@ from recommender.blend import Blend
 from recommender.item_model import ItemModel
 
 _SAID: Final = {
-    "all": "first orders held out, all items",
-    "new": "first orders held out, items new to the customer",
+    "all": "orders held out, all items",
+    "new": "orders held out, items new to the customer",
     "default_all": "the same with the defaults, all",
     "default_new": "the same with the defaults, new",
     "popular_all": "the same with popular items only, all",
