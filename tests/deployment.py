@@ -8,9 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
-import redis
 
-from consumer.clock import Clock
+from consumer.clock import Clock, wall_micros
 from consumer.layout import HEADER, MISSING_TIME
 from consumer.ragged import attributes_of
 from consumer.redis_state import RedisState
@@ -24,6 +23,7 @@ from logs.kafka_log import KafkaLogs
 from logs.open import open_logs
 from online_model.settings import ModelSettings
 from recommender.reader import CustomerReader
+from recommender.redis_open import open_redis
 from recommender.settings import RecommenderSettings
 from recommender.store import RedisViews
 from tests.servers.secured import kafka_security_of_tests
@@ -65,7 +65,7 @@ class Deployment:
     def __post_init__(self) -> None:
         self.names = LogNames(f"{self.tag}-")
         self.keys = Keys(self.tag)
-        self.redis = redis.Redis.from_url(self.redis_url)
+        self.redis = open_redis(self.redis_url)
         self.state = RedisState(self.redis, self.keys)
         with closing(self.logs()) as logs:
             for name in (self.names.events, self.names.changes, self.names.dead_letters):
@@ -97,7 +97,7 @@ class Deployment:
         )
 
     @contextlib.contextmanager
-    def worker(self, *, state=None, views=None, monotonic=None, **more) -> Iterator[Worker]:
+    def worker(self, *, state=None, views=None, wall=wall_micros, wrap_writer=None, **more) -> Iterator[Worker]:
         """A worker in this process; the caller steps or runs it."""
         settings = self.worker_settings(**more)
         with closing(self.logs()) as logs:
@@ -105,12 +105,12 @@ class Deployment:
                 log=logs.describe(self.names.events),
                 describe=lambda: logs.describe(self.names.events),
                 reader=logs.reader(self.names.events, settings.group),
-                writer=logs.writer(),
+                writer=logs.writer() if wrap_writer is None else wrap_writer(logs.writer()),
                 state=state or self.state,
                 views=views or RedisViews(self.redis),
             )
             try:
-                yield Worker(parts, settings, Clock(settings.clock))
+                yield Worker(parts, settings, Clock(settings.clock, wall=wall))
             finally:
                 parts.writer.close(10)
 

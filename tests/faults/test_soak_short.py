@@ -7,7 +7,7 @@ from tests.soak.runs import Plan, kills
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_twenty_kills_of_three_workers_change_nothing(kafka_bootstrap, redis_url, unique, tmp_path):
+def test_twenty_kills_of_three_workers_change_nothing(kafka_bootstrap, redis_url, unique, tmp_path, fault_report):
     plan = Plan(
         log_url=f"kafka://{kafka_bootstrap}",
         redis_url=redis_url,
@@ -23,3 +23,7 @@ def test_twenty_kills_of_three_workers_change_nothing(kafka_bootstrap, redis_url
     figures = kills(plan)
     assert figures["holds"], figures
     assert figures["changes"] > figures["customers"]
+    fault_report(
+        f"{plan.kills} SIGKILLs of {plan.workers} workers, each before or after any of its writes, and others joining",
+        f"{figures['customers']} rows exact, {figures['changes']} changes, each under one id with one content",
+    )

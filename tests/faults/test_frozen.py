@@ -1,0 +1,41 @@
+"""Workers that stand still (SIGSTOP) past their session and go on: they write nothing that is no longer theirs."""
+
+import time
+
+from tests.faults.processes import wait_for
+from tests.faults.scenario import Scenario
+
+
+def test_workers_frozen_past_their_sessions_write_nothing_and_claim_only_what_they_are_given(deployment, fault_report):
+    """One stands right before a checkpoint, one that leads right before it publishes a model version."""
+    with Scenario(deployment) as shop:
+        workers = shop.start(3)
+        shop.load()
+        leader = next(one for one in workers if 0 in one.held)
+        writer, other = (one for one in workers if one is not leader)
+        writer.freeze_at("before checkpoint")
+        leader.freeze_at("before model")
+        wait_for(lambda: writer.frozen and leader.frozen, "they come by there")
+        had, known = {one: one.held for one in (writer, leader)}, leader.status("model")
+        wait_for(lambda: shop.all_held_by(other), "the third one takes over", 30)
+        taken = other.held
+        wait_for(lambda: other.status("model") > known, "the third one publishes a model version")
+
+        writer.thaw()
+        leader.thaw()
+        over = time.monotonic()
+        wait_for(lambda: all(one.held != had[one] for one in had), "they notice")
+        took = shop.recovered(over)
+        rows = shop.checked()
+
+        assert writer.status("conflicts") >= 1
+        for one in workers:
+            once = all(claims <= taken[number] + 1 for number, claims in one.held.items())
+            assert once, "somebody claims what the group has not given"
+        fault_report(
+            "two of three workers frozen until the third had all partitions and published a model version; then"
+            " continued, one amid a checkpoint, the leader amid its publication",
+            f"{rows} rows exact; {writer.status('conflicts')} checkpoint refused, the model refused; each partition"
+            " claimed once per hand-over",
+            took,
+        )
