@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Mapping
@@ -175,11 +176,24 @@ def status_of(worker) -> dict[str, Any]:
         "customers": len(worker.memory.store),
         "model": 0 if model is None else model.version,
         "dead_letters": worker.figures.dead_letters.total(),
-        "silent": worker.patience.waiting_for or ("" if worker.log_answers else "log"),
+        "silent": not worker.log_answers,
         "lag": worker.lag,
         "busy": busy_with(worker),
         "idle": worker.idle,
     }
+
+
+def tell_when_waiting(worker, file: Path) -> None:
+    """Keep in a file for what the worker waits: amid a step it reports nothing."""
+
+    def tell() -> None:
+        told = None
+        while True:
+            if (now := worker.patience.waiting_for or "") != told:
+                file.write_text(told := now)
+            time.sleep(0.05)
+
+    threading.Thread(target=tell, daemon=True).start()
 
 
 class Reporter:
@@ -229,6 +243,8 @@ def work(order: Mapping[str, Any]) -> None:
         settings = {"group": order["group"]} if "group" in order else {}
         with deployment.worker(wall=clock_of(order), **doomed, **settings) as worker:
             signal.signal(signal.SIGTERM, lambda *_: worker.stop())
+            if status is not None:
+                tell_when_waiting(worker, status.with_suffix(".waiting"))
             worker.run(until_idle=order.get("until_idle"), on_step=reporter)
             if reporter is not None:
                 with contextlib.suppress(redis.RedisError):

@@ -58,6 +58,12 @@ class WorkerProcess:
             return None
 
     @property
+    def waiting_for(self) -> str:
+        """What it tries again and again just now; empty while servers answer."""
+        file = self._status.with_suffix(".waiting")
+        return file.read_text() if file.exists() else ""
+
+    @property
     def said(self) -> str:
         """All of that, for the message of a test that fails."""
         return self._status.read_text() if self._status.exists() else "nothing"

@@ -1,12 +1,12 @@
 """One deployment under paced load, with workers in processes of their own, and what must hold once a fault is over."""
 
 import contextlib
+import itertools
 import json
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import islice
 from typing import Any, Self
 
 import numpy as np
@@ -41,8 +41,13 @@ class Load:
     ) -> None:
         self._deployment = deployment
         self._per_second = per_second
-        shop = Shop(ShopSettings(now=wall_micros(), customers=customers, seed=seed, currency="GBP"))
-        self._messages = islice(shop.history(), 100_000)
+        now = wall_micros()
+        shops = (
+            Shop(ShopSettings(now=now, customers=customers, seed=one, currency="GBP")) for one in itertools.count(seed)
+        )
+        self._messages = itertools.chain.from_iterable(
+            shop.history() for shop in shops
+        )  # for ever
         self._asides = asides
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._publish, daemon=True)
@@ -71,7 +76,7 @@ class Load:
 
     def stop(self) -> None:
         """Publish no more; everything published is on the log then."""
-        assert self._thread.is_alive(), "the load has run out: pace it slower"
+        assert self._thread.is_alive(), "the log took no more events"
         self._stopping.set()
         self._thread.join(60)
         assert not self._thread.is_alive(), "the log has not taken the last events"
@@ -114,7 +119,7 @@ class Scenario:
     def load(
         self,
         per_second: int = PER_SECOND,
-        customers: int = 1_500,
+        customers: int = 600,
         *,
         asides: bool = False,
         waiting: bool = True,
