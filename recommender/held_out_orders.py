@@ -20,7 +20,8 @@ MOST: Final = 3_000
 class HeldOutOrders:
     """What was ordered after a moment by customers who bought before it.
 
-    All orders count, as if they were one: first orders alone say little of what customers newly find.
+    The first order says how what is known and what is new are mixed. All orders, as if they were one, say what of the
+    new items suits whom: in first orders alone there are too few.
     """
 
     cut: int
@@ -30,9 +31,9 @@ class HeldOutOrders:
     buyers: History
     """Those of the customers in question, numbered 0 … n-1."""
     cells: NDArray[np.int64]
-    """What they ordered, customer · items + item, rising."""
-    is_new: NDArray[np.bool_]
-    """Which of these the customer had no purchase of before, (cells,)."""
+    """What they ordered first, customer · items + item, rising."""
+    new_cells: NDArray[np.int64]
+    """What they ever ordered after the cut and had no purchase of before, rising."""
     customers: int
     items: int
 
@@ -44,29 +45,34 @@ class HeldOutOrders:
         past = history.at < cut
         before, after = history.where(past), history.where(bought & ~past)
         size = int(history.customers.max(initial=-1)) + 1
-        after = after.where(allowed[after.items])
+        first = np.full(size, np.iinfo(np.int64).max)
+        np.minimum.at(first, after.customers, after.at)
+        is_first = after.at == first[after.customers]
+        kept = allowed[after.items]
+        after, is_first = after.where(kept), is_first[kept]
         known = np.zeros(size, np.bool_)
         known[before.customers[before.quantity > 0]] = True
-        who = np.intersect1d(np.unique(after.customers), np.flatnonzero(known))
+        who = np.intersect1d(np.unique(after.customers[is_first]), np.flatnonzero(known))
         who = who[:: -(-len(who) // MOST) or 1]
         place = np.full(size, -1, np.int32)
         place[who] = np.arange(len(who), dtype=np.int32)
-        ordered, buyers = after.where(place[after.customers] >= 0), before.where(place[before.customers] >= 0)
-        cells = np.unique(place[ordered.customers].astype(np.int64) * items + ordered.items)
+        of_those = place[after.customers] >= 0
+        ordered, is_first = after.where(of_those), is_first[of_those]
+        buyers = before.where(place[before.customers] >= 0)
+        cells = place[ordered.customers].astype(np.int64) * items + ordered.items
         buyers = History(place[buyers.customers], buyers.items, buyers.at, buyers.quantity)
         own = buyers.where(buyers.quantity > 0)
-        owned = np.unique(own.customers.astype(np.int64) * items + own.items)
-        return cls(cut, before, buyers, cells, ~np.isin(cells, owned), len(who), items)
+        new = np.setdiff1d(cells, own.customers.astype(np.int64) * items + own.items)
+        return cls(cut, before, buyers, np.unique(cells[is_first]), new, len(who), items)
 
     def judge(self, ranked: Ranked) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """NDCG@10 of each customer's list, and of what it has of new items, for those who ordered a new one."""
-        new = self.cells[self.is_new]
         discover = _moved_up(ranked.items, ranked.reasons != Reason.AGAIN)
-        ordered_new = np.bincount(new // max(self.items, 1), minlength=self.customers)
+        ordered_new = np.bincount(self.new_cells // max(self.items, 1), minlength=self.customers)
         some = ordered_new > 0
         return (
             ndcg(self._hits(ranked.items, self.cells), np.bincount(self.cells // max(self.items, 1))),
-            ndcg(self._hits(discover, new), ordered_new)[some],
+            ndcg(self._hits(discover, self.new_cells), ordered_new)[some],
         )
 
     def _hits(self, items: NDArray[np.int32], cells: NDArray[np.int64]) -> NDArray[np.bool_]:
