@@ -39,7 +39,7 @@ def create_app(parts: WebParts) -> FastAPI:
     problems.install(app, parts.unavailable)
     app.add_middleware(Gate, max_body=parts.max_body)
     for made in (events, segments, exports, changes, recommendations, customers):
-        app.include_router(made.routes(parts))
+        made.add_routes(app.router, parts)
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> Response:

@@ -28,9 +28,8 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def routes(parts: WebParts) -> APIRouter:
-    """The routes."""
-    router = APIRouter(tags=["changes"])
+def add_routes(router: APIRouter, parts: WebParts) -> None:
+    """Let a router answer."""
     listeners = Listeners(parts)
 
     @router.get(
@@ -60,8 +59,6 @@ def routes(parts: WebParts) -> APIRouter:
         position = await listeners.position(last_event_id, start)
         frames = listeners.frames(position, frozenset(kind), masked="ids" not in caller.scopes)
         return PatientStream(frames, media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"})
-
-    return router
 
 
 class Listeners:

@@ -24,9 +24,8 @@ def json_answer(value: Any, status: int = HTTPStatus.OK) -> Response:
     return Response(encode(value), status, media_type="application/json")
 
 
-def routes(parts: WebParts) -> APIRouter:
-    """The routes."""
-    router = APIRouter(tags=["customers"])
+def add_routes(router: APIRouter, parts: WebParts) -> None:
+    """Let a router answer."""
 
     @router.get(
         "/customers/{customer_id:path}",
@@ -77,5 +76,3 @@ def routes(parts: WebParts) -> APIRouter:
 
         erasure = await to_thread.run_sync(work)
         return json_answer({"event_id": erasure.event_id, "at": rfc3339(erasure.at)}, HTTPStatus.ACCEPTED)
-
-    return router

@@ -57,9 +57,8 @@ class Answer(msgspec.Struct, frozen=True):
     verdicts: list[Verdict]
 
 
-def routes(parts: WebParts) -> APIRouter:
-    """The routes."""
-    router = APIRouter(tags=["events"])
+def add_routes(router: APIRouter, parts: WebParts) -> None:
+    """Let a router answer."""
     limiter = CapacityLimiter(AT_A_TIME)
 
     @router.post(
@@ -83,8 +82,6 @@ def routes(parts: WebParts) -> APIRouter:
         messages = _messages(request.headers.get("content-type", ""), await request.body())
         verdicts = await to_thread.run_sync(parts.intake.publish, messages, parts.now(), limiter=limiter)
         return _answered(verdicts)
-
-    return router
 
 
 def _answered(verdicts: list[Verdict]) -> Response:

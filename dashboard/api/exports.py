@@ -45,9 +45,8 @@ def _tables(kind: TableFormat) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def routes(parts: WebParts) -> APIRouter:
-    """The routes."""
-    router = APIRouter(tags=["export"])
+def add_routes(router: APIRouter, parts: WebParts) -> None:
+    """Let a router answer."""
     exports = Exports(parts)
     may = Depends(Needs("export"))
 
@@ -78,8 +77,6 @@ def routes(parts: WebParts) -> APIRouter:
     ) -> Response:
         """Who moved from where to where, by day and cause."""
         return await exports.flows(days, caller)
-
-    return router
 
 
 class Exports:

@@ -1,6 +1,7 @@
 """The API's own description: problems, keys and events that every route or none would have to declare."""
 
 import json
+import re
 from functools import cache
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -52,6 +53,9 @@ def describe(app: FastAPI) -> None:
             "key": {"type": "http", "scheme": "bearer", "description": "A key of web_keys."},
             "password": {"type": "http", "scheme": "basic", "description": "The key as the password, under any name."},
         }
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                operation["tags"] = [re.findall(r"\w+", path)[0]]
         document["security"] = [{"key": []}, {"password": []}]
         return document
 

@@ -8,10 +8,11 @@ import msgspec
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Route
 
 from contracts.errors import LivesegmentsError
 from logs.base import LogUnavailableError
@@ -111,11 +112,10 @@ def install(app: FastAPI, unavailable: tuple[type[LivesegmentsError], ...] = ())
 
 def _allowed(request: Request) -> str:
     """The methods that any route of the path answers to; Starlette itself names those of the first."""
-    path = {**request.scope, "path_params": {}}
     methods: set[str] = set()
     for route in request.app.routes:
-        if route.matches(path)[0] is not Match.NONE:
-            methods |= getattr(route, "methods", None) or set()
+        if isinstance(route, Route | APIRoute) and route.path_regex.match(request.scope["path"]):
+            methods |= route.methods or set()
     return ", ".join(sorted(methods))
 
 

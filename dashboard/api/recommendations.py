@@ -24,9 +24,8 @@ Category = Annotated[
 ]
 
 
-def routes(parts: WebParts) -> APIRouter:
-    """The routes."""
-    router = APIRouter(tags=["recommendations"])
+def add_routes(router: APIRouter, parts: WebParts) -> None:
+    """Let a router answer."""
 
     @router.get("/recommendations/{customer_id:path}", response_model=CustomerAnswer, responses=problems())
     async def recommendations(
@@ -50,5 +49,3 @@ def routes(parts: WebParts) -> APIRouter:
         """What customers of an item buy as well; empty where nothing is known."""
         found = await parts.reader.similar_items(item_id, n, exclude=exclude)
         return json_answer({"item_id": item_id, "items": found.items, "as_of": found.as_of, "stale": found.stale})
-
-    return router

@@ -21,9 +21,8 @@ from dashboard.parts import WebParts
 _NOT_YET = "there are no segments yet: they need a worker, and customers"
 
 
-def routes(parts: WebParts) -> APIRouter:
-    """The routes."""
-    router = APIRouter(tags=["segments"])
+def add_routes(router: APIRouter, parts: WebParts) -> None:
+    """Let a router answer."""
     pages = MemberPages(parts.rows, parts.masks)
 
     @router.get("/segments", response_model=SegmentList, responses=problems(s404="There are no segments yet."))
@@ -69,8 +68,6 @@ def routes(parts: WebParts) -> APIRouter:
             found = [{**row, "customer_id": parts.masks.mask(row["customer_id"]), "attributes": {}} for row in found]
         following = None if page.next is None else str(page.next)
         return json_answer({"segment_id": segment_id, "customers": found, "next": following, "masked": masked})
-
-    return router
 
 
 async def known_segment(parts: WebParts, segment_id: int) -> SegmentCard:
