@@ -38,8 +38,6 @@ RARE_REVIEWS = {
 """Each new leader starts a process for them, and there is a new leader every quarter of a minute."""
 SHORTEST_LIFE, LONGEST_LIFE = 50, 5_000
 """Checkpoints; in between it is fitted to the time there is."""
-PATIENCE = 1.5
-"""Times the minutes planned for the kills, after which there are no more."""
 WARM_UP = 0.25
 """Share of the run before figures are looked at."""
 ORPHAN_SECONDS = 10
@@ -59,7 +57,10 @@ class Plan:
     rate: float = 250
     workers: int = 3
     customers: int = 4_000
-    life: int = 600
+    life: int = 300
+    """Checkpoints that a worker lives at most, to begin with."""
+    patience: float = 1.5
+    """Times the minutes planned, after which nobody is killed any more."""
     seed: int = 1
 
 
@@ -102,7 +103,7 @@ def kills(plan: Plan) -> dict:
             for place in range(plan.workers):
                 fleet.start_mortal(place, rng, plan.life)
             life = plan.life
-            while fleet.kills < plan.kills and (now := time.monotonic()) - began < plan.minutes * 60 * PATIENCE:
+            while fleet.kills < plan.kills and (now := time.monotonic()) - began < plan.minutes * 60 * plan.patience:
                 for place in fleet.bury():
                     last = now
                     behind = fleet.kills / plan.kills < (now - began) / (plan.minutes * 60)

@@ -1,0 +1,351 @@
+"""What a second worker brings, and how long a partition is without one when it moves.
+
+Throughput of one and of two workers in the same run, on the same broker and Redis. On a machine of two cores these two
+servers take their share, so that two workers can not be twice as fast: with as many cores as processes they would.
+
+Hand-over: two partitions of 250,000 customers each. One worker holds both; a second joins and is given one, cleanly;
+then the first is killed, and the second takes the other when the session is over. While some events come for each
+partition all the time, the pause is the longest time for which the partition's position in Redis stands still.
+
+    python -m benchmarks.workers [--events N] [--customers N] [--json]
+"""
+
+import argparse
+import json
+import multiprocessing
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from multiprocessing.context import SpawnProcess
+from typing import Any, Final
+
+import confluent_kafka
+import redis
+import structlog
+
+from benchmarks.throughput import CUSTOMERS, EVENTS_A_DAY, Servers
+from consumer import collector
+from consumer.clock import Clock, wall_micros
+from consumer.redis_state import RedisState
+from consumer.settings import WorkerSettings
+from consumer.state import bucket_of
+from consumer.worker import Parts, Worker
+from contracts.keys import Keys
+from contracts.partitioning import partition_of
+from logs.base import LogSpec
+from logs.open import open_logs
+from producer.message import Message
+from producer.shop import Shop, ShopSettings
+from recommender.store import RedisViews
+from tests.servers import kafka_server, redis_server
+
+SESSION_SECONDS: Final = 6.0
+PATIENCE_SECONDS: Final = 600.0
+SEED_EVENTS: Final = 8_000
+"""Of real customers, whose rows all others are copies of."""
+RATE: Final = 100
+"""Events a second while a partition is handed over."""
+LOOK_SECONDS: Final = 0.02
+
+
+class HungError(SystemExit):
+    """Something that should have happened did not, within PATIENCE_SECONDS."""
+
+
+def work(servers: Servers, records: Any, stop: Any) -> None:
+    """One worker until `stop`; `records` is how many it has worked on."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    collector.calm()
+    settings = WorkerSettings(
+        clock="wall",
+        names=servers.names,
+        keys=Keys(servers.tag),
+        group=servers.tag,
+        session_timeout=SESSION_SECONDS,
+    )
+    client = redis.Redis.from_url(servers.redis_url)
+
+    def watch(worker: Worker) -> None:
+        records.value = worker.figures.records
+        if stop.is_set():
+            worker.stop()
+
+    with (
+        closing(open_logs(f"kafka://{servers.bootstrap}", session_timeout=SESSION_SECONDS)) as logs,
+        closing(logs.writer()) as writer,
+    ):
+        parts = Parts(
+            log=logs.describe(servers.names.events),
+            describe=lambda: logs.describe(servers.names.events),
+            reader=logs.reader(servers.names.events, servers.tag),
+            writer=writer,
+            state=RedisState(client, settings.keys),
+            views=RedisViews(client),
+        )
+        Worker(parts, settings, Clock("wall")).run(on_step=watch)
+
+
+@dataclass
+class Hand:
+    """A worker process."""
+
+    process: SpawnProcess
+    records: Any
+    stop: Any
+
+
+@contextmanager
+def hands(servers: Servers) -> Iterator[Callable[[], Hand]]:
+    """Starts workers; they end with the block."""
+    context = multiprocessing.get_context("spawn")
+    started: list[Hand] = []
+
+    def start() -> Hand:
+        records, stop = context.Value("q", 0), context.Event()
+        hand = Hand(context.Process(target=work, args=(servers, records, stop)), records, stop)
+        hand.process.start()
+        started.append(hand)
+        return hand
+
+    try:
+        yield start
+    finally:
+        for hand in started:
+            hand.stop.set()
+        for hand in started:
+            hand.process.join(30)
+            hand.process.kill()
+            hand.process.join()
+
+
+def until(done: Callable[[], bool]) -> None:
+    """Wait for something. Raises HungError."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not done():
+        if time.monotonic() > deadline:
+            raise HungError("a worker hangs")
+        time.sleep(LOOK_SECONDS)
+
+
+class Partitions:
+    """What Redis tells of the partitions of a deployment."""
+
+    def __init__(self, servers: Servers, partitions: int) -> None:
+        self._client = redis.Redis.from_url(servers.redis_url)
+        self._keys = [Keys(servers.tag).meta(number) for number in range(partitions)]
+
+    def field(self, name: str) -> list[bytes | None]:
+        """One field of each partition's meta fields."""
+        pipe = self._client.pipeline(transaction=False)
+        for key in self._keys:
+            pipe.hget(key, name)
+        return pipe.execute()
+
+
+def create(servers: Servers, partitions: int) -> None:
+    """The logs."""
+    with closing(open_logs(f"kafka://{servers.bootstrap}")) as logs:
+        for name in (servers.names.events, servers.names.changes, servers.names.dead_letters):
+            logs.create(LogSpec(name, partitions))
+
+
+def producer_of(servers: Servers) -> confluent_kafka.Producer:
+    """One that places events as all others do."""
+    return confluent_kafka.Producer(
+        {
+            "bootstrap.servers": servers.bootstrap,
+            "partitioner": "murmur2_random",
+            "linger.ms": 5,
+            "compression.type": "lz4",
+            "queue.buffering.max.messages": 2_000_000,
+        }
+    )
+
+
+def throughput(servers: Servers, messages: list[Message], workers: int) -> float:
+    """Events per second that so many workers work off, from when the last event is on the log until they are done."""
+    create(servers, partitions=12)
+    partitions = Partitions(servers, 12)
+    with hands(servers) as start:
+        team = [start() for _ in range(workers)]
+
+        def shared_out() -> bool:
+            owners = partitions.field("claims")
+            return None not in owners and (workers == 1 or sum(int(claims or 0) for claims in owners) > 12)
+
+        until(shared_out)
+        producer = producer_of(servers)
+        for message in messages:
+            producer.produce(servers.names.events, message.value, message.key)
+        producer.flush()
+        began = time.perf_counter()
+        before: int = sum(hand.records.value for hand in team)
+        until(lambda: sum(hand.records.value for hand in team) >= len(messages))
+        return (len(messages) - before) / (time.perf_counter() - began)
+
+
+def fill(servers: Servers, customers: int) -> list[list[str]]:
+    """Rows of so many customers in each of two partitions, copied from those of a small shop. Their ids."""
+    create(servers, partitions=2)
+    shop = Shop(ShopSettings(now=wall_micros(), customers=1_000, currency="GBP"))
+    producer = producer_of(servers)
+    for message in islice(shop.history(), SEED_EVENTS):
+        producer.produce(servers.names.events, message.value, message.key)
+    producer.flush()
+    with hands(servers) as start:
+        hand = start()
+        until(lambda: hand.records.value >= SEED_EVENTS)
+    client, keys = redis.Redis.from_url(servers.redis_url), Keys(servers.tag)
+    ids: list[list[str]] = [[], []]
+    number = 0
+    while min(map(len, ids)) < customers:
+        who, number = f"copy-{number}", number + 1
+        ids[partition_of(who, 2)].append(who)
+    state = RedisState(client, keys)
+    for partition in (0, 1):
+        models = [row for _, rows in state.rows(partition) for row in rows]
+        ids[partition] = ids[partition][: customers - len(models)]
+        for begin in range(0, len(ids[partition]), 5_000):
+            pipe = client.pipeline(transaction=False)
+            for place, who in enumerate(ids[partition][begin : begin + 5_000]):
+                pipe.hset(keys.rows(partition, bucket_of(who)), who, models[(begin + place) % len(models)])
+            pipe.execute()
+    return ids
+
+
+class Trickle:
+    """Some events for both partitions all the time, and how long each partition's position stands still."""
+
+    def __init__(self, servers: Servers, ids: list[list[str]]) -> None:
+        self._producer = producer_of(servers)
+        self._log = servers.names.events
+        self._ids = ids
+        self._partitions = Partitions(servers, 2)
+        self._sent = 0
+        self._began = time.monotonic()
+        self.begin()
+
+    def begin(self) -> None:
+        """Measure from now on."""
+        self._positions = self._partitions.field("position")
+        self._at = [time.monotonic()] * 2
+        self.pause = [0.0, 0.0]
+
+    def until(self, done: Callable[[], bool]) -> None:
+        """Go on until something holds."""
+
+        def look() -> bool:
+            while self._sent < (time.monotonic() - self._began) * RATE:
+                self._send()
+            now = time.monotonic()
+            for number, position in enumerate(self._partitions.field("position")):
+                self.pause[number] = max(self.pause[number], now - self._at[number])
+                if position != self._positions[number]:
+                    self._positions[number], self._at[number] = position, now
+            return done()
+
+        until(look)
+
+    def lasting(self, seconds: float) -> None:
+        """Go on for so long."""
+        end = time.monotonic() + seconds
+        self.until(lambda: time.monotonic() >= end)
+
+    def claims(self) -> list[int]:
+        """How often each partition was claimed."""
+        return [int(claims or 0) for claims in self._partitions.field("claims")]
+
+    def _send(self) -> None:
+        ids = self._ids[self._sent % 2]
+        who = ids[self._sent % len(ids)]
+        event = {
+            "type": "purchase",
+            "event_id": uuid.uuid4().hex,
+            "customer_id": who,
+            "occurred_at": datetime.now(UTC).isoformat(),
+            "order_id": str(self._sent),
+            "currency": "GBP",
+            "lines": [{"item_id": "item-1", "quantity": 1, "unit_price": 9.5}],
+        }
+        self._producer.produce(self._log, json.dumps(event).encode(), who.encode())
+        self._producer.poll(0)
+        self._sent += 1
+
+
+def hand_over(servers: Servers, customers: int) -> dict[str, float]:
+    """Pauses of a partition that moves cleanly, of one that stays, and of one whose worker is killed."""
+    ids = fill(servers, customers)
+    trickle = Trickle(servers, ids)
+    before = trickle.claims()
+    with hands(servers) as start:
+        first = start()
+        trickle.until(lambda: trickle.claims() == [number + 1 for number in before])
+        trickle.lasting(20.0)
+        trickle.begin()
+        start()
+        trickle.until(lambda: sum(trickle.claims()) == sum(before) + 3)
+        trickle.lasting(10.0)
+        moved = next(number for number in (0, 1) if trickle.claims()[number] == before[number] + 2)
+        joined, stayed = trickle.pause[moved], trickle.pause[1 - moved]
+        trickle.begin()
+        first.process.kill()
+        trickle.until(lambda: sum(trickle.claims()) == sum(before) + 4)
+        trickle.lasting(10.0)
+        killed = trickle.pause[1 - moved]
+    return {
+        "customers": customers,
+        "join_pause_s": round(joined, 2),
+        "join_pause_of_what_stays_s": round(stayed, 2),
+        "kill_pause_s": round(killed, 2),
+        "session_timeout_s": SESSION_SECONDS,
+        "kill_pause_without_session_timeout_s": round(killed - SESSION_SECONDS, 2),
+    }
+
+
+def run(events: int, customers: int) -> dict[str, float]:
+    """All of it."""
+    tag = f"workers-{uuid.uuid4().hex[:8]}"
+    shop = Shop(
+        ShopSettings(
+            now=wall_micros(),
+            customers=CUSTOMERS,
+            currency="GBP",
+            history_days=max(730, events // EVENTS_A_DAY + 1),
+        )
+    )
+    messages = list(islice(shop.history(), events))
+    with kafka_server() as bootstrap, redis_server() as redis_url:
+        one = throughput(Servers(bootstrap, redis_url, f"{tag}-one"), messages, 1)
+        two = throughput(Servers(bootstrap, redis_url, f"{tag}-two"), messages, 2)
+        figures = hand_over(Servers(bootstrap, redis_url, f"{tag}-over"), customers)
+    return {
+        "events": len(messages),
+        "cores": multiprocessing.cpu_count(),
+        "one_worker_events_per_s": round(one),
+        "two_workers_events_per_s": round(two),
+        "ratio": round(two / one, 2),
+        **figures,
+    }
+
+
+def main() -> None:
+    """Parse the command line and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=300_000)
+    parser.add_argument("--customers", type=int, default=250_000, help="in each of the two partitions handed over")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    arguments = parser.parse_args()
+    figures = run(arguments.events, arguments.customers)
+    if arguments.json:
+        print(json.dumps(figures))
+    else:
+        for name, value in figures.items():
+            print(f"{name:40} {value:>12,}")
+
+
+if __name__ == "__main__":
+    main()
