@@ -53,8 +53,8 @@ def test_that_would_be_seen_otherwise():
         assert listening(server.pid) == {"0.0.0.0"}
 
 
-def test_a_worker_listens_nowhere_by_default(redis_url, unique):
-    flags = {"redis_url": redis_url, "key_prefix": unique, "log_prefix": f"{unique}-", "group": unique}
+def test_a_worker_listens_nowhere_by_default(one_redis_url, unique):
+    flags = {"redis_url": one_redis_url, "key_prefix": unique, "log_prefix": f"{unique}-", "group": unique}
     settings, patience = load_settings(flags=flags).settings, Patience(threading.Event())
     before = listening(os.getpid())
     with (

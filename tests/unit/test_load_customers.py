@@ -84,11 +84,12 @@ def test_nobody_yet():
     assert "customer_id" in frame.columns
 
 
-def test_from_settings_as_on_the_command_line(redis_url, unique, monkeypatch, tmp_path):
+def test_from_settings_as_on_the_command_line(redis_url, one_redis_url, unique, monkeypatch, tmp_path):
     client = open_redis(redis_url)
     fill(InProcess(state=RedisState(client, Keys(unique)), prefix=unique))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIVESEGMENTS_REDIS_URL", redis_url)
+    monkeypatch.setenv("LIVESEGMENTS_LOG_URL", one_redis_url)
     (tmp_path / "mine.toml").write_text(f'key_prefix = "{unique}"\n')
     assert len(livesegments.load_customers(key_prefix=unique, clock="event")) == 60
     assert len(livesegments.load_customers("mine.toml")) == 60

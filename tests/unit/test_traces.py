@@ -181,15 +181,16 @@ def test_a_key_of_a_kind_that_nobody_knows_is_not_passed_over(shop):
         shop.verify(ANN)
 
 
-def test_who_may_not_list_keys_is_told_so(shop, redis_url, unique):
+def test_who_may_not_list_keys_is_told_so(one_redis_url, unique):
     """As the worker's user: what could not be read is not said to be free of the customer."""
-    shop.client.acl_setuser(unique, enabled=True, nopass=True, keys=["*"], commands=["+@all", "-scan"])
-    address = redis_url.replace("redis://", f"redis://{unique}:x@")
-    try:
-        with redis.Redis.from_url(address) as limited, pytest.raises(KeysUnreadableError, match="may SCAN"):
-            list(contents(limited, shop.keys))
-    finally:
-        shop.client.acl_deluser(unique)
+    with redis.Redis.from_url(one_redis_url) as admin:
+        admin.acl_setuser(unique, enabled=True, nopass=True, keys=["*"], commands=["+@all", "-scan"])
+        address = one_redis_url.replace("redis://", f"redis://{unique}:x@")
+        try:
+            with redis.Redis.from_url(address) as limited, pytest.raises(KeysUnreadableError, match="may SCAN"):
+                list(contents(limited, Keys(unique)))
+        finally:
+            admin.acl_deluser(unique)
 
 
 def test_a_prefix_is_no_pattern(shop, unique):

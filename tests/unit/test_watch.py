@@ -224,9 +224,10 @@ def test_a_state_that_does_not_answer_stops_nobody(at_work):
 # ---- the command ----
 
 
-def test_one_look_as_json_and_as_a_table(redis_url, unique, monkeypatch, tmp_path):
+def test_one_look_as_json_and_as_a_table(redis_url, one_redis_url, unique, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIVESEGMENTS_REDIS_URL", redis_url)
+    monkeypatch.setenv("LIVESEGMENTS_LOG_URL", one_redis_url)
     monkeypatch.setenv("LIVESEGMENTS_KEY_PREFIX", unique)
     names = Keys(unique)
     client = open_redis(redis_url)
@@ -245,8 +246,12 @@ def test_one_look_as_json_and_as_a_table(redis_url, unique, monkeypatch, tmp_pat
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_watch_goes_on_until_it_is_told_to_stop(redis_url, unique, tmp_path, number):
-    environment = os.environ | {"LIVESEGMENTS_REDIS_URL": redis_url, "LIVESEGMENTS_KEY_PREFIX": unique}
+def test_a_watch_goes_on_until_it_is_told_to_stop(redis_url, one_redis_url, unique, tmp_path, number):
+    environment = os.environ | {
+        "LIVESEGMENTS_REDIS_URL": redis_url,
+        "LIVESEGMENTS_LOG_URL": one_redis_url,
+        "LIVESEGMENTS_KEY_PREFIX": unique,
+    }
     command = [sys.executable, "-m", "livesegments", "watch", "--json", "--every", "10ms"]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as watching:
         looks = [json.loads(watching.stdout.readline()) for _ in range(3)]
