@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60, help="so long")
     parser.add_argument("--rate", type=float, default=250, help="events a second")
     parser.add_argument("--workers", type=int, default=3)
-    parser.add_argument("--customers", type=int, default=4_000)
+    parser.add_argument("--customers", type=int, default=1_500)
     parser.add_argument("--life", type=int, default=300, help="longest life at first, checkpoints (kills)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="where workers' logs go (a new one in the temporary folder)")

@@ -56,7 +56,7 @@ class Plan:
     minutes: float = 60
     rate: float = 250
     workers: int = 3
-    customers: int = 4_000
+    customers: int = 1_500
     life: int = 300
     """Checkpoints that a worker lives at most, to begin with."""
     patience: float = 1.5
