@@ -30,7 +30,7 @@ EXAMPLE_CUSTOMER: dict[str, Any] = {
 class Answer(BaseModel):
     """Unknown fields may come with newer versions."""
 
-    model_config = ConfigDict(extra="allow", json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(extra="allow")
 
 
 class CustomerAnswer(Answer):

@@ -13,6 +13,7 @@ from dashboard.api.problems import Problem
 
 BODY_SECONDS: Final = 30.0
 """So long a client may take to send a body."""
+FIRST_PRINTABLE: Final = 0x20
 _HEADERS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
 
@@ -39,10 +40,8 @@ class Gate:
                 message["headers"] = [*message.get("headers", ()), *_HEADERS]
             await send(message)
 
-        if not _is_text(scope.get("raw_path", b"")):
-            # Decoded leniently, it could be somebody else's id.
-            answer = problems.response(HTTPStatus.BAD_REQUEST, "malformed", "the path is not UTF-8, percent-encoded")
-            await answer(scope, receive, send_with_headers)
+        if b"%" in scope.get("raw_path", b"") and (wrong := _wrong_with(scope["raw_path"])):
+            await problems.response(*wrong)(scope, receive, send_with_headers)
             return
         body = receive if scope["method"] in {"GET", "HEAD"} else _Body(receive, self._max_body)
         await self._app(scope, body, send_with_headers)
@@ -78,11 +77,14 @@ class _Body:
         return message
 
 
-def _is_text(path: bytes) -> bool:
-    if b"%" not in path:
-        return True
+def _wrong_with(path: bytes) -> tuple[HTTPStatus, str, str] | None:
+    """Status, kind and text of what is wrong with a path."""
     try:
-        unquote_to_bytes(path).decode()
+        text = unquote_to_bytes(path).decode()
     except UnicodeDecodeError:
-        return False
-    return True
+        # Decoded leniently, as servers do, it could be somebody else's id.
+        return HTTPStatus.BAD_REQUEST, "malformed", "the path is not UTF-8, percent-encoded"
+    if any(ord(sign) < FIRST_PRINTABLE for sign in text):
+        # Routes do not see behind a line feed.
+        return HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", "control characters are not allowed in a path: no id has any"
+    return None

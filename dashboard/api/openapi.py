@@ -56,10 +56,25 @@ def describe(app: FastAPI) -> None:
         for path, operations in document["paths"].items():
             for operation in operations.values():
                 operation["tags"] = [re.findall(r"\w+", path)[0]]
+        _without_tuples(document)
         document["security"] = [{"key": []}, {"password": []}]
         return document
 
     app.openapi = complete  # type: ignore[method-assign]
+
+
+def _without_tuples(schema: Any) -> None:
+    """Say of arrays what each place may hold all together: generators of clients stumble over prefixItems."""
+    if isinstance(schema, list):
+        for one in schema:
+            _without_tuples(one)
+    elif isinstance(schema, dict):
+        places = schema.get("prefixItems")
+        if isinstance(places, list):
+            del schema["prefixItems"]
+            schema["items"] = {"anyOf": [one for n, one in enumerate(places) if one not in places[:n]]}
+        for one in schema.values():
+            _without_tuples(one)
 
 
 def _events() -> dict[str, Any]:
