@@ -17,6 +17,7 @@ from redis.exceptions import (
     ClusterError,
     MovedError,
     RedisClusterException,
+    SlotNotCoveredError,
     TryAgainError,
 )
 from redis.retry import Retry
@@ -25,6 +26,8 @@ ATTEMPTS: Final = 4
 """How often a command is sent before that is an error, each time with a new look at who serves what."""
 PASSING: Final = (MovedError, ClusterDownError, TryAgainError, redis.ConnectionError, redis.TimeoutError)
 _NO_CLUSTER: Final = "cluster support disabled"
+_NOBODY_KNOWS: Final = ("cannot be connected", "not covered", "could not agree")
+"""What redis-py says where no node answers, or nodes know different things of a cluster that is changing."""
 
 _Command = tuple[str, tuple[Any, ...], dict[str, Any]]
 """A method of redis-py's pipelines, with its arguments."""
@@ -242,4 +245,5 @@ def as_redis_error(error: RedisClusterException) -> redis.RedisError:
         if isinstance(cause, redis.ResponseError) and not isinstance(cause, ClusterError):
             return cause
         cause = cause.__cause__ or cause.__context__
-    return redis.ConnectionError(str(error))
+    passes = isinstance(error, SlotNotCoveredError) or any(sign in str(error) for sign in _NOBODY_KNOWS)
+    return redis.ConnectionError(str(error)) if passes else redis.ResponseError(str(error))

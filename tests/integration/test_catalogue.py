@@ -14,6 +14,7 @@ from contracts.keys import Keys
 from livesegments.app import open_deployment, open_redis, open_worker
 from livesegments.cli import app
 from livesegments.sources import load_settings
+from recommender.store import RedisViews
 
 SECONDS = 30.0
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
@@ -88,7 +89,7 @@ class Shop:
     def answers(self):
         """Items of all written views and of the cold start, as they stand in Redis."""
         keys = [self.keys.customer(str(customer)) for customer in range(40)] + [self.keys.cold_start()]
-        views = [json.loads(view) for view in self.redis.mget(keys) if view is not None]
+        views = [json.loads(view) for view in RedisViews(self.redis).get_many(keys) if view is not None]
         return {item for view in views for item, _, _ in view["items"]} if len(views) == len(keys) else set()
 
 
