@@ -8,7 +8,6 @@ from tests.faults.processes import wait_for
 from tests.faults.scenario import PARTITIONS, Scenario
 from tests.servers import LocalCluster
 
-PER_SECOND = 100
 LOST = 3
 """Checkpoints of one partition, at least."""
 
@@ -29,7 +28,7 @@ def test_rows_and_views_are_right_after_slots_have_moved_and_a_fail_over_lost_wh
     deployment = Deployment(f"kafka://{kafka_bootstrap}", cluster.url, unique, PARTITIONS)
     with Scenario(deployment) as shop:
         (worker,) = shop.start(1)
-        shop.load(PER_SECOND)
+        shop.load()
         for key in (deployment.keys.meta(0), deployment.keys.model()):
             cluster.move_slot(key, pause=lambda: time.sleep(0.05))
         shop.more_checkpoints(3)
