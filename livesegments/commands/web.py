@@ -5,6 +5,7 @@ import typer
 
 from livesegments.flags import with_settings
 from livesegments.log_output import configure
+from livesegments.signals import stop_signals
 from livesegments.sources import Loaded
 
 app = typer.Typer(add_completion=False)
@@ -31,5 +32,8 @@ def web(loaded: Loaded) -> None:
         else:
             who = "this machine only: no keys are set (`livesegments web-key` makes one)"
         _log.info("serving the HTTP API", at=address_of(listener), open_to=who)
-        server_of(create_app(parts)).run(sockets=[listener])
+        server = server_of(create_app(parts))
+        # uvicorn sends itself the signal again when it has stopped, to those who listened before it.
+        with stop_signals(lambda: None):
+            server.run(sockets=[listener])
         _log.info("stopped")

@@ -140,7 +140,9 @@ def test_bad_json_is_told(client):
     problem(client.post("/customers:batchGet", content=b'{"customer_ids": [', headers=headers), 400)
 
 
-@pytest.mark.parametrize("path", ["/customers/%FF", "/customers/a%00", "/customers/a%0Ab", "/customers/" + "x" * 129, "/customers/"])
+@pytest.mark.parametrize(
+    "path", ["/customers/%FF", "/customers/a%00", "/customers/a%0Ab", "/customers/" + "x" * 129, "/customers/"]
+)
 def test_ids_that_can_not_be_are_refused(client, path):
     problem(client.get(path), 400 if "FF" in path else 422)
     problem(client.delete(path), 400 if "FF" in path else 422)

@@ -1,0 +1,161 @@
+"""`livesegments web` as a process: on real servers, over real connections, until it is told to stop."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import pytest
+
+from contracts.times import rfc3339
+from dashboard.access import hashed
+from tests.deployment import Deployment
+from tests.in_process import START
+
+SECONDS = 60.0
+KEY = "lsk_for-tests"
+KEYS = json.dumps({"shop": {"sha256": hashed(KEY), "role": "admin"}})
+
+
+@pytest.fixture(params=["redis", "kafka"])
+def deployment(request, redis_url, unique):
+    kafka = request.param == "kafka"
+    log_url = f"kafka://{request.getfixturevalue('kafka_bootstrap')}" if kafka else redis_url
+    return Deployment(log_url, redis_url, unique, partitions=3 if kafka else 1)
+
+
+@contextlib.contextmanager
+def web(deployment, *flags, keys=KEYS):
+    """The process, and a client that shows the key."""
+    settings = ("--redis-url", deployment.redis_url, "--log-url", deployment.log_url)
+    names = (
+        "--key-prefix",
+        deployment.tag,
+        "--log-prefix",
+        f"{deployment.tag}-",
+        "--partitions",
+        "3",
+        "--clock",
+        "event",
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "livesegments", "web", *settings, *names, "--web-address", "127.0.0.1:0", *flags],
+        env={**os.environ, "LIVESEGMENTS_WEB_KEYS": keys, "LIVESEGMENTS_LOG_FORMAT": "json"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    watchdog = threading.Timer(4 * SECONDS, process.kill)
+    watchdog.start()
+    try:
+        seen = []
+        for line in process.stdout:
+            seen.append(line)
+            if address := re.search(r"http://127\.0\.0\.1:\d+", line):
+                break
+        else:
+            raise AssertionError("".join(seen))
+        drain = threading.Thread(target=lambda: seen.extend(process.stdout))
+        drain.start()
+        headers = {"Authorization": f"Bearer {KEY}"}
+        with httpx.Client(base_url=address[0], headers=headers, timeout=SECONDS) as client:
+            yield process, client
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.wait()
+
+
+def purchase(n):
+    return {
+        "type": "purchase",
+        "event_id": f"e{n}",
+        "customer_id": f"c{n}",
+        "occurred_at": rfc3339(START),
+        "order_id": f"o{n}",
+        "lines": [{"item_id": "mug", "quantity": 1, "unit_price": 2.5}],
+        "currency": "GBP",
+    }
+
+
+def moves(lines, count) -> list[str]:
+    found = []
+    for line in lines:
+        if line.startswith("data: "):
+            found.append(json.loads(line.removeprefix("data: "))["customer_id"])
+        if len(found) == count:
+            return found
+    raise AssertionError(found)
+
+
+def test_from_an_event_to_the_change_and_back(deployment):
+    with web(deployment) as (process, client):
+        assert client.get("/segments").status_code == 404
+        with client.stream("GET", "/changes?kind=moved") as listening:
+            lines = listening.iter_lines()
+            assert next(lines).startswith("retry:")
+            answer = client.post("/events", json=[purchase(n) for n in range(200)])
+            assert answer.json()["accepted"] == 200
+            deployment.run()
+            assert sorted(moves(lines, 200)) == sorted(f"c{n}" for n in range(200))
+        assert client.get("/customers/c7").json()["items"][0][0] == "mug"
+        table = client.get("/export/customers.csv").text
+        assert table.count("\n") == 201
+        assert client.get("/export/flows.csv").text.count("\n") > 1
+        assert client.delete("/customers/c7").status_code == 202
+        deployment.run()
+        # What this process has read before is told as changed by Redis.
+        until(lambda: client.get("/customers/c7").status_code == 404)
+        with client.stream("GET", "/changes?start=beginning&kind=moved") as listening:
+            assert len(moves(listening.iter_lines(), 200)) == 200
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(SECONDS) == 0
+
+
+def until(condition):
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize("deployment", ["redis"], indirect=True)
+def test_without_a_key_it_listens_here_only_and_says_so(deployment):
+    with web(deployment, keys="{}") as (_, client):
+        assert client.get("/segments", headers={"Authorization": ""}).status_code == 404
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "livesegments",
+            "web",
+            "--web-address",
+            "0.0.0.0:0",
+            "--redis-url",
+            deployment.redis_url,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        env={**os.environ, "LIVESEGMENTS_WEB_KEYS": "{}"},
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "livesegments web-key" in done.stderr
+
+
+def test_a_key_that_is_made_is_accepted():
+    made = subprocess.run(
+        [sys.executable, "-m", "livesegments", "web-key", "anna", "--role", "viewer"],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=True,
+    )
+    assert hashed(made.stdout.strip()) in made.stderr
+    assert 'role = "viewer"' in made.stderr
