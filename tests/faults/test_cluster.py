@@ -2,8 +2,8 @@
 
 import time
 
-from benchmarks.failover import stale_views
 from tests.deployment import Deployment
+from tests.faults.failover import stale_views
 from tests.faults.processes import wait_for
 from tests.faults.scenario import PARTITIONS, Scenario
 from tests.servers import LocalCluster

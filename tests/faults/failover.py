@@ -1,6 +1,6 @@
 """A master of a Redis Cluster dies under load: when it goes on, how late views become, and that rows end exact.
 
-`python -m benchmarks.failover --events 2000 --seconds 30 --rounds 3` starts a Kafka broker and a cluster of three
+`python -m tests.faults.failover --events 2000 --seconds 30 --rounds 3` starts a Kafka broker and a cluster of three
 masters and three replicas on this machine. Meanwhile a slot that holds a partition is moved to another master.
 """
 
@@ -25,7 +25,8 @@ from recommender.redis_open import open_redis
 from recommender.store import RedisViews, ViewsUnavailableError
 from tests.against_oracle import wrong_rows
 from tests.deployment import Deployment
-from tests.faults.scenario import PARTITIONS, Scenario, wait_for, wrong_assignments
+from tests.faults.processes import wait_for
+from tests.faults.scenario import PARTITIONS, Scenario, wrong_assignments
 from tests.oracle import Oracle
 from tests.servers import LocalCluster, kafka_server
 
@@ -176,7 +177,7 @@ def workers(deployment: Deployment, count: int) -> Iterator[None]:
     }
     environment = os.environ | {f"LIVESEGMENTS_{name}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "livesegments", "worker"]
-    started = [subprocess.Popen(command, env=environment, stdout=sys.stderr) for _ in range(count)]  # noqa: S603
+    started = [subprocess.Popen(command, env=environment, stdout=sys.stderr) for _ in range(count)]
     try:
         yield
     finally:
