@@ -481,6 +481,12 @@ def meta_of(fields: Mapping[bytes, bytes]) -> Meta:
     )
 
 
+def _answer(error: failures.ResponseError) -> str:
+    """What the command answered that failed; Redis 6.2 hides that of one in a script behind words of its own."""
+    said = str(error)
+    return said.rpartition(": -")[2] if said.startswith("Error running script") else said
+
+
 def tried(call: Callable[[], Any]) -> Any:
     """The call's answer, with Redis' errors told apart into those that may pass and those that will not."""
     try:
@@ -492,7 +498,7 @@ def tried(call: Callable[[], Any]) -> Any:
     except _PASSING as error:
         raise StateUnavailableError(f"Redis: {error}") from error
     except failures.ResponseError as error:
-        if str(error).startswith(_PASSING_ANSWERS):
+        if _answer(error).startswith(_PASSING_ANSWERS):
             raise StateUnavailableError(f"Redis: {error}") from error
         raise StateError(f"Redis refused a command: {error}") from error
     except failures.RedisError as error:

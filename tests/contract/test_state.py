@@ -18,7 +18,9 @@ from consumer.state import (
     bucket_of,
 )
 from contracts.keys import BUCKETS, Keys
+from logs.redis_server import find_bundled_redis_server, find_redis_server
 from recommender.redis_open import open_redis
+from tests.servers import LocalRedis
 
 
 @pytest.fixture(params=["memory", "redis", "cluster"])
@@ -272,11 +274,20 @@ def test_a_server_that_is_gone_is_named(local_redis):
         state.checkpoint(0, "a", step(1))
 
 
-def test_a_full_server_takes_no_checkpoint_and_recovers(local_redis):
-    client = redis.Redis.from_url(local_redis.url)
+@pytest.fixture(params=[find_redis_server, find_bundled_redis_server], ids=["this machine's", "the oldest"])
+def any_redis(request):
+    """The oldest one that we support, too."""
+    if (binary := request.param()) is None:
+        pytest.skip("no such redis-server")
+    with LocalRedis(binary) as server:
+        yield server
+
+
+def test_a_full_server_takes_no_checkpoint_and_recovers(any_redis):
+    client = redis.Redis.from_url(any_redis.url)
     state = RedisState(client, Keys("t"))
     state.claim(0, "a", 0)
-    client.config_set("maxmemory", "1mb")
+    client.config_set("maxmemory", "100kb")
     with pytest.raises(StateUnavailableError, match="maxmemory"):
         state.checkpoint(0, "a", step(1, rows=[("ann", b"1")]))
     assert state.meta(0).seq == 0
