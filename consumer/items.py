@@ -264,6 +264,9 @@ class ItemSums:
         self._fit_in()
         slots = self.slots(rows)
         was = self._counted_in[rows]
+        if not before and (was == _NOT_COUNTED).all():
+            self._count(rows, slots)
+            return
         old = _Change.empty()
         new = _Change.empty()
         for row, slot, counted_in in zip(rows.tolist(), slots.tolist(), was.tolist(), strict=True):
@@ -288,6 +291,14 @@ class ItemSums:
         bought = bought.where(bought.quantity > 0)
         self.items.sold(bought.items, bought.at)
         self._sums.revise(self._history_of(old), old.slots_array(), bought, new.slots_array())
+        self._counted_in[rows] = slots
+
+    def _count(self, rows: Rows, slots: npt.NDArray[np.int32]) -> None:
+        """Count rows that are new here: those of a partition that was just loaded may be hundreds of thousands."""
+        bought = self.history(rows)
+        bought = bought.where(bought.quantity > 0)
+        self.items.sold(bought.items, bought.at)
+        self._sums.revise(History.empty(), np.empty(0, np.int32), bought, slots)
         self._counted_in[rows] = slots
 
     def remove(self, rows: Rows, before: Mapping[int, Before] | None = None) -> None:

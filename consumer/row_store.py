@@ -123,8 +123,15 @@ class RowStore:
 
     def release(self, rows: Iterable[int]) -> None:
         """Empty detached rows; their numbers may be used again."""
-        for row in rows:
-            self._clear(row)
+        numbers = list(rows)
+        for row in numbers:
+            self.ids[row] = ""
+        for part in self._ragged:
+            for row in numbers:
+                part[row] = b""
+        self.partition[numbers] = -1
+        self.header[numbers] = _EMPTY[0]
+        self._free += numbers
 
     def drop_partition(self, number: int) -> Rows:
         """Take all rows of a partition out of memory; the state keeps them. Returns the rows that it had."""
@@ -180,14 +187,6 @@ class RowStore:
     @property
     def _ragged(self) -> tuple[list[bytes], ...]:
         return (self.heads, self.lines, self.known, self.attributes, self.moves, self.exposures)
-
-    def _clear(self, row: int) -> None:
-        self.ids[row] = ""
-        for part in self._ragged:
-            part[row] = b""
-        self.partition[row] = -1
-        self.header[row] = _EMPTY[0]
-        self._free.append(row)
 
     def _grow(self, least: int) -> None:
         capacity = max(least, 1024, len(self.header) * 5 // 4)
