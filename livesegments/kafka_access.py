@@ -30,10 +30,10 @@ class Grant:
 
 
 def grants(logs: LogNames, group: str, prefix: str) -> Iterator[Grant]:
-    """What worker, producer and dashboard need; readers of views need no Kafka.
+    """What worker, producer, dashboard and the HTTP API need; readers of views need no Kafka.
 
-    `group` is the workers'; each worker reads the catalogue in one of its own, named after it. `prefix` begins the
-    names of the users, as in Redis.
+    `group` is the workers'; each worker reads the catalogue in one of its own, named after it, and each process of the
+    HTTP API the changes. `prefix` begins the names of the users, as in Redis.
     """
     looking = ("Describe", "DescribeConfigs")
     yield Grant(f"{prefix}-worker", ("Create", "Read", "Write", *looking), logs.all)
@@ -41,6 +41,10 @@ def grants(logs: LogNames, group: str, prefix: str) -> Iterator[Grant]:
     yield Grant(f"{prefix}-producer", ("Create", *looking), logs.all)
     yield Grant(f"{prefix}-producer", ("Write",), (logs.events, logs.catalog))
     yield Grant(f"{prefix}-dashboard", ("Read", *looking), logs.all)
+    yield Grant(f"{prefix}-web", ("Create", *looking), (*logs.all, logs.audit))
+    yield Grant(f"{prefix}-web", ("Read",), (logs.changes,))
+    yield Grant(f"{prefix}-web", ("Write",), (logs.events, logs.audit))
+    yield Grant(f"{prefix}-web", ("Read", "Describe"), group=group)
 
 
 def commands(logs: LogNames, group: str, prefix: str) -> Iterator[str]:

@@ -47,7 +47,7 @@ def images() -> set[str]:
 
 def tail(compose: DockerCompose) -> str:
     """The last lines of every service, without the codes by which compose clears a terminal's lines."""
-    logs = (compose.get_logs(service)[0] for service in ("kafka", "redis", "simulate", "worker"))
+    logs = (compose.get_logs(service)[0] for service in ("kafka", "redis", "simulate", "web", "worker"))
     return "\n".join(line for log in logs for line in log.replace("\x1b[2K", "").splitlines()[-40:])
 
 
@@ -75,6 +75,7 @@ def shop() -> Iterator[Shop]:
         environment.setenv("LIVESEGMENTS_IMAGE", project)
         environment.setenv("LIVESEGMENTS_KAFKA_PORT", str(kafka_port))
         environment.setenv("LIVESEGMENTS_REDIS_PORT", str(redis_port))
+        environment.setenv("LIVESEGMENTS_WEB_PORT", str(free_port()))
         environment.setenv("LIVESEGMENTS_WORKERS", str(WORKERS))
         compose = DockerCompose(ROOT, build=True, wait=True)
         try:
@@ -118,7 +119,7 @@ def test_a_purchase_on_kafka_becomes_recommendations_in_redis(shop, unique):
 def test_every_worker_and_server_is_up_and_healthy(shop):
     containers = shop.compose.get_containers()
     healthy = sorted(container.Service for container in containers if container.Health == "healthy")
-    assert healthy == ["kafka", "redis", "simulate", *["worker"] * WORKERS]
+    assert healthy == ["kafka", "redis", "simulate", "web", *["worker"] * WORKERS]
 
 
 def test_the_workers_share_the_partitions(shop):

@@ -29,6 +29,8 @@ CLIENTS = {
         "livesegments/redis_probe.py",
     },
     "prometheus_client": {"livesegments/monitoring/*.py"},
+    "fastapi": {"dashboard/api/*.py"},
+    "uvicorn": {"livesegments/web/serving.py"},
 }
 """Where a client library may be imported."""
 
