@@ -139,6 +139,10 @@ class ViewWriter:
             for one in held
         )
 
+    def wants(self, held: Held) -> bool:
+        """Whether any view of the partition is to be written or deleted now, dirty or due for a refresh."""
+        return self.pending((held,)) or held.number in self._refreshes or self._refresh_due(held)
+
     def observe(self, held: Iterable[Held]) -> None:
         """Take the age of the oldest dirty view."""
         now = self._monotonic()

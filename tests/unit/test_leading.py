@@ -77,7 +77,7 @@ def test_documents_for_everybody_are_right_when_the_lead_comes_back():
     worker = shop.worker(monotonic=lambda: now[0])
     step_until(worker, lambda: worker.idle)
     right = shop_documents(shop)
-    shop.views.set_many({key: b'{"by": "the other leader"}' for key in right})
+    shop.views.set_many(dict.fromkeys(right, b'{"by": "the other leader"}'))
     worker._reader.give(set(), {0})
     step_until(worker, lambda: not worker.memory.held)
     worker._reader.give({0}, set())
