@@ -159,7 +159,7 @@ def main() -> int:
     asked = parser.parse_args()
     with kafka_server() as bootstrap, LocalCluster() as cluster:
         deployment = Deployment(f"kafka://{bootstrap}", cluster.url, f"f-{uuid.uuid4().hex[:8]}", PARTITIONS)
-        print(json.dumps(measured(deployment, cluster, asked), indent=1))
+        sys.stdout.write(json.dumps(measured(deployment, cluster, asked), indent=1) + "\n")
     return 0
 
 
@@ -199,7 +199,7 @@ def measured(deployment: Deployment, cluster: LocalCluster, asked: Any) -> dict[
         for number in range(asked.rounds):
             key = deployment.keys.meta(number % deployment.partitions)
             rounds.append(fail_over(cluster, probes, key, lossy=1.0 * (number % 2)))
-            print(rounds[-1], file=sys.stderr)
+            sys.stderr.write(f"{rounds[-1]}\n")
             time.sleep(asked.calm)
         moving = time.monotonic()
         cluster.move_slot(deployment.keys.meta(0))

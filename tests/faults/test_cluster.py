@@ -2,12 +2,18 @@
 
 import time
 
+from contracts.times import DAY
+from online_model.settings import ModelSettings
 from tests.deployment import Deployment
 from tests.faults.failover import stale_views
 from tests.faults.processes import wait_for
 from tests.faults.scenario import PARTITIONS, Scenario
 from tests.servers import LocalCluster
 
+PER_SECOND = 100
+CUSTOMERS = 5_000
+"""So many that a day of the shop, and with it a sweep of all rows, takes seconds."""
+LEARNT_AT_ONCE = ModelSettings(k_interval=1_000 * DAY, by_rule_buyers=0, by_rule_days=0)
 LOST = 3
 """Checkpoints of one partition, at least."""
 
@@ -25,10 +31,12 @@ def test_rows_and_views_are_right_after_slots_have_moved_and_a_fail_over_lost_wh
     kafka_bootstrap, local_cluster, unique, fault_report
 ):
     cluster = local_cluster
-    deployment = Deployment(f"kafka://{kafka_bootstrap}", cluster.url, unique, PARTITIONS)
+    deployment = Deployment(
+        f"kafka://{kafka_bootstrap}", cluster.url, unique, PARTITIONS, settings={"model": LEARNT_AT_ONCE}
+    )
     with Scenario(deployment) as shop:
         (worker,) = shop.start(1)
-        shop.load()
+        shop.load(PER_SECOND, CUSTOMERS)
         for key in (deployment.keys.meta(0), deployment.keys.model()):
             cluster.move_slot(key, pause=lambda: time.sleep(0.05))
         shop.more_checkpoints(3)
