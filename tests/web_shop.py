@@ -17,7 +17,7 @@ from dashboard.event_intake import EventIntake
 from dashboard.parts import WebParts
 from livesegments.web.judging import judge_of
 from livesegments.web.rows import StateRows
-from livesegments.web.serving import server_of
+from livesegments.web.serving import Server
 from logs.base import LogSpec
 from recommender.reader_async import AsyncCustomerReader
 from tests.in_process import LOG_TIME, InProcess
@@ -74,7 +74,7 @@ def served(parts: WebParts):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        server = server_of(create_app(parts))
+        server = Server(create_app(parts))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -10,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from livesegments.demo.background import ShopInBackground, WorkerInBackground
+from livesegments.demo.background import ShopInBackground, WebInBackground, WorkerInBackground
 from livesegments.demo.drawing import as_line, draw, summary
 from livesegments.demo.servers import Stage, set_stage
 from livesegments.demo.watching import Snapshot, Watcher
@@ -51,6 +52,8 @@ def demo(
     stopping = threading.Event()
     console = Console(highlight=False)
     with stop_signals(stopping.set), set_stage(settings, redis, log, keep) as stage:
+        web = WebInBackground(stage, stopping)
+        stage = replace(stage, about=f"{stage.about}; HTTP API at {web.address}")  # noqa: PLW2901 - the same stage
         working = WorkerInBackground(stage, stopping)
         shop = ShopInBackground(stage, stopping, customers=customers, rate=rate)
         try:
@@ -59,6 +62,7 @@ def demo(
             stopping.set()
             shop.join()
             working.join()
+            web.join()
     console.print(summary(seen, stage))
 
 

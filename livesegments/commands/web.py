@@ -3,6 +3,7 @@
 import structlog
 import typer
 
+from livesegments.app import open_deployment
 from livesegments.flags import with_settings
 from livesegments.log_output import configure
 from livesegments.signals import stop_signals
@@ -19,11 +20,11 @@ def web(loaded: Loaded) -> None:
     # The rest of the command line is not to wait for these.
     from dashboard.api.app import create_app  # noqa: PLC0415
     from livesegments.web.opening import open_web  # noqa: PLC0415
-    from livesegments.web.serving import address_of, listening, server_of  # noqa: PLC0415
+    from livesegments.web.serving import Server, address_of, listening  # noqa: PLC0415
 
     settings = loaded.settings
     configure(settings)
-    with listening(settings) as listener, open_web(settings) as parts:
+    with listening(settings) as listener, open_deployment(settings) as deployment, open_web(deployment) as parts:
         listener.listen()
         if parts.keys:
             who = f"{len(parts.keys.callers)} keys"
@@ -32,7 +33,7 @@ def web(loaded: Loaded) -> None:
         else:
             who = "this machine only: no keys are set (`livesegments web-key` makes one)"
         _log.info("serving the HTTP API", at=address_of(listener), open_to=who)
-        server = server_of(create_app(parts))
+        server = Server(create_app(parts))
         # uvicorn sends itself the signal again when it has stopped, to those who listened before it.
         with stop_signals(lambda: None):
             server.run(sockets=[listener])

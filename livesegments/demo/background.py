@@ -11,6 +11,8 @@ from livesegments.app import create_logs, open_worker
 from livesegments.demo.servers import Stage
 from livesegments.parts import log_names
 from livesegments.records import count_partitions
+from livesegments.sources import replaced
+from livesegments.web.serving import Server, WebAddressError, address_of, listening
 from producer.pacing import Timer, at_rate
 from producer.sending import send
 from producer.shop import Shop, ShopSettings
@@ -105,4 +107,31 @@ class ShopInBackground:
 
     def join(self) -> None:
         """Wait until everything published has arrived."""
+        self._background.join()
+
+
+class WebInBackground:
+    """The HTTP API, where the settings say, or at a free port where that one is taken."""
+
+    def __init__(self, stage: Stage, stopping: threading.Event) -> None:
+        self._stage = stage
+        self._stopping = stopping
+        try:
+            self._listener = listening(stage.settings)
+        except WebAddressError:
+            self._listener = listening(replaced(stage.settings, web_address="127.0.0.1:0"))
+        self.address = address_of(self._listener)
+        self._background = Background("web", self._work, stopping)
+
+    def _work(self) -> None:
+        # It takes half a second to import; the shop and the worker need not wait for it.
+        from dashboard.api.app import create_app  # noqa: PLC0415
+        from livesegments.web.opening import open_web  # noqa: PLC0415
+
+        with self._listener, self._stage.open() as deployment, open_web(deployment) as parts:
+            self._listener.listen()
+            Server(create_app(parts), self._stopping.is_set).run(sockets=[self._listener])
+
+    def join(self) -> None:
+        """Wait until it has stopped."""
         self._background.join()
