@@ -34,6 +34,7 @@ RARE_REVIEWS = {
     "k_interval_event": "30d",
     "item_review_interval_event": "30d",
     "item_review_growth": "1000",
+    "blend_tuning": "false",
 }
 """Each new leader starts a process for them, and there is a new leader every quarter of a minute."""
 SHORTEST_LIFE, LONGEST_LIFE = 50, 5_000
