@@ -11,10 +11,10 @@ SPREAD = -n $(or $(TESTERS),3) --dist loadfile --no-loadscope-reorder
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types unit bench soak secured cluster fuzz audit up down lock clean
+.PHONY: help setup demo test check format lint types unit bench soak reliability secured cluster fuzz audit up down lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/dev.done ## the environment in .venv, exactly as locked; again only when the lock changes
 
@@ -50,6 +50,9 @@ bench: .venv/dev.done ## events per second through a real broker
 soak: .venv/dev.done ## 500 kills of three workers, then an hour of rebalances; everything is checked at the end
 	@$(BIN)/python -m tests.soak kills $(ARGS)
 	@$(BIN)/python -m tests.soak rebalances $(ARGS)
+
+reliability: .venv/dev.done ## every fault, for longer than in CI, and the table of docs/reliability.md; ARGS=-k redis for some
+	@RELIABILITY=1 $(BIN)/pytest -q -o timeout=600 tests/faults $(ARGS)
 
 secured: .venv/dev.done ## contract and worker tests on servers with TLS, SCRAM and log-ins
 	@$(BIN)/python -m tests.servers.secured $(BIN)/pytest -q tests/contract tests/integration/test_worker_erase.py \
