@@ -68,10 +68,13 @@ class Figures:
     log: str
     events_per_s: float
     """By batches of 1,000 from four connections, each acknowledged."""
+    cpu_us_per_event: float
+    """Of the process of the API: what a busy machine changes least."""
     paced: Reading | None
     """GET /customers/{id} at the rate."""
     flat_out: Reading | None
     """The same as fast as it goes."""
+    cpu_us_per_read: float | None
     page_ms: float
     """Of 100 members of the largest segment: median."""
     page_worst_ms: float
@@ -172,8 +175,8 @@ def _rate_of(address: str, path: str, customers: int) -> float:
 
 
 @contextlib.contextmanager
-def serving(settings: Sequence[str]) -> Iterator[str]:
-    """`livesegments web` in a process of its own; its URL."""
+def serving(settings: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """`livesegments web` in a process of its own; its URL and number."""
     process = subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "livesegments", "web", *settings, "--web-address", "127.0.0.1:0"],
         stdout=subprocess.PIPE,
@@ -184,12 +187,18 @@ def serving(settings: Sequence[str]) -> Iterator[str]:
         assert process.stdout is not None
         for line in process.stdout:
             if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                yield found[0]
+                yield found[0], process.pid
                 return
         raise RuntimeError("livesegments web did not start")
     finally:
         process.terminate()
         process.wait()
+
+
+def cpu_seconds(process: int) -> float:
+    """What a process has used."""
+    used = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def measure(customers: int, seconds: int, rate: int, redis_url: str, log_url: str) -> Figures:
@@ -200,20 +209,26 @@ def measure(customers: int, seconds: int, rate: int, redis_url: str, log_url: st
         *("--group", tag, "--log-level", "info"),
     ]
     bodies = [_events(start) for start in range(0, customers, BATCH)]
-    with serving(settings) as address:
+    with serving(settings) as (address, process):
+        used = cpu_seconds(process)
         events_per_s = publish(address, bodies)
+        per_event = (cpu_seconds(process) - used) / customers
         worker = [sys.executable, "-m", "livesegments", "worker", *settings, "--until-idle", "3s"]
         subprocess.run(worker, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
         read(address, customers, 2, rate)
         paced = read(address, customers, seconds, rate)
+        used = cpu_seconds(process)
         flat_out = read(address, customers, seconds, None)
+        per_read = (cpu_seconds(process) - used) / (flat_out.per_s * seconds) if flat_out else None
         times = sorted(pages(address))
         return Figures(
             customers=customers,
             log=urlsplit(log_url).scheme,
             events_per_s=round(events_per_s),
+            cpu_us_per_event=round(per_event * 1e6, 1),
             paced=paced,
             flat_out=flat_out,
+            cpu_us_per_read=None if per_read is None else round(per_read * 1e6, 1),
             page_ms=round(times[len(times) // 2], 1),
             page_worst_ms=round(times[-1], 1),
             csv_customers_per_s=round(_rate_of(address, "/export/customers.csv", customers)),

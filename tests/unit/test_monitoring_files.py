@@ -119,7 +119,7 @@ def test_no_container_may_more_than_it_must(services):
 
 def test_every_port_that_is_published_is_so_to_this_machine_only(services):
     ports = [port for service in services.values() for port in service.get("ports", ())]
-    assert len(ports) == 4
+    assert len(ports) == 5
     assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
 
 
