@@ -38,14 +38,17 @@ class Trend:
 
 
 def trend(seconds: list[float], figures: list[float]) -> Trend | None:
-    """Least squares over the means of two minutes each, since neighbours are alike; None: too few of them."""
+    """Least squares over the medians of two minutes each: neighbours are alike, and what a review takes it gives back.
+
+    None: too few of them.
+    """
     bins: dict[int, list[float]] = {}
     for at, figure in zip(seconds, figures, strict=True):
         bins.setdefault(int(at // 120), []).append(figure)
     if len(bins) < 4:
         return None
     t = np.array(sorted(bins), np.float64) / 30  # hours
-    y = np.array([np.mean(bins[number]) for number in sorted(bins)])
+    y = np.array([np.median(bins[number]) for number in sorted(bins)])
     (slope, _), residuals, *_ = np.polyfit(t, y, 1, full=True)
     spread = float(residuals[0]) if len(residuals) else 0.0
     error = (spread / (len(t) - 2) / float(((t - t.mean()) ** 2).sum())) ** 0.5
