@@ -9,7 +9,7 @@ import pytest
 from tests.deployment import Deployment
 from tests.faults import reliability
 from tests.faults.reliability import Entry
-from tests.faults.scenario import PARTITIONS
+from tests.faults.scenario import faulty
 
 FOUND = pytest.StashKey[list[Entry]]()
 FAILED: set[str] = set()
@@ -18,7 +18,7 @@ REPORT = Path(__file__).parents[2] / ".state" / "reliability.json"
 
 @pytest.fixture
 def deployment(kafka_bootstrap, redis_url, unique) -> Deployment:
-    return Deployment(f"kafka://{kafka_bootstrap}", redis_url, unique, PARTITIONS)
+    return faulty(f"kafka://{kafka_bootstrap}", redis_url, unique)
 
 
 @pytest.fixture

@@ -16,7 +16,9 @@ from consumer.clock import wall_micros
 from consumer.layout import HEADER
 from contracts.documents import NO_SEGMENT
 from contracts.events import parse_event
+from contracts.times import DAY
 from online_model.model import SegmentModel
+from online_model.settings import ModelSettings
 from producer.shop import Shop, ShopSettings
 from tests.against_oracle import wrong_changes, wrong_rows
 from tests.deployment import Deployment
@@ -24,7 +26,11 @@ from tests.faults.processes import WorkerProcess, wait_for
 from tests.oracle import Oracle
 
 PARTITIONS = 4
-PER_SECOND = 200
+PER_SECOND = 100
+CUSTOMERS = 5_000
+"""Who buy about 200 orders a day between them: a day passes in two seconds, and with it a sweep of all rows."""
+LEARNT_AT_ONCE = ModelSettings(k_interval=1_000 * DAY, by_rule_buyers=0, by_rule_days=0)
+"""Segments are learnt from the first model on, so that versions follow one another soon."""
 QUIET = 2.5
 """Seconds without any news from workers that are idle: figures go to the leader once a second."""
 
@@ -45,9 +51,7 @@ class Load:
         shops = (
             Shop(ShopSettings(now=now, customers=customers, seed=one, currency="GBP")) for one in itertools.count(seed)
         )
-        self._messages = itertools.chain.from_iterable(
-            shop.history() for shop in shops
-        )  # for ever
+        self._messages = itertools.chain.from_iterable(shop.history() for shop in shops)  # for ever
         self._asides = asides
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._publish, daemon=True)
@@ -80,6 +84,11 @@ class Load:
         self._stopping.set()
         self._thread.join(60)
         assert not self._thread.is_alive(), "the log has not taken the last events"
+
+
+def faulty(log_url: str, redis_url: str, tag: str, **settings: Any) -> Deployment:
+    """A deployment for fault tests."""
+    return Deployment(log_url, redis_url, tag, PARTITIONS, settings={"model": LEARNT_AT_ONCE, **settings})
 
 
 class Scenario:
@@ -119,7 +128,7 @@ class Scenario:
     def load(
         self,
         per_second: int = PER_SECOND,
-        customers: int = 600,
+        customers: int = CUSTOMERS,
         *,
         asides: bool = False,
         waiting: bool = True,
@@ -185,7 +194,7 @@ class Scenario:
         metas = {number: self.deployment.state.meta(number) for number in range(self.deployment.partitions)}
         return {number: meta.position if meta else None for number, meta in metas.items()}
 
-    def recovered(self, over_at: float, *, within: float = 60.0) -> float:
+    def recovered(self, over_at: float, *, within: float = 100.0) -> float:
         """End the load; seconds from `over_at` (monotonic) until every event that was published counts."""
         assert self._load is not None
         self._load.stop()

@@ -3,16 +3,14 @@
 import time
 
 from contracts.times import DAY, HOUR
-from tests.deployment import Deployment
-from tests.faults.scenario import PARTITIONS, Scenario
+from tests.faults.scenario import Scenario, faulty
 
 
 def test_a_clock_that_jumps_and_comes_back(kafka_bootstrap, redis_url, unique, fault_report, tmp_path):
     """A year ahead, then a year behind, then right again, under one of two workers."""
     wall = tmp_path / "wall"
     wall.write_text("0")
-    settings = {"clock": "wall", "sweep_interval_wall": HOUR}
-    deployment = Deployment(f"kafka://{kafka_bootstrap}", redis_url, unique, PARTITIONS, settings=settings)
+    deployment = faulty(f"kafka://{kafka_bootstrap}", redis_url, unique, clock="wall", sweep_interval_wall=HOUR)
     with Scenario(deployment) as shop:
         (jumping,) = shop.start(1, wall_file=str(wall))
         shop.start(1)

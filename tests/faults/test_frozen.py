@@ -17,7 +17,7 @@ def test_workers_frozen_past_their_sessions_write_nothing_and_claim_only_what_th
         leader.freeze_at("before model")
         wait_for(lambda: writer.frozen and leader.frozen, "they come by there")
         had, known = {one: one.held for one in (writer, leader)}, leader.status("model")
-        wait_for(lambda: shop.all_held_by(other), "the third one takes over", 30)
+        wait_for(lambda: shop.all_held_by(other), "the third one takes over")
         taken = other.held
         wait_for(lambda: other.status("model") > known, "the third one publishes a model version")
 

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployment import Deployment
 from tests.faults.processes import wait_for
-from tests.faults.scenario import PARTITIONS, Scenario
+from tests.faults.scenario import Scenario, faulty
 from tests.servers import LocalKafka
 from tests.servers.cut_proxy import CutProxy
 
@@ -23,7 +22,7 @@ def test_redis_reset_slow_and_cut_off(kafka_bootstrap, redis_url, unique, fault_
     """One of two workers sees Redis through a proxy; it keeps its place in the group, and waits."""
     with (
         CutProxy(int(redis_url.partition("?")[0].rstrip("/0").rpartition(":")[2])) as proxy,
-        Scenario(Deployment(f"kafka://{kafka_bootstrap}", redis_url, unique, PARTITIONS)) as shop,
+        Scenario(faulty(f"kafka://{kafka_bootstrap}", redis_url, unique)) as shop,
     ):
         (cut,) = shop.start(1, where={"redis_url": f"redis://127.0.0.1:{proxy.port}/0"})
         shop.start(1)
@@ -64,7 +63,7 @@ def test_kafka_reset_slow_and_cut_off(proxied_kafka, redis_url, unique, fault_re
     nothing of them; then the group takes it back."""
     with (
         CutProxy(proxied_kafka.spare[0], proxied_kafka.spare[1]) as proxy,
-        Scenario(Deployment(f"kafka://{proxied_kafka.bootstrap}", redis_url, unique, PARTITIONS)) as shop,
+        Scenario(faulty(f"kafka://{proxied_kafka.bootstrap}", redis_url, unique)) as shop,
     ):
         (cut,) = shop.start(1, where={"log_url": f"kafka://127.0.0.1:{proxy.port}"})
         (other,) = shop.start(1)
@@ -75,7 +74,7 @@ def test_kafka_reset_slow_and_cut_off(proxied_kafka, redis_url, unique, fault_re
         shop.more_checkpoints(3, cut)
         had = cut.held
         proxy.black_hole()
-        wait_for(lambda: shop.all_held_by(other), "the other one takes over", 30)
+        wait_for(lambda: shop.all_held_by(other), "the other one takes over")
         wait_for(lambda: cut.status("silent"), "it says that the log is silent")
         proxy.heal()
         over = time.monotonic()

@@ -4,14 +4,13 @@ import time
 
 import pytest
 
-from tests.deployment import Deployment
 from tests.faults.processes import wait_for
-from tests.faults.scenario import PARTITIONS, Scenario
+from tests.faults.scenario import Scenario, faulty
 
 
 @pytest.fixture
 def shop(kafka_bootstrap, local_redis, unique):
-    with Scenario(Deployment(f"kafka://{kafka_bootstrap}", local_redis.url, unique, PARTITIONS)) as shop:
+    with Scenario(faulty(f"kafka://{kafka_bootstrap}", local_redis.url, unique)) as shop:
         yield shop
 
 

@@ -49,7 +49,7 @@ def test_a_topic_deleted_and_made_again_stops_the_workers_and_changes_no_row(kaf
             for number, message in enumerate(events):
                 writer.append(name, message.key, message.value, partition=number % deployment.partitions)
             writer.flush(60)
-        wait_for(lambda: all(one.exitcode is not None for one in workers), "the workers stop", 30)
+        wait_for(lambda: all(one.exitcode is not None for one in workers), "the workers stop")
         took = time.monotonic() - began
         said = [one.status("error") or "" for one in workers]
         assert all("deleted" in one and "LogChangedError" in one for one in said), said
@@ -57,7 +57,7 @@ def test_a_topic_deleted_and_made_again_stops_the_workers_and_changes_no_row(kaf
         assert shop.positions() == positions
 
         with WorkerProcess(deployment) as another:
-            wait_for(lambda: another.exitcode is not None, "a new worker refuses", 30)
+            wait_for(lambda: another.exitcode is not None, "a new worker refuses")
             assert "WrongLogError" in another.status("error")
         assert deployment.rows() == rows
         fault_report(
