@@ -1,7 +1,7 @@
 """What was learnt about items, for every worker: neighbours, rhythms and the blend, in one versioned document."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from recommender.neighbours import Neighbours
 from recommender.popularity import ItemPopularity
 
 ITEM_MODEL_VERSION: Final = 1
+_WEIGHTS: Final = {one.name for one in fields(Blend)}
 
 
 class ItemModelError(LivesegmentsError):
@@ -147,7 +148,8 @@ class ItemModel:
                 np.frombuffer(stored.items, "<i4").astype(np.int32),
                 np.frombuffer(stored.weights, "<f2").astype(np.float32),
             )
-            blend = Blend(**stored.blend)
+            # Weights that a newer livesegments knows are left out: the model is read in the middle of an upgrade, too.
+            blend = Blend(**{name: value for name, value in stored.blend.items() if name in _WEIGHTS})
         except (msgspec.DecodeError, ValueError, TypeError) as error:
             raise ItemModelError(
                 f"the stored item model is not one that livesegments writes ({error}): "

@@ -67,6 +67,13 @@ def test_an_empty_model_can_be_numbered_and_stored():
     assert len(NumberedItems.none().neighbours) == 0
 
 
+def test_weights_of_a_newer_worker_are_left_out():
+    document = msgspec.msgpack.decode(model().encode())
+    document["blend"] |= {"not_thought_of_yet": 0.5}
+    del document["blend"]["trend"]
+    assert ItemModel.decode(msgspec.msgpack.encode(document)).blend == Blend(rhythm=0.5)
+
+
 def test_a_newer_model_says_to_upgrade():
     newer = msgspec.msgpack.encode({"v": ITEM_MODEL_VERSION + 1, "something": "else"})
     with pytest.raises(ItemModelError, match="upgrade livesegments"):
