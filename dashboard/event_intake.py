@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from contracts.events import Erase, encode_event
 from contracts.times import from_micros
 from logs.base import LogError, LogUnavailableError, LogWriter, Placed, RecordTooLargeError
 
+NO_ERASING: Final = "an erase event takes the scope customers:erase, too"
 ACKNOWLEDGED_SECONDS: Final = 30.0
 """So long the log has to take a batch in."""
 
@@ -26,6 +28,8 @@ class Judged:
     """Of the valid ones, by place."""
     refused: Mapping[int, tuple[str, str]]
     """Reason and message of all others."""
+    erasures: AbstractSet[int] = frozenset()
+    """Those of the valid ones that have a customer forgotten."""
 
 
 Judge = Callable[[Sequence[bytes], int], Judged]
@@ -73,8 +77,14 @@ class EventIntake:
         self._log = log
         self._judge = judge
 
-    def publish(self, messages: Sequence[bytes], now: int) -> list[Verdict]:
-        """Append what is valid, and wait for the acknowledgement of all; a verdict each, in order."""
+    def publish(
+        self, messages: Sequence[bytes], now: int, erasing: Callable[[str], None] | None = None
+    ) -> list[Verdict]:
+        """Append what is valid, and wait for the acknowledgement of all; a verdict each, in order.
+
+        `erasing` is told of each customer whom an event has forgotten, before that is appended; without it such events
+        are refused.
+        """
         judged = self._judge(messages, now)
         verdicts = {
             place: Verdict(place, "refused", _event_id(messages[place]), reason, message)
@@ -83,6 +93,11 @@ class EventIntake:
         append, log = self._writer.append, self._log
         sent: dict[int, Future[Placed]] = {}
         for place, customer_id in judged.customer_ids.items():
+            if place in judged.erasures:
+                if erasing is None:
+                    verdicts[place] = Verdict(place, "refused", _event_id(messages[place]), "scope", NO_ERASING)
+                    continue
+                erasing(customer_id)
             try:
                 sent[place] = append(log, customer_id.encode(), messages[place])
             except LogError as error:

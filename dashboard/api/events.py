@@ -73,14 +73,20 @@ def add_routes(router: APIRouter, parts: WebParts) -> None:
         ),
         openapi_extra={"requestBody": _BODY},
     )
-    async def publish(request: Request, _: Annotated[Caller, Depends(Needs("events:write"))]) -> Response:
+    async def publish(request: Request, caller: Annotated[Caller, Depends(Needs("events:write"))]) -> Response:
         """Publish one event, an array of them, or one on each line (docs/events.md).
 
         Every event is judged as a worker would; what is valid stands on the log, with all replicas, when this answers.
         An event id makes it harmless to publish an event again.
         """
         messages = _messages(request.headers.get("content-type", ""), await request.body())
-        verdicts = await to_thread.run_sync(parts.intake.publish, messages, parts.now(), limiter=limiter)
+        now = parts.now()
+
+        def erasing(customer_id: str) -> None:
+            parts.audit.note(now, caller.name, "erase", "POST /events", customer_id)
+
+        may_erase = erasing if "customers:erase" in caller.scopes else None
+        verdicts = await to_thread.run_sync(parts.intake.publish, messages, now, may_erase, limiter=limiter)
         return _answered(verdicts)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from consumer.currency import Rates
-from consumer.decoding import Decoder
+from consumer.decoding import Decoder, Kind
 from dashboard.event_intake import Judge, Judged
 from logs.base import Batch
 
@@ -15,9 +15,11 @@ def judge_of(rates: Rates) -> Judge:
     def judge(messages: Sequence[bytes], now: int) -> Judged:
         count = len(messages)
         decoded = decoder.decode(Batch(0, range(count), list(messages), [None] * count, [now] * count))
+        events = decoded.events
         return Judged(
-            dict(zip(decoded.events.places, decoded.events.customer_ids, strict=True)),
+            dict(zip(events.places, events.customer_ids, strict=True)),
             {one.place: (one.reason.value, one.message) for one in decoded.refused},
+            frozenset(place for place, kind in zip(events.places, events.kinds, strict=True) if kind == Kind.ERASE),
         )
 
     return judge

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import socket
+import time
 
 import httpx
 import pyarrow.parquet
@@ -271,6 +272,19 @@ def test_erasing_publishes_the_event_and_is_written_down_without_the_id():
         problem(client.get("/customers/who%2Fever"), 404)
 
 
+def test_an_erase_event_takes_the_scope_of_erasing_and_is_written_down():
+    shop = WebShop()
+    event = {"type": "erase", "event_id": "x", "customer_id": "who", "occurred_at": rfc3339(START)}
+    keys = keys_of(feed=["events:write"], both=["events:write", "customers:erase"])
+    with served(shop.parts(keys=keys)) as url:
+        found = ask(url, "POST", "/events", "feed", json=[event, purchase("c")]).json()
+        assert [one.get("reason") for one in found["verdicts"]] == ["scope", None]
+        assert shop.audited() == []
+        assert ask(url, "POST", "/events", "both", json=event).json()["accepted"] == 1
+    assert [json.loads(one)["what"] for one in shop.audited()] == ["POST /events"]
+    assert [json.loads(one)["type"] for one in shop.all_events()] == ["purchase", "erase"]
+
+
 # ---- segments ----
 
 
@@ -412,6 +426,21 @@ def test_so_many_may_listen(shop, monkeypatch):
         lines = answer.iter_lines()
         assert next(lines).startswith("retry:")
         problem(client.get("/changes"), 503)
+
+
+def test_who_leaves_makes_room_for_another(shop, monkeypatch):
+    monkeypatch.setattr("dashboard.api.changes.MAX_LISTENERS", 1)
+    monkeypatch.setattr("dashboard.api.changes.HEARTBEAT_SECONDS", 0.05)
+    deadline = time.monotonic() + SECONDS
+    with asking(shop.parts()) as client:
+        for _ in range(3):
+            while True:
+                with client.stream("GET", "/changes") as answer:
+                    if answer.status_code == 200:
+                        lines = answer.iter_lines()
+                        assert next(lines).startswith("retry:")
+                        break
+                assert time.monotonic() < deadline
 
 
 # ---- who may ----
