@@ -151,7 +151,8 @@ class Deciding:
         if leads and (due or at_rest):
             self._show(shop, adopted=adopted, at_rest=at_rest)
         if decides:
-            self._decided_at = self._clock.now
+            # Before the first event it is only a guess what time it is, and all of a history would lie before it.
+            self._decided_at = self._clock.now if self._clock.known else MISSING_TIME
             self._settled = not (adopted or self._busy)
             self._records = 0
         return adopted

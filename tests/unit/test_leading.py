@@ -138,3 +138,21 @@ def test_a_version_of_the_same_number_and_another_content_is_taken_over():
     worker._deciding.read_models()
     assert worker.memory.learner.model.reason == "another leader's"
     worker.close()
+
+
+def test_a_worker_that_waited_for_the_first_event_decides_amid_a_history():
+    """It began before there was any event, when an event clock can only guess; what comes then is years old."""
+    shop = InProcess(1)
+    worker = shop.worker(wall=lambda: START + 1_000 * DAY, batch_events=20)
+    step_until(worker, lambda: worker.idle)
+    for day in range(100):
+        shop.publish(
+            *(
+                event.model_copy(update={"customer_id": f"c{day}-{event.customer_id}"})
+                for event in purchases(20 * day, 20, day)
+            )
+        )
+    step_until(worker, lambda: worker.figures.records >= 1_500)
+    assert worker.lag > 0, "the log is not at rest, where it would decide in any case"
+    assert worker.memory.learner.model is not None
+    worker.close()
