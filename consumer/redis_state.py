@@ -384,6 +384,9 @@ class RedisState:
 
     def number_audiences(self, names: Sequence[str]) -> Mapping[str, int]:
         """The numbers of all audiences that were ever named."""
+        if not names:
+            # Who may only read may not run scripts.
+            return {name: int(number) for name, number in self._fields(self._keys.audiences()).items()}
         found = tried(lambda: self._number_audiences(keys=[self._keys.audiences()], args=list(names)))
         return {name.decode(): int(number) for name, number in zip(found[::2], found[1::2], strict=True)}
 

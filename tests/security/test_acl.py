@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from consumer.redis_state import RedisState
 from contracts.keys import Keys
 from livesegments.access import literal
+from livesegments.segment_names import own_names
+from livesegments.web.rows import StateRows
 from logs.redis_server import find_bundled_redis_server, find_redis_server
 from recommender.reader import CustomerReader
 from recommender.reader_invalidations import tracked_prefixes
@@ -218,6 +220,19 @@ def test_the_dashboard_changes_nothing(server):
         for name in writing:
             assert refused(client, name, commands(server.admin)[name]["arity"], key), name
         client.hgetall(Keys(PREFIX).rows(0, 1))
+
+
+def test_the_dashboard_reads_what_the_http_api_shows(server):
+    keys = Keys(PREFIX)
+    server.admin.hset(keys.audiences(), "Bulk", 0)
+    server.admin.hset(keys.segment_names(), "1", '{"name": "Ours"}')
+    with server.client("dashboard") as client:
+        rows = StateRows(RedisState(client, keys), "Trade")
+        assert rows.partitions() == 0
+        assert rows.read(0, range(1024)).batch.num_rows == 0
+        assert RedisState(client, keys).number_audiences(()) == {"Bulk": 0}
+        assert own_names(RedisState(client, keys))[1].name == "Ours"
+    server.admin.delete(keys.audiences(), keys.segment_names())
 
 
 def test_the_producer_only_publishes(server):
