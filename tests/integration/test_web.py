@@ -23,11 +23,12 @@ KEY = "lsk_for-tests"
 KEYS = json.dumps({"shop": {"sha256": hashed(KEY), "role": "admin"}})
 
 
-@pytest.fixture(params=["redis", "kafka"])
+@pytest.fixture(params=["redis", "kafka", "cluster"])
 def deployment(request, redis_url, unique):
     kafka = request.param == "kafka"
     log_url = f"kafka://{request.getfixturevalue('kafka_bootstrap')}" if kafka else redis_url
-    return Deployment(log_url, redis_url, unique, partitions=3 if kafka else 1)
+    state_url = request.getfixturevalue("cluster_url") if request.param == "cluster" else redis_url
+    return Deployment(log_url, state_url, unique, partitions=3 if kafka else 1)
 
 
 @contextlib.contextmanager
