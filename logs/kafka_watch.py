@@ -42,9 +42,10 @@ class KafkaWatch:
     @property
     def failing_since(self) -> float | None:
         """The monotonic time since when the cluster has not answered; None while it does."""
-        if self._failing_since is None and self._asked is not None:
-            return self._asked if time.monotonic() - self._asked > PATIENCE_SECONDS else None
-        return self._failing_since
+        since, asked = self._failing_since, self._asked  # each once: the thread that asks changes them meanwhile
+        if since is None and asked is not None and time.monotonic() - asked > PATIENCE_SECONDS:
+            return asked
+        return since
 
     def look(self) -> None:
         """Ask now. Never raises: `check` does."""
