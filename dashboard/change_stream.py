@@ -1,13 +1,16 @@
 """What one listener is told of the log of changes: from a position on, each record once, in each partition's order."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Final
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final, Self, TypeVar
 
 from dashboard.change_feed import Change, ChangeFeed
 from dashboard.change_position import ChangePosition
 from logs.base import LogReader, LogUnavailableError, PositionGoneError
+
+R = TypeVar("R")
 
 START_SECONDS: Final = 15.0
 """So long the log may take to answer whoever listens first."""
@@ -68,34 +71,54 @@ class ChangeStream:
 
     async def _caught_up(self, position: ChangePosition) -> AsyncIterator[list[Change]]:
         """What lies before the ring, from the log itself."""
-        async with self._readers, _opened(self._feed) as reader:
-            held: set[int] = set()
-            while not position.reaches(floor := self._floor(position)) and not self._feed.closed:
-                polled = await asyncio.to_thread(reader.poll, CATCH_UP_SECONDS)
-                for partition in polled.assigned:
-                    await asyncio.to_thread(reader.seek, partition, position.next[partition])
-                held = (held - polled.revoked) | polled.assigned
-                for batch in polled.batches:
-                    entries = [
-                        Change(batch.partition, at, value or b"")
-                        for at, value in zip(batch.positions, batch.values, strict=True)
-                    ]
-                    for burst in _bursts(entries, position):
-                        yield burst
-                if not polled.batches and len(held) == len(position.next):
-                    lag = await asyncio.to_thread(reader.lag)
-                    if lag is not None and not any(lag.values()):
-                        # What the log holds was read: a partition whose records have all expired brings nothing.
-                        position.next = [max(one or 0, end) for one, end in zip(position.next, floor, strict=True)]
+        async with self._readers:
+            with _ReaderThread(self._feed) as thread:
+                async for burst in self._read(thread, position):
+                    yield burst
+
+    async def _read(self, thread: "_ReaderThread", position: ChangePosition) -> AsyncIterator[list[Change]]:
+        reader = await thread.opened()
+        held: set[int] = set()
+        while not position.reaches(floor := self._floor(position)) and not self._feed.closed:
+            polled = await thread.run(lambda: reader.poll(CATCH_UP_SECONDS))
+            for partition in polled.assigned:
+                await thread.run(partial(reader.seek, partition, position.next[partition]))
+            held = (held - polled.revoked) | polled.assigned
+            for batch in polled.batches:
+                entries = [
+                    Change(batch.partition, at, value or b"")
+                    for at, value in zip(batch.positions, batch.values, strict=True)
+                ]
+                for burst in _bursts(entries, position):
+                    yield burst
+            if not polled.batches and len(held) == len(position.next):
+                lag = await thread.run(reader.lag)
+                if lag is not None and not any(lag.values()):
+                    # What the log holds was read: a partition whose records have all expired brings nothing.
+                    position.next = [max(one or 0, end) for one, end in zip(position.next, floor, strict=True)]
 
 
-@asynccontextmanager
-async def _opened(feed: ChangeFeed) -> AsyncIterator[LogReader]:
-    reader = await asyncio.to_thread(feed.reader)
-    try:
-        yield reader
-    finally:
-        await asyncio.to_thread(reader.close)
+class _ReaderThread:
+    """A reader with a thread of its own: it is closed after all else, also where whoever waited has gone away."""
+
+    def __init__(self, feed: ChangeFeed) -> None:
+        self._executor = ThreadPoolExecutor(1, "changes-behind")
+        self._opened = self._executor.submit(feed.reader)
+
+    async def opened(self) -> LogReader:
+        """The reader. Raises LogError."""
+        return await asyncio.wrap_future(self._opened)
+
+    async def run(self, work: Callable[[], R]) -> R:
+        """What the work returns."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.submit(lambda: self._opened.result().close())
+        self._executor.shutdown(wait=False)
 
 
 def _bursts(entries: list[Change], position: ChangePosition) -> list[list[Change]]:

@@ -79,15 +79,18 @@ def add_routes(router: APIRouter, parts: WebParts) -> None:
         Every event is judged as a worker would; what is valid stands on the log, with all replicas, when this answers.
         An event id makes it harmless to publish an event again.
         """
-        messages = _messages(request.headers.get("content-type", ""), await request.body())
+        kind, body = request.headers.get("content-type", ""), await request.body()
         now = parts.now()
 
         def erasing(customer_id: str) -> None:
             parts.audit.note(now, caller.name, "erase", "POST /events", customer_id)
 
         may_erase = erasing if "customers:erase" in caller.scopes else None
-        verdicts = await to_thread.run_sync(parts.intake.publish, messages, now, may_erase, limiter=limiter)
-        return _answered(verdicts)
+
+        def work() -> Response:
+            return _answered(parts.intake.publish(_messages(kind, body), now, may_erase))
+
+        return await to_thread.run_sync(work, limiter=limiter)
 
 
 def _answered(verdicts: list[Verdict]) -> Response:
