@@ -85,16 +85,6 @@ def purchase(n):
     }
 
 
-def moves(lines, count) -> list[str]:
-    found = []
-    for line in lines:
-        if line.startswith("data: "):
-            found.append(json.loads(line.removeprefix("data: "))["customer_id"])
-        if len(found) == count:
-            return found
-    raise AssertionError(found)
-
-
 def test_from_an_event_to_the_change_and_back(deployment):
     with web(deployment) as (process, client):
         assert client.get("/segments").status_code == 404
@@ -104,7 +94,7 @@ def test_from_an_event_to_the_change_and_back(deployment):
             answer = client.post("/events", json=[purchase(n) for n in range(200)])
             assert answer.json()["accepted"] == 200
             deployment.run()
-            assert sorted(moves(lines, 200)) == sorted(f"c{n}" for n in range(200))
+            assert sorted(who for _, who in read_until(lines, 200)) == sorted(f"c{n}" for n in range(200))
         assert client.get("/customers/c7").json()["items"][0][0] == "mug"
         table = client.get("/export/customers.csv").text
         assert table.count("\n") == 201
@@ -114,9 +104,38 @@ def test_from_an_event_to_the_change_and_back(deployment):
         # What this process has read before is told as changed by Redis.
         until(lambda: client.get("/customers/c7").status_code == 404)
         with client.stream("GET", "/changes?start=beginning&kind=moved") as listening:
-            assert len(moves(listening.iter_lines(), 200)) == 200
+            assert len(read_until(listening.iter_lines(), 200)) == 200
             process.send_signal(signal.SIGTERM)
             assert process.wait(SECONDS) == 0
+
+
+@pytest.mark.parametrize("deployment", ["kafka"], indirect=True)
+def test_another_process_goes_on_where_one_was_killed(deployment):
+    """What a listener has seen stands in the listener: nothing is told twice, nothing is missing."""
+    with web(deployment) as (process, client):
+        client.post("/events", json=[purchase(n) for n in range(100)])
+        deployment.run()
+        with client.stream("GET", "/changes?start=beginning&kind=moved") as listening:
+            first = read_until(listening.iter_lines(), 40)
+            process.kill()
+    with web(deployment) as (_, client):
+        last = {"Last-Event-ID": first[-1][0]}
+        with client.stream("GET", "/changes?kind=moved", headers=last) as listening:
+            rest = read_until(listening.iter_lines(), 60)
+    assert sorted(who for _, who in (*first, *rest)) == sorted(f"c{n}" for n in range(100))
+
+
+def read_until(lines, count) -> list[tuple[str, str]]:
+    """Ids of so many events, and the customers they tell of."""
+    found, seen = [], ""
+    for line in lines:
+        if line.startswith("id: "):
+            seen = line.removeprefix("id: ")
+        elif line.startswith("data: "):
+            found.append((seen, json.loads(line.removeprefix("data: "))["customer_id"]))
+            if len(found) == count:
+                return found
+    raise AssertionError(found)
 
 
 def until(condition):
