@@ -38,7 +38,8 @@ def create_app(parts: WebParts) -> FastAPI:
     app.state.api_keys = parts.keys
     problems.install(app, parts.unavailable)
     app.add_middleware(Gate, max_body=parts.max_body)
-    for made in (events, segments, exports, changes, recommendations, customers):
+    # Routes are looked through in this order: what is asked most comes first.
+    for made in (customers, recommendations, events, segments, changes, exports):
         made.add_routes(app.router, parts)
 
     @app.get("/healthz", include_in_schema=False)

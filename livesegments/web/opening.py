@@ -21,7 +21,6 @@ from livesegments.redis_address import redis_address
 from livesegments.web.judging import judge_of
 from livesegments.web.rows import StateRows
 from recommender.reader_async import AsyncCustomerReader
-from recommender.redis_url import RedisUrl
 from recommender.store import MemoryViews
 
 
@@ -59,6 +58,5 @@ def _reader(deployment: Deployment) -> AsyncCustomerReader:
     settings = deployment.settings
     if isinstance(deployment.views, MemoryViews):
         return AsyncCustomerReader(deployment.views, settings.key_prefix)
-    address = redis_address(settings.redis_url, settings)
-    # Only one server tells its clients what has changed.
-    return AsyncCustomerReader(address, settings.key_prefix, near_cache=RedisUrl.read(address).kind == "server")
+    # No near-cache: with everybody's customers passing through it, it misses, and costs more than it saves.
+    return AsyncCustomerReader(redis_address(settings.redis_url, settings), settings.key_prefix)
