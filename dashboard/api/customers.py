@@ -1,18 +1,20 @@
 """Customers: what there is for one or for many, and having one forgotten."""
 
+import re
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from contracts.events import MAX_ID_LENGTH
 from contracts.times import rfc3339
 from dashboard.access import Caller
 from dashboard.api.answers import BatchGet, CustomerAnswer, CustomersAnswer, ErasureAnswer
 from dashboard.api.auth import Needs
-from dashboard.api.openapi import CustomerId, problems
+from dashboard.api.openapi import PRINTABLE, CustomerId, problems
 from dashboard.api.problems import Problem
 from dashboard.parts import WebParts
 
@@ -24,17 +26,44 @@ def json_answer(value: Any, status: int = HTTPStatus.OK) -> Response:
     return Response(encode(value), status, media_type="application/json")
 
 
+_printable: Final = re.compile(PRINTABLE).fullmatch
+_CUSTOMER_ID: Final = {
+    "name": "customer_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH, "pattern": PRINTABLE},
+    "examples": {"one": {"value": "17850"}},
+}
+
+
+def _checked(customer_id: str) -> str:
+    """The id, if it can be one. Raises Problem."""
+    if len(customer_id) <= MAX_ID_LENGTH and _printable(customer_id):
+        return customer_id
+    what = f"expected 1 to {MAX_ID_LENGTH} characters, none of them a control character"
+    raise Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid",
+        f"the request can not be used: path.customer_id: {what}",
+        errors=[{"where": "path.customer_id", "what": what}],
+    )
+
+
 def add_routes(router: APIRouter, parts: WebParts) -> None:
     """Let a router answer."""
+    may_read = Needs("customers:read")
 
     @router.get(
-        "/customers/{customer_id:path}",
+        "/customers/{customer_id:path}",  # noqa: FAST003 - read by hand, see below
         response_model=CustomerAnswer,
         responses=problems(s404="Nothing is known of this customer."),
+        openapi_extra={"parameters": [_CUSTOMER_ID]},
     )
-    async def customer(customer_id: CustomerId, _: Annotated[Caller, Depends(Needs("customers:read"))]) -> Response:
+    async def customer(request: Request) -> Response:
         """Segment, audiences and recommendations of one customer, as the workers last wrote them."""
-        answer = await parts.reader.get(customer_id)
+        # By hand: FastAPI's own way to these two takes a fifth of the time of the route that is asked most.
+        await may_read(request)
+        answer = await parts.reader.get(_checked(request.path_params["customer_id"]))
         if not answer.known:
             raise Problem(
                 HTTPStatus.NOT_FOUND,
