@@ -3,6 +3,7 @@
 import structlog
 import typer
 
+from consumer import collector
 from livesegments.app import open_deployment
 from livesegments.flags import with_settings
 from livesegments.log_output import configure
@@ -34,6 +35,7 @@ def web(loaded: Loaded) -> None:
             who = "this machine only: no keys are set (`livesegments web-key` makes one)"
         _log.info("serving the HTTP API", at=address_of(listener), open_to=who)
         server = Server(create_app(parts))
+        collector.calm()
         # uvicorn sends itself the signal again when it has stopped, to those who listened before it.
         with stop_signals(lambda: None):
             server.run(sockets=[listener])
