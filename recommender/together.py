@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from recommender.co_purchases import buyers, co_purchases, row_scaled, sales
+from recommender.co_purchases import buyers, co_purchases, sales
 from recommender.cosine import shrunk_cosines
 from recommender.ease import ease
 from recommender.low_rank import low_rank
@@ -48,13 +48,12 @@ class Together:
         counts = buyers(bought)
         known = np.flatnonzero(counts)
         head = np.sort(known[np.argsort(-counts[known], kind="stable")[:head_items]])
-        scaled = row_scaled(bought)
         G = co_purchases(bought, head).toarray()
         diagonal = np.sqrt(np.maximum(np.diag(G), 1e-12))
         cosines = G / diagonal[:, None] / diagonal[None, :]
         np.fill_diagonal(cosines, 0)
         tail = np.setdiff1d(known, head)
-        pairs = list(_tail_pairs(bought, scaled, tail, tail_neighbours, strength(cosines)))
+        pairs = list(_tail_pairs(bought, tail, tail_neighbours, strength(cosines)))
         none = np.empty(0, np.int32)
         rows, columns, weights = (
             (np.concatenate(column) for column in zip(*pairs, strict=True))
@@ -104,7 +103,7 @@ def strength(weights: NDArray[np.float32]) -> np.float32:
 
 
 def _tail_pairs(
-    bought: csr_array, scaled: csr_array, tail: NDArray[np.int64], most: int, scale: np.float32
+    bought: csr_array, tail: NDArray[np.int64], most: int, scale: np.float32
 ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]]:
     """The best cosines of tail items, each in both directions, a block of items at a time."""
     if not len(tail):
@@ -112,11 +111,11 @@ def _tail_pairs(
     is_tail = np.zeros(bought.shape[1], np.bool_)
     is_tail[tail] = True
     have = csr_array((np.ones(len(bought.data), np.float32), bought.indices, bought.indptr), shape=bought.shape)
-    norms = np.sqrt(np.bincount(scaled.indices, weights=scaled.data.astype(np.float64) ** 2, minlength=len(is_tail)))
-    by_item, by_item_counts = scaled.tocsc(), have.tocsc()
+    norms = np.sqrt(np.bincount(bought.indices, weights=bought.data.astype(np.float64) ** 2, minlength=len(is_tail)))
+    by_item, by_item_counts = bought.tocsc(), have.tocsc()
     for start in range(0, len(tail), _BLOCK):
         block = tail[start : start + _BLOCK]
-        G, together = by_item[:, block].T.tocsr() @ scaled, by_item_counts[:, block].T.tocsr() @ have
+        G, together = by_item[:, block].T.tocsr() @ bought, by_item_counts[:, block].T.tocsr() @ have
         rows, columns, weights = shrunk_cosines(G, together, norms, block)
         found = Neighbours.of(len(is_tail), rows, columns, weights / scale).first(most)
         rows = np.repeat(np.arange(len(is_tail), dtype=np.int32), found.counts)

@@ -51,10 +51,11 @@ def plain_g(oracle, now):
         for at, _, _, item, quantity in row.lines:
             if item not in NOT_PRODUCTS:
                 net[item] += quantity
-                weight[item] += 2.0 ** (-(now - at) / HALF_LIFE) if quantity > 0 else 0.0
+                if quantity > 0:
+                    weight[item] = max(weight[item], 2.0 ** (-(now - at) / HALF_LIFE))
         own = [item for item in net if net[item] > 0 and weight[item] > 0]
         for one, other in product(own, own):
-            g[one, other] += weight[one] * weight[other] / len(own)
+            g[one, other] += weight[one] * weight[other]
     return g
 
 

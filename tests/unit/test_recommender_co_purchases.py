@@ -31,11 +31,10 @@ def plainly(kept: list) -> tuple[np.ndarray, np.ndarray]:
     for customer, lines in enumerate(kept):
         for item, age, quantity in lines:
             if quantity > 0 and sum(q for i, _, q in lines if i == item) > 0:
-                H[customer, item] += 2.0 ** (age * DAY / HALF_LIFE)
-        have = np.count_nonzero(H[customer])
+                H[customer, item] = max(H[customer, item], 2.0 ** (age * DAY / HALF_LIFE))
         for i in range(ITEMS):
             for j in range(ITEMS):
-                G[i, j] += H[customer, i] * H[customer, j] / max(have, 1)
+                G[i, j] += H[customer, i] * H[customer, j]
     return H, G
 
 
@@ -48,7 +47,6 @@ def test_co_purchases_are_what_the_rows_that_are_left_say(kept, data):
     np.testing.assert_allclose(bought.toarray(), H, rtol=1e-5)
     np.testing.assert_allclose(co_purchases(bought).toarray(), G, rtol=1e-4, atol=1e-7)
     some = np.array([1, 4, 5])
-    # Some items' G is a part of all items' G: a row is scaled by everything that the customer has.
     np.testing.assert_allclose(co_purchases(bought, some).toarray(), G[np.ix_(some, some)], rtol=1e-4, atol=1e-7)
     assert buyers(bought).tolist() == np.count_nonzero(H, axis=0).tolist()
     assert sales(bought) == pytest.approx(H.sum(axis=0), rel=1e-5)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from recommender.co_purchases import co_purchases, row_scaled
+from recommender.co_purchases import co_purchases
 from recommender.cosine import SUPPORT
 from recommender.ease import ease
 from recommender.low_rank import low_rank
@@ -71,7 +71,7 @@ def test_items_go_with_their_own_kind_in_head_and_tail(head_items):
 def test_cosines_of_the_tail_are_shrunk_by_common_buyers():
     bought = shop()
     learnt = together(bought, head_items=1, tail_neighbours=12)
-    G = row_scaled(bought).T.toarray() @ row_scaled(bought).toarray()
+    G = co_purchases(bought).toarray()
     n = (bought.toarray() > 0).astype(float).T @ (bought.toarray() > 0)
     cosine = G / np.sqrt(np.outer(np.diag(G), np.diag(G))) * n / (n + SUPPORT)
     rows, columns, weights = learnt.tail
