@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import pandas as pd  # noqa: F401 - pyarrow would import it with the first array: half a second for whoever asks first
 import pyarrow as pa
 
 from consumer.audiences import names_in
