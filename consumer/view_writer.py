@@ -28,6 +28,8 @@ CHUNK: Final = 256
 """Views written in one round trip."""
 LOST_SECONDS: Final = 60.0
 """When another server has taken over, views written in the last so many seconds are written again."""
+_REFRESHING: Final = 0.2
+"""Share of the time for views that those get which no event asked for, while there are others: buyers come first."""
 POPULAR_AGE: Final = 1.0
 """Seconds for which what is popular is not worked out again."""
 
@@ -166,11 +168,14 @@ class ViewWriter:
                 self._promotions[one.number] = promotions
                 self._doubt(one)
             self._delete(one)
+        asked = any(one.dirty for one in held.values())
         while self._monotonic() < end:
             newest = self._newest(held.values(), lagging=lagging)
             if not newest:
                 break
             self._write(newest, version, now)
+        if asked:
+            end = min(end, self._monotonic() + _REFRESHING * seconds)
         for one in held.values():
             if self._monotonic() >= end:
                 return
