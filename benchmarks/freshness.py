@@ -37,7 +37,7 @@ from recommender.store import RedisViews
 from tests.servers import kafka_server, redis_server
 
 HISTORY = 200_000
-"""Events of known customers before it begins: so many that the blend is not tuned anew meanwhile (half as many more)."""
+"""Events of known customers before it begins: so many that the blend is not tuned anew meanwhile."""
 TIMED = 20
 """One purchase in so many is of somebody new."""
 WARM_UP = 5.0
