@@ -40,14 +40,14 @@ HISTORY = 200_000
 """Events of known customers before it begins: so many that the blend is not tuned anew meanwhile."""
 TIMED = 20
 """One purchase in so many is of somebody new."""
-WARM_UP = 5.0
+WARM_UP = 15.0
 """Seconds at the rate before anything is timed."""
 GRACE = 10.0
 """Seconds after the last purchase for views to come; what has not come by then counts as so late."""
 
 
 def work(servers: Servers, ready: Event, stop: Event) -> None:
-    """One worker until `stop`; `ready` once it has caught up with the history."""
+    """One worker until `stop`; `ready` once it has caught up with the history, and learnt what there is to learn."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     collector.calm()
     settings = WorkerSettings(clock="wall", names=servers.names, keys=Keys(servers.tag), group=servers.tag)
@@ -56,8 +56,7 @@ def work(servers: Servers, ready: Event, stop: Event) -> None:
     def watch(worker: Worker) -> None:
         memory = worker.memory
         learnt = memory.learner.model is not None and memory.item_model is not None
-        caught_up = worker.figures.records >= HISTORY and not memory.views.pending(memory.held.values())
-        if caught_up and learnt:
+        if worker.figures.records >= HISTORY and learnt and worker.idle:
             ready.set()
         if stop.is_set():
             worker.stop()
