@@ -56,7 +56,7 @@ def ids(answer) -> list[str]:
     return [item.item_id for item in answer.items]
 
 
-def until(condition, what: str, seconds: float = 10.0):
+def until(condition, what: str, seconds: float = 30.0):
     """Wait for a condition; its first true value."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

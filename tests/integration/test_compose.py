@@ -150,7 +150,7 @@ def test_nothing_listens_beyond_this_machine(shop):
         for publisher in container.Publishers or ()
         if publisher.PublishedPort
     ]
-    assert sorted(published) == [("kafka", "127.0.0.1"), ("redis", "127.0.0.1")]
+    assert sorted(published) == [("kafka", "127.0.0.1"), ("redis", "127.0.0.1"), ("web", "127.0.0.1")]
 
 
 def test_our_containers_run_as_nobody_in_particular_and_can_not_change_their_image(shop):

@@ -1,5 +1,7 @@
 """The main job on real purchases: Online Retail through a real broker, against a batch computation in pandas."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
@@ -12,8 +14,7 @@ from producer.presets import ONLINE_RETAIL_NON_PRODUCTS
 from producer.replay import read_events
 from producer.sending import send
 from recommender.non_products import GENERIC_PATTERNS
-from recommender.settings import RecommenderSettings
-from tests.deployment import DECAYED, Deployment
+from tests.deployment import DECAYED, LEARN_ITEMS_ONCE, Deployment
 from tests.online_retail import FILE, assert_equal_to_batch, batch_rows
 
 
@@ -25,7 +26,7 @@ def retail(data_folder, kafka_bootstrap, redis_url):
         f"kafka://{kafka_bootstrap}",
         redis_url,
         f"retail-{np.random.default_rng().integers(1e12)}",
-        settings={"recommender": RecommenderSettings(non_products=patterns)},
+        settings={"recommender": replace(LEARN_ITEMS_ONCE, non_products=patterns)},
     )
     publish(deployment, data_folder / FILE)
     worker = deployment.run(until_idle=1.0)

@@ -88,7 +88,7 @@ def test_a_newer_model_says_to_upgrade():
         b"not a model",
         msgspec.msgpack.encode({"v": 1}),
         msgspec.msgpack.encode(msgspec.msgpack.decode(model().encode()) | {"counts": b"123"}),
-        msgspec.msgpack.encode(msgspec.msgpack.decode(model().encode()) | {"blend": {"love": 1}}),
+        msgspec.msgpack.encode(msgspec.msgpack.decode(model().encode()) | {"blend": {"trend": [1]}, "ids": 7}),
     ],
 )
 def test_what_is_no_model_is_a_readable_error(document):
