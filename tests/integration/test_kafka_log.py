@@ -209,6 +209,16 @@ def test_a_topic_that_gets_more_partitions_stops_its_readers(logs, admin, log):
     worker.reader.close()
 
 
+def test_the_lag_of_a_quiet_partition_is_known_again_after_it_was_taken_and_given_back(logs, log):
+    worker = Worker(logs.reader(log, log), Store())
+    until(lambda: worker.step() and worker.reader.lag() == dict.fromkeys(range(PARTITIONS), 0))
+    for state in worker.reader._consumer._subscription.assignment.values():
+        state.highwater = None  # as kafka-python begins with a partition that it is given
+    assert worker.reader.lag() is None
+    until(lambda: worker.step() and worker.reader.lag() == dict.fromkeys(range(PARTITIONS), 0))
+    worker.reader.close()
+
+
 def test_a_deleted_topic_stays_deleted_and_stops_its_readers(logs, admin, log):
     """Brokers make topics that clients ask for, unless they are told not to: ours do not ask for that."""
     worker = Worker(logs.reader(log, log), Store())
