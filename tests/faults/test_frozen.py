@@ -1,13 +1,21 @@
 """Workers that stand still (SIGSTOP) past their session and go on: they write nothing that is no longer theirs."""
 
 import time
+from dataclasses import replace
 
+from contracts.times import SECOND
 from tests.faults.processes import wait_for
-from tests.faults.scenario import Scenario
+from tests.faults.scenario import LEARNT_AT_ONCE, Scenario, faulty
+
+RESTLESS = replace(LEARNT_AT_ONCE, adoption_gain=1e-6, adoption_interval=SECOND)
+"""Versions follow one another soon."""
 
 
-def test_workers_frozen_past_their_sessions_write_nothing_and_claim_only_what_they_are_given(deployment, fault_report):
+def test_workers_frozen_past_their_sessions_write_nothing_and_claim_only_what_they_are_given(
+    kafka_bootstrap, redis_url, unique, fault_report
+):
     """One stands right before a checkpoint, one that leads right before it publishes a model version."""
+    deployment = faulty(f"kafka://{kafka_bootstrap}", redis_url, unique, model=RESTLESS)
     with Scenario(deployment) as shop:
         workers = shop.start(3)
         shop.load()
