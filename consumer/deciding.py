@@ -162,6 +162,7 @@ class Deciding:
         if lead == self._lead:
             return
         self._lead = lead
+        self._leader.forget()
         for shown in (self._window, self._history, self._feedback, self._lift, self._items):
             shown.forget()
 

@@ -81,7 +81,7 @@ class Leader:
 
         `number` is how often partition 0 was claimed; `learnt` another clusterer's centroids in the means' place.
         """
-        self._take_over(number)
+        self._take_over(number, model)
         self._arrivals.note(shop.purchases, now, None if model is None else model.adopted_at)
         if self._unhanded is None and self._on_request(number, model, shop, now) is None:
             if model is None:
@@ -94,10 +94,19 @@ class Leader:
         handed, self._unhanded = self._unhanded, None
         return handed
 
-    def _take_over(self, number: int) -> None:
+    def forget(self) -> None:
+        """The lead is new, also where its number is that of before: the state may have gone back."""
+        self._number = None
+
+    def _take_over(self, number: int, model: SegmentModel | None) -> None:
         """Read what the last leader left, when the lead is new."""
         if self._number == number:
             return
+        if model is not None and self._state.model() is None:
+            # The state lost everything, and workers place customers by what they have in memory: so that is in force.
+            document = model.to_document().model_dump_json().encode()
+            published = self._state.publish_model(number, model.version, document)
+            _log.warning("the state has lost the model; published again", version=model.version, published=published)
         notes = self._state.notes()
         self._oldest = int(notes.get(OLDEST, b"1"))
         self._requests.take_over(notes.get(PIN))

@@ -64,12 +64,20 @@ class LocalRedis:
             client.save()
         shutil.copy(self._data / "dump.rdb", self._data / "kept.rdb")
 
+    @property
+    def appended(self) -> int:
+        """Bytes of its append-only file."""
+        return self._append_only_file().stat().st_size
+
     def tear_off(self, size: int) -> None:
         """While it is down: take so many bytes from the end of its append-only file, as a crash of the machine does."""
+        file = self._append_only_file()
+        assert file.stat().st_size > size, "there is not that much"
+        os.truncate(file, file.stat().st_size - size)
+
+    def _append_only_file(self) -> Path:
         files = [*self._data.glob("appendonlydir/*.incr.aof"), *self._data.glob("appendonly.aof")]
-        newest = max(files, key=lambda file: file.stat().st_mtime_ns)
-        assert newest.stat().st_size > size, "there is not that much"
-        os.truncate(newest, newest.stat().st_size - size)
+        return max(files, key=lambda file: file.stat().st_mtime_ns)
 
     def roll_back(self, *, everything: bool = False) -> None:
         """Kill it and start it again as it was at the snapshot, or as it was in the beginning."""
