@@ -13,7 +13,6 @@ import multiprocessing
 import threading
 import time
 import uuid
-from contextlib import closing
 from datetime import UTC, datetime
 from itertools import islice
 from multiprocessing.synchronize import Event
@@ -22,18 +21,14 @@ from typing import Any
 import confluent_kafka
 import numpy as np
 import redis
-import structlog
 
+from benchmarks.one_worker import one_worker
 from benchmarks.throughput import CUSTOMERS, Servers, load
-from consumer import collector
-from consumer.clock import Clock, wall_micros
-from consumer.redis_state import RedisState
+from consumer.clock import wall_micros
 from consumer.settings import WorkerSettings
-from consumer.worker import Parts, Worker
+from consumer.worker import Worker
 from contracts.keys import Keys
-from logs.open import open_logs
 from producer.shop import Shop, ShopSettings
-from recommender.store import RedisViews
 from tests.servers import kafka_server, redis_server
 
 HISTORY = 200_000
@@ -48,10 +43,7 @@ GRACE = 10.0
 
 def work(servers: Servers, ready: Event, stop: Event) -> None:
     """One worker until `stop`; `ready` once it has caught up with the history, and learnt what there is to learn."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    collector.calm()
     settings = WorkerSettings(clock="wall", names=servers.names, keys=Keys(servers.tag), group=servers.tag)
-    client = redis.Redis.from_url(servers.redis_url)
 
     def watch(worker: Worker) -> None:
         memory = worker.memory
@@ -61,16 +53,8 @@ def work(servers: Servers, ready: Event, stop: Event) -> None:
         if stop.is_set():
             worker.stop()
 
-    with closing(open_logs(f"kafka://{servers.bootstrap}")) as logs, closing(logs.writer()) as writer:
-        parts = Parts(
-            log=logs.describe(servers.names.events),
-            describe=lambda: logs.describe(servers.names.events),
-            reader=logs.reader(servers.names.events, servers.tag),
-            writer=writer,
-            state=RedisState(client, settings.keys),
-            views=RedisViews(client),
-        )
-        Worker(parts, settings, Clock("wall")).run(on_step=watch)
+    with one_worker(servers.bootstrap, servers.redis_url, settings) as worker:
+        worker.run(on_step=watch)
 
 
 class Arrivals(threading.Thread):

@@ -22,20 +22,17 @@ from typing import Any
 
 import confluent_kafka
 import redis
-import structlog
 from kafka import KafkaConsumer, TopicPartition
 from river import cluster, preprocessing
 
-from consumer import collector
-from consumer.clock import Clock, wall_micros
-from consumer.redis_state import RedisState
+from benchmarks.one_worker import one_worker
+from consumer.clock import wall_micros
 from consumer.settings import WorkerSettings
-from consumer.worker import Parts, Worker
+from consumer.worker import Worker
 from contracts.keys import Keys, LogNames
 from logs.base import LogSpec
 from logs.open import open_logs
 from producer.shop import Shop, ShopSettings
-from recommender.store import RedisViews
 from tests.servers import kafka_server, redis_server
 
 PARTITIONS = 12
@@ -150,11 +147,8 @@ class Ours:
 
 def ours(servers: Servers, events: int) -> Ours:
     """One worker with everything on: rows, sums, clusters, segments, changes, popularity, checkpoints, views."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    collector.calm()
     run = uuid.uuid4().hex[:8]
     settings = WorkerSettings(clock="wall", names=servers.names, keys=Keys(f"{servers.tag}-{run}"), group=run)
-    client = redis.Redis.from_url(servers.redis_url)
     began = ended = settled = 0.0
     oldest = 0.0
 
@@ -167,19 +161,10 @@ def ours(servers: Servers, events: int) -> Ours:
         if ended and not settled and not worker.memory.views.pending(worker.memory.held.values()):
             settled = now
 
-    with closing(open_logs(f"kafka://{servers.bootstrap}")) as logs, closing(logs.writer()) as writer:
-        parts = Parts(
-            log=logs.describe(servers.names.events),
-            describe=lambda: logs.describe(servers.names.events),
-            reader=logs.reader(servers.names.events, run),
-            writer=writer,
-            state=RedisState(client, settings.keys),
-            views=RedisViews(client),
-        )
-        worker = Worker(parts, settings, Clock("wall"))
+    with one_worker(servers.bootstrap, servers.redis_url, settings) as worker:
         first = _first_batch(worker)
         worker.run(until_idle=0.5, on_step=watch)
-    _forget(client, settings.keys)
+    _forget(redis.Redis.from_url(servers.redis_url), settings.keys)
     return Ours(events / (ended - first), oldest, settled - ended)
 
 

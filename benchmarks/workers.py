@@ -25,22 +25,20 @@ from typing import Any, Final
 
 import confluent_kafka
 import redis
-import structlog
 
+from benchmarks.one_worker import one_worker
 from benchmarks.throughput import CUSTOMERS, EVENTS_A_DAY, Servers
-from consumer import collector
-from consumer.clock import Clock, wall_micros
+from consumer.clock import wall_micros
 from consumer.redis_state import RedisState
 from consumer.settings import WorkerSettings
 from consumer.state import bucket_of
-from consumer.worker import Parts, Worker
+from consumer.worker import Worker
 from contracts.keys import Keys
 from contracts.partitioning import partition_of
 from logs.base import LogSpec
 from logs.open import open_logs
 from producer.message import Message
 from producer.shop import Shop, ShopSettings
-from recommender.store import RedisViews
 from tests.servers import kafka_server, redis_server
 
 SESSION_SECONDS: Final = 6.0
@@ -58,8 +56,6 @@ class HungError(SystemExit):
 
 def work(servers: Servers, records: Any, stop: Any) -> None:
     """One worker until `stop`; `records` is how many it has worked on."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    collector.calm()
     settings = WorkerSettings(
         clock="wall",
         names=servers.names,
@@ -67,26 +63,14 @@ def work(servers: Servers, records: Any, stop: Any) -> None:
         group=servers.tag,
         session_timeout=SESSION_SECONDS,
     )
-    client = redis.Redis.from_url(servers.redis_url)
 
     def watch(worker: Worker) -> None:
         records.value = worker.figures.records
         if stop.is_set():
             worker.stop()
 
-    with (
-        closing(open_logs(f"kafka://{servers.bootstrap}", session_timeout=SESSION_SECONDS)) as logs,
-        closing(logs.writer()) as writer,
-    ):
-        parts = Parts(
-            log=logs.describe(servers.names.events),
-            describe=lambda: logs.describe(servers.names.events),
-            reader=logs.reader(servers.names.events, servers.tag),
-            writer=writer,
-            state=RedisState(client, settings.keys),
-            views=RedisViews(client),
-        )
-        Worker(parts, settings, Clock("wall")).run(on_step=watch)
+    with one_worker(servers.bootstrap, servers.redis_url, settings) as worker:
+        worker.run(on_step=watch)
 
 
 @dataclass

@@ -36,26 +36,26 @@ def purchases(first, count, day=0):
     ]
 
 
-@pytest.fixture(params=["memory", "redis"])
-def shop(request):
-    """An empty deployment of one partition, on memory and on a real Redis."""
+def shops(request, partitions):
+    """An empty deployment, on memory or on a real Redis, as the fixture's parameter says."""
     if request.param == "memory":
-        yield InProcess(1)
+        yield InProcess(partitions)
         return
     prefix = request.getfixturevalue("unique")
     with open_redis(request.getfixturevalue("redis_url")) as client:
-        yield InProcess(1, state=RedisState(client, Keys(prefix)), views=RedisViews(client), prefix=prefix)
+        yield InProcess(partitions, state=RedisState(client, Keys(prefix)), views=RedisViews(client), prefix=prefix)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def shop(request):
+    """An empty deployment of one partition, on memory and on a real Redis."""
+    yield from shops(request, 1)
 
 
 @pytest.fixture(params=["memory", "redis"])
 def shop_of_two(request):
     """An empty deployment of two partitions, likewise."""
-    if request.param == "memory":
-        yield InProcess(2)
-        return
-    prefix = request.getfixturevalue("unique")
-    with open_redis(request.getfixturevalue("redis_url")) as client:
-        yield InProcess(2, state=RedisState(client, Keys(prefix)), views=RedisViews(client), prefix=prefix)
+    yield from shops(request, 2)
 
 
 def alone(shop, *events):
