@@ -11,19 +11,25 @@ SPREAD = -n $(or $(TESTERS),3) --dist loadfile --no-loadscope-reorder
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types unit bench soak reliability secured cluster fuzz audit up down lock clean
+.PHONY: help setup demo test browser check format lint types unit bench soak reliability secured cluster fuzz audit up down lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/dev.done ## the environment in .venv, exactly as locked; again only when the lock changes
 
-demo: .venv/runtime.done ## a shop, live segments and recommendations in this terminal; FOR=30s ends by itself
+demo: .venv/runtime.done ## a shop, its live segments in this terminal and on pages; FOR=30s ends by itself
 	@$(BIN)/livesegments demo $(if $(FOR),--for $(FOR))
 
-test: lint types ## everything: lint, types, unit, contract and integration tests
+test: lint types ## everything: lint, types, unit, contract, integration, fault and browser tests
 	@echo "== tests"
-	@$(BIN)/pytest -q --durations=20 $(SPREAD) $(ARGS)
+	@$(BIN)/pytest -q --durations=20 $(SPREAD) --ignore tests/browser $(ARGS)
+	@$(if $(ARGS),,$(MAKE) --no-print-directory browser)
+
+# Apart: Chromium takes whatever cores there are, and other tests have deadlines.
+browser: .venv/dev.done ## the pages in Chromium
+	@echo "== tests in a browser"
+	@$(BIN)/pytest -q --durations=5 tests/browser $(ARGS)
 
 check: lint types unit ## the fast part: format, lint, types, unit tests, doctests
 
@@ -54,9 +60,8 @@ soak: .venv/dev.done ## 500 kills of three workers, then an hour of rebalances; 
 reliability: .venv/dev.done ## every fault, for longer than in CI, and the table of docs/reliability.md; ARGS=-k redis for some
 	@RELIABILITY=1 $(BIN)/pytest -q -o timeout=600 tests/faults $(ARGS)
 
-secured: .venv/dev.done ## contract and worker tests on servers with TLS, SCRAM and log-ins
-	@$(BIN)/python -m tests.servers.secured $(BIN)/pytest -q tests/contract tests/integration/test_worker_erase.py \
-		tests/integration/test_worker_ownership.py $(ARGS)
+secured: .venv/dev.done ## contract and integration tests on servers with TLS, SCRAM and log-ins
+	@$(BIN)/python -m tests.servers.secured $(BIN)/pytest -q tests/contract tests/integration $(ARGS)
 
 cluster: .venv/dev.done ## contract and integration tests with rows and views in a Redis Cluster
 	@$(BIN)/python -m tests.servers.local_cluster $(BIN)/pytest -q tests/contract tests/integration $(ARGS)

@@ -142,6 +142,11 @@ def read(address: str, customers: int, seconds: int, rate: int | None) -> Readin
     return Reading(round(requests * 1e6 / micros, 1), p50 / 1e3, p99 / 1e3, errors)
 
 
+def _asked_for(rate: int, found: Reading) -> int:
+    """The rate to ask for so that it comes out: wrk's pauses begin only when an answer is there."""
+    return round(rate * min(rate / found.per_s, 1.5))
+
+
 def _get(address: str, path: str) -> bytes:
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=600)
     connection.request("GET", path)
@@ -215,8 +220,8 @@ def measure(customers: int, seconds: int, rate: int, redis_url: str, log_url: st
         per_event = (cpu_seconds(process) - used) / customers
         worker = [sys.executable, "-m", "livesegments", "worker", *settings, "--until-idle", "3s"]
         subprocess.run(worker, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
-        read(address, customers, 2, rate)
-        paced = read(address, customers, seconds, rate)
+        warming = read(address, customers, 2, rate)
+        paced = read(address, customers, seconds, _asked_for(rate, warming)) if warming else None
         used = cpu_seconds(process)
         flat_out = read(address, customers, seconds, None)
         per_read = (cpu_seconds(process) - used) / (flat_out.per_s * seconds) if flat_out else None
@@ -237,6 +242,20 @@ def measure(customers: int, seconds: int, rate: int, redis_url: str, log_url: st
         )
 
 
+def add_json_argument(parser: argparse.ArgumentParser) -> None:
+    """--json [FILE]."""
+    parser.add_argument("--json", type=Path, nargs="?", const=Path("-"), help="into a file, or to the screen")
+
+
+def tell(figures: dict[str, Any], to: Path | None) -> None:
+    """Figures as JSON, to where --json says; to the screen where it says nothing."""
+    text = json.dumps(figures, indent=2)
+    if to is None or str(to) == "-":
+        print(text)
+    else:
+        to.write_text(f"{text}\n")
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -244,18 +263,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--rate", type=int, default=2_000, help="requests per second")
     parser.add_argument("--redis-log", action="store_true", help="the log in Redis in place of Kafka")
-    parser.add_argument("--json", type=Path, nargs="?", const=Path("-"), help="into a file, or to the screen")
+    add_json_argument(parser)
     asked = parser.parse_args()
     customers = -(-asked.customers // BATCH) * BATCH
     with contextlib.ExitStack() as stack:
         redis_url = stack.enter_context(redis_server())
         log_url = redis_url if asked.redis_log else f"kafka://{stack.enter_context(kafka_server())}"
         figures = asdict(measure(customers, asked.seconds, asked.rate, redis_url, log_url))
-    text = json.dumps(figures, indent=2)
-    if asked.json is None or str(asked.json) == "-":
-        print(text)
-    else:
-        asked.json.write_text(f"{text}\n")
+    tell(figures, asked.json)
 
 
 if __name__ == "__main__":

@@ -81,9 +81,9 @@ class _Seconds:
 
 
 def segments_only(settings: WorkerSettings) -> WorkerSettings:
-    """The same, but what goes with what is learnt once and no more: in place that would take most of the time."""
+    """The same, but nothing is forecast, and what goes with what is learnt once: in place both take long."""
     rarely = replace(settings.recommender, item_review_interval=100_000 * DAY, item_review_growth=1e9, tuning=False)
-    return replace(settings, recommender=rarely)
+    return replace(settings, recommender=rarely, forecasts=False)
 
 
 class TimeOrdered:

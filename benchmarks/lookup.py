@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import redis
 
@@ -140,8 +140,13 @@ def redis_benchmark(url: str, key: str, clients: int, reads: int) -> float | Non
     if program is None:
         return None
     where = urlsplit(url)
-    password = ["-a", where.password] if where.password else []
-    command = [program, "-h", where.hostname or "", "-p", str(where.port or 6379), *password, "--csv"]
+    command = [program, "-h", where.hostname or "", "-p", str(where.port or 6379), "--csv"]
+    for flag, value in (("--user", where.username), ("-a", where.password)):
+        command += [flag, value] if value else []
+    if where.scheme == "rediss":
+        files = dict(parse_qsl(where.query))
+        flags = {"--cacert": "ssl_ca_certs", "--cert": "ssl_certfile", "--key": "ssl_keyfile"}
+        command += ["--tls", *(part for flag, name in flags.items() if name in files for part in (flag, files[name]))]
     done = subprocess.run(  # noqa: S603 - found by its name
         [*command, "-c", str(clients), "-n", str(reads), "GET", key], capture_output=True, text=True, check=True
     )

@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from benchmarks.in_time_order import ReplayError
 from consumer.clock import wall_micros
@@ -11,10 +11,17 @@ from livesegments.sources import replaced
 from producer.mapping import MappingRequest, parse_assignments
 from producer.replay import Replay, read_events
 
+_NO_CURRENCY: Final = "XXX"
+"""ISO 4217's own code: what is measured is the same in any currency, where the table names none."""
 
-def add_table_arguments(parser: argparse.ArgumentParser) -> None:
-    """FILE, --map, --set, --time-format and --setting."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="a table as `livesegments replay` reads it")
+
+def add_table_arguments(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    """FILE, which may be optional, --no-header, --map, --set, --time-format and --setting."""
+    nargs = "?" if optional else None
+    parser.add_argument(
+        "file", type=Path, nargs=nargs, metavar="FILE", help="a table as `livesegments replay` reads it"
+    )
+    parser.add_argument("--no-header", action="store_true", help="as for `replay`")
     parser.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN", help="as for `replay`")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="as for `replay`")
     parser.add_argument("--time-format", help="as for `replay`")
@@ -26,7 +33,9 @@ def request_of(arguments: argparse.Namespace) -> MappingRequest:
     return MappingRequest(
         columns=parse_assignments(arguments.map, "--map"),
         constants=parse_assignments(arguments.set, "--set"),
+        currency=_NO_CURRENCY,
         time_format=arguments.time_format,
+        header=not arguments.no_header,
     )
 
 

@@ -482,6 +482,7 @@ class _PartitionStep:
             self.applied.removed.append((number, customer_id))
         partition.markers[key] = partition.new_markers[key] = Marker(at, event, floor)
         partition.erased.add(customer_id)
+        partition.erasures += 1
         return True
 
 

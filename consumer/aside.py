@@ -71,7 +71,7 @@ def publish(writer: LogWriter, records: Sequence[Aside]) -> None:
     writer.flush(30.0)
     for one, future in sent:
         error = future.exception()
-        if isinstance(error, RecordTooLargeError) and one.letter is not None:
+        if isinstance(error, RecordTooLargeError) and one.letter is not None and one.letter.bytes:
             publish(writer, [one.without_bytes()])
         elif isinstance(error, LogError):
             raise LogUnavailableError(f"{one.log} did not take a record: {error}") from error

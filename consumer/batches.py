@@ -20,6 +20,18 @@ def part_of(batch: Batch, start: int, end: int) -> Batch:
     )
 
 
+def joined(first: Batch, second: Batch) -> Batch:
+    """The records of one partition of two batches, of which the second goes on where the first ends."""
+    return Batch(
+        first.partition,
+        [*first.positions, *second.positions],
+        [*first.values, *second.values],
+        [*first.keys, *second.keys],
+        [*first.log_times, *second.log_times],
+        {**first.headers, **{len(first) + place: headers for place, headers in second.headers.items()}},
+    )
+
+
 def _within_rows(keys: Sequence[bytes | None], most: int) -> int:
     """So many of the first `most` records that no more than MAX_ROWS customers are among them, going by their keys."""
     if most <= MAX_ROWS:
@@ -51,9 +63,13 @@ class Backlog:
         return {partition: sum(len(batch) for batch in waiting) for partition, waiting in self._waiting.items()}
 
     def add(self, batch: Batch) -> None:
-        """Append records."""
-        if len(batch):
-            self._waiting.setdefault(batch.partition, deque()).append(batch)
+        """Append records: to those that wait, as long as they fit into one step."""
+        if not len(batch):
+            return
+        waiting = self._waiting.setdefault(batch.partition, deque())
+        if waiting and len(waiting[-1]) + len(batch) <= self._most:
+            batch = joined(waiting.pop(), batch)
+        waiting.append(batch)
 
     def drop(self, partition: int) -> None:
         """Forget a partition's records; they are read again by whoever holds it next."""

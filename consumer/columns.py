@@ -1,7 +1,8 @@
 """Rows as the columns that features and names are made from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from consumer.row_columns import CachedColumns
 from consumer.row_store import Rows, RowStore
 from contracts.money import MILLIONTHS
 from online_model.features import AttributeCount, TextColumn
+from online_model.forecasts.ahead_columns import Ahead, figure
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -24,13 +26,16 @@ class Columns:
     header: npt.NDArray[Any]
     ragged: RaggedColumns | None = None
     """Attributes and kept lines of the same rows; None: nothing is known of them."""
+    ahead: Callable[[int], Ahead] | None = None
+    """Gives the forecasts of the same rows as of a moment; None: there are none."""
 
     @classmethod
     def of_store(cls, store: RowStore, rows: Rows) -> Self:
         """Rows in memory. What is asked for twice is decoded once."""
         partitions = store.partition[rows]
         items = {number: part.items.names for number, part in store.partitions.items()}
-        return cls(store.header[rows], CachedColumns(store.cache, rows, partitions, items))
+        ahead = partial(store.ahead, rows) if store.ahead is not None else None
+        return cls(store.header[rows], CachedColumns(store.cache, rows, partitions, items), ahead)
 
     @property
     def first_at(self) -> Integers:
@@ -126,6 +131,10 @@ class Columns:
     def category_counts(self) -> Mapping[str, int]:
         """Kept purchase lines by category."""
         return self._parts.category_counts()
+
+    def forecast(self, name: str, now: int) -> Floats:
+        """One of ahead_columns.FIGURES as of now (microseconds UTC); NaN where it is not known."""
+        return np.full(len(self.header), np.nan) if self.ahead is None else figure(self.ahead(now), name)
 
     @property
     def _parts(self) -> RaggedColumns:

@@ -7,7 +7,7 @@ import structlog
 from consumer.clock import Clock
 from consumer.held import Held
 from consumer.learning import Learner
-from contracts.times import rfc3339
+from contracts.times import DAY, rfc3339
 
 _log = structlog.get_logger("livesegments.worker")
 
@@ -25,6 +25,17 @@ class Feed:
         self._clock = clock
         self._learner = learner
         self._quiet_after = quiet_after
+
+    def day(self, heard: int = 0) -> int:
+        """The stream day, counted from the epoch: on which what happens now is booked.
+
+        Where the machine's time is far from that of the newest record, which it is too when a history is read, the log
+        knows better: by a clock that jumped years ahead all of the books would be too old to be kept.
+        """
+        now, heard = self._clock.now, max(heard, self._heard)
+        if self._clock.kind == "wall" and heard and now - heard > self._quiet_after:
+            now = heard
+        return now // DAY
 
     def listen(self, held: Iterable[Held], heard: int = 0, *, at_rest: bool) -> None:
         """Look again. `heard`: log time of the newest record that others have read, microseconds."""

@@ -13,6 +13,8 @@ from contracts.documents import NO_SEGMENT
 
 KEPT_DAYS: Final = 400
 """Days that a book goes back from its newest."""
+_UNPACKED_DAYS: Final = 16
+"""Pages that are kept unpacked: what is shown is clicked and bought within days."""
 MAX_CELLS: Final = 1_000
 """Kinds of impressions that are told apart on one day of a partition; of more only how many there are is known."""
 OTHER: Final = "(other)"
@@ -36,7 +38,7 @@ class FeedbackBook:
         self._written: dict[int, bytes] = {}
         """Pages as the last checkpoint that wrote them has them."""
         self._tallies: dict[int, Tally] = {}
-        """Those that were looked at since."""
+        """Those that were looked at since, of the newest days."""
         self._changed: set[int] = set()
         self._newest: int | None = None
 
@@ -70,7 +72,9 @@ class FeedbackBook:
         self._written.update(pages)
         for day in old:
             del self._written[day]
-        self._tallies = {day: tally for day, tally in self._tallies.items() if not self._too_old(day)}
+        # Unpacked, a year would take a hundred times the room of its pages; of most days nothing changes any more.
+        recent = sorted(day for day in self._tallies if not self._too_old(day))[-_UNPACKED_DAYS:]
+        self._tallies = {day: self._tallies[day] for day in recent}
         self._changed.clear()
 
     def _tally(self, day: int) -> Tally:

@@ -1,16 +1,18 @@
 """What workers tell the leader about their partitions: absolute values, so that nothing adds up twice."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from consumer.header_fields import HeaderFields
 from consumer.held import Held
 from consumer.layout import MISSING_TIME
 from consumer.learning import Learner
+from consumer.row_forecasts import Totals
 from consumer.row_store import Rows, RowStore
 from consumer.trial import TrialSums, added, trial_sums
 from contracts.documents import NO_SEGMENT
@@ -55,8 +57,16 @@ class PartitionFigures(msgspec.Struct, frozen=True):
     """Spend less refunds, in millionths, by segment id."""
     lifecycles: dict[int, tuple[int, int, int]] = {}
     """Customers with an order within `lapse_days`, first seen within `new_days`, with one order; by segment id."""
+    ahead: dict[int, tuple[float, ...]] | None = None
+    """Forecasts added up by segment id, as consumer.row_forecasts.SUMS; None: not all have been looked at yet."""
+    waiting: int | None = 0
+    """Records that are not worked on yet; None while that is unknown."""
+    erasures: int = 0
+    """Changes with every customer who is erased."""
     trial: TrialSums | None = None
     """What the two groups of the experiment with a hold-out bought; None where nobody is held out."""
+    guests: tuple[int, int] = (0, 0)
+    """Orders of guests, and their spend less refunds in millionths."""
     sums: bytes = b""
     """`Sums.to_bytes`, empty before there is a model."""
 
@@ -84,15 +94,35 @@ class ShopFigures:
     model_version: int | None
     """The version that all sums are of; None while they are of several, or some are missing."""
     sums: Sums | None
+    ahead: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    """Forecasts added up by segment id, as consumer.row_forecasts.SUMS; empty while any partition's are missing."""
+    guests: tuple[int, int] = (0, 0)
+    """Orders of guests, and their spend less refunds in millionths; they are in no other figure but `oldest`."""
     trial: TrialSums | None = None
     """None as well while the workers disagree about the experiment."""
+    waiting: int | None = 0
+    """Records that are not worked on yet; None while that is unknown of any partition."""
+    erasures: int = 0
+    """Changes with every customer who is erased."""
 
 
-def figures_of(store: RowStore, learner: Learner, held: Held, now: int | None = None) -> bytes:
-    """One partition's figures, encoded; who is active and new as of now (microseconds UTC), where that is given."""
+def figures_of(
+    store: RowStore,
+    learner: Learner,
+    held: Held,
+    now: int | None = None,
+    ahead: Totals | None = None,
+    *,
+    waiting: int | None = 0,
+) -> bytes:
+    """One partition's figures, encoded; who is active and new as of now (microseconds UTC), where that is given.
+
+    `ahead`: forecasts of its customers, added up by segment. `waiting`: records of it that are not worked on yet.
+    """
     partition = held.number
-    rows = np.fromiter(store.partitions[partition].index.values(), np.int64)
-    header = store.header[rows]
+    everybody = np.fromiter(store.partitions[partition].index.values(), np.int64)
+    rows, guests = store.customers_of(everybody), everybody[store.guest[everybody]]
+    header = HeaderFields(store.header, rows)
     ids, places = np.unique(header["segment"], return_inverse=True)
     sizes = np.bincount(places, minlength=len(ids))
     net = np.zeros(len(ids), np.int64)
@@ -105,12 +135,16 @@ def figures_of(store: RowStore, learner: Learner, held: Held, now: int | None = 
             clock=held.clock,
             purchases=held.purchases,
             heard=held.heard,
-            oldest=_oldest(header["first_at"]),
+            oldest=_oldest(store.header["first_at"][everybody]),
             held_back=learner.held_back(rows),
             buyers=_candidates(store, rows, needs_purchases=learner.needs_purchases),
             sizes={int(one): int(size) for one, size in zip(ids, sizes, strict=True) if one != NO_SEGMENT},
             net_spend={int(one): int(amount) for one, amount in zip(ids, net, strict=True) if one != NO_SEGMENT},
             lifecycles=_lifecycles(header, places, ids, learner.model, now) if now is not None else {},
+            ahead=ahead,
+            waiting=waiting,
+            erasures=store.partitions[partition].erasures,
+            guests=_bought_by(store, guests),
             trial=trial_sums(header, store.held_out[rows], store.holdout) if store.holdout is not None else None,
             sums=found[1].to_bytes() if found else b"",
         )
@@ -118,7 +152,7 @@ def figures_of(store: RowStore, learner: Learner, held: Held, now: int | None = 
 
 
 def _lifecycles(
-    header: npt.NDArray[Any],
+    header: HeaderFields,
     places: npt.NDArray[np.int64],
     ids: npt.NDArray[np.int32],
     model: SegmentModel | None,
@@ -139,6 +173,11 @@ def _lifecycles(
         for one, active, new, single in zip(ids.tolist(), *counts, strict=True)
         if one != NO_SEGMENT
     }
+
+
+def _bought_by(store: RowStore, guests: Rows) -> tuple[int, int]:
+    spend, refunds, orders = (store.header[name][guests] for name in ("spend", "refunds", "orders"))
+    return int(orders.sum()), sum((spend - refunds).tolist())
 
 
 def _oldest(first_at: npt.NDArray[np.int64]) -> int:
@@ -186,10 +225,31 @@ def merged(encoded: Iterable[bytes], partitions: int) -> ShopFigures:
         heard=max((part.heard for part in parts), default=0),
         oldest=min((part.oldest for part in parts if part.oldest != MISSING_TIME), default=None),
         held_back=sum(part.held_back for part in parts),
+        guests=(sum(part.guests[0] for part in parts), sum(part.guests[1] for part in parts)),
         sizes=sizes,
         net_spend=net_spend,
         lifecycles=lifecycles,
         model_version=versions.pop() if whole else None,
         sums=sums,
+        ahead=_ahead([part.ahead for part in parts]) if len(parts) == partitions else {},
         trial=added(part.trial for part in parts),
+        waiting=_all_or_none([part.waiting for part in parts]),
+        erasures=sum(part.erasures for part in parts),
     )
+
+
+def _all_or_none(numbers: Sequence[int | None]) -> int | None:
+    known = [one for one in numbers if one is not None]
+    return sum(known) if len(known) == len(numbers) else None
+
+
+def _ahead(parts: Sequence[Totals | None]) -> Totals:
+    """All partitions' forecasts added up; nothing while some are missing, since half a sum says something wrong."""
+    whole: Totals = {}
+    for part in parts:
+        if part is None:
+            return {}
+        for segment, totals in part.items():
+            known = whole.get(segment, (0.0,) * len(totals))
+            whole[segment] = tuple(a + b for a, b in zip(known, totals, strict=True))
+    return whole

@@ -44,7 +44,7 @@ class FirstModel:
                 shop.purchases,
                 now,
                 settings=self._settings,
-                members=sample.members,
+                members=sample.members_with_gap,
                 columns=columns,
                 why=first.reason,
                 by_rule=by_rule,

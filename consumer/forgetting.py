@@ -94,16 +94,21 @@ class Forgetting:
         # An event clock may stand still from now on, so there the last look has to be exact.
         self._unseen |= took and clock.kind == "event"
         if not trusted:
+            # Whom we took for silent by a clock or a feed that is doubted now: looked for anew once they are trusted.
+            if self._waiting:
+                self._waiting.clear()
+                self._looked_at = None
             return False
         self._acknowledge()
         if not self._waiting and self._monotonic() >= self._not_before and self._due(clock.now, took=took):
             self._look(held, clock.now)
-        return self._publish(held)
+        return self._publish(held, clock.now)
 
     def _due(self, now: int, *, took: bool) -> bool:
         if self._looked_at is None or (self._unseen and not took):
             return True
-        return now - self._looked_at >= min(HOUR, self._idle // _LOOK_SHARE)
+        # A look in the future was by a clock that was wrong.
+        return not 0 <= now - self._looked_at < min(HOUR, self._idle // _LOOK_SHARE)
 
     def _look(self, held: Mapping[int, Held], now: int) -> None:
         self._looked_at, self._unseen = now, False
@@ -123,14 +128,14 @@ class Forgetting:
                 "customers are to be forgotten", customers=len(self._waiting), silent_since=rfc3339(now - self._idle)
             )
 
-    def _publish(self, held: Mapping[int, Held]) -> bool:
-        now = self._monotonic()
-        self._allowed = min(_BURST, self._allowed + (now - self._allowed_at) * RATE)
-        self._allowed_at = now
+    def _publish(self, held: Mapping[int, Held], now: int) -> bool:
+        at = self._monotonic()
+        self._allowed = min(_BURST, self._allowed + (at - self._allowed_at) * RATE)
+        self._allowed_at = at
         done = False
         while self._waiting and self._allowed >= 1:
             one = self._waiting.popleft()
-            if not self._still_silent(one, held):
+            if now - one.seen < self._idle or not self._still_silent(one, held):
                 continue
             self._allowed -= 1
             self._asked[one.customer_id] = one.seen

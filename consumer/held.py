@@ -1,12 +1,14 @@
 """A partition that this worker holds: its claim, how far it has come, and what the next checkpoint has to write."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 import numpy as np
 
+from consumer.ahead import ahead
 from consumer.day_book import ERASED, DayBook, Move
 from consumer.feedback_book import FeedbackBook
 from consumer.layout import LAYOUT, MISSING_TIME
@@ -89,6 +91,8 @@ class Held:
     """Segments that erased customers were in, as written last."""
     dirty: dict[int, tuple[int, float]] = field(default_factory=dict)
     """Rows whose view is to be rewritten: since which checkpoint, and since when (monotonic seconds)."""
+    asked: dict[int, None] = field(default_factory=dict)
+    """Dirty rows that events changed, newest last: their views come before all others."""
     views_seq: int = 0
     """The mark last written: views of rows changed up to that checkpoint are written."""
     sure_at: float = 0.0
@@ -164,15 +168,18 @@ def load(state: State, store: RowStore, held: Held) -> Rows:
     kept = state.keep(held.number)
     held.rows.items = ItemTable(kept.items)
     held.rows.markers = {key: marker_of(value) for key, value in kept.markers.items()}
+    held.rows.erasures = len(held.rows.markers)
     held.outbox = dict(kept.outbox)
     held.unviewed = set(kept.unviewed)
     store.partitions[held.number] = held.rows
-    parts = [store.load(held.rows, ids, blobs) for ids, blobs in state.rows(held.number) if ids]
+    store.reserve(state.row_count(held.number))
+    parts = [store.load(held.rows, ids, blobs) for ids, blobs in ahead(state.rows(held.number)) if ids]
     rows = np.concatenate(parts) if parts else np.empty(0, np.int64)
     segments, sizes = np.unique(store.header["segment"][rows], return_counts=True)
     held.book = DayBook.load(kept.days, dict(zip(segments.tolist(), sizes.tolist(), strict=True)))
     held.feedback = FeedbackBook.load(kept.feedback)
-    late = rows[store.header["changed_seq"][rows] > held.views_seq]
+    late = store.customers_of(rows)
+    late = late[store.header["changed_seq"][late] > held.views_seq]
     order = np.argsort(store.header["changed_seq"][late], kind="stable")
     held.dirty = {
         row: (int(seq), held.sure_at)
@@ -181,16 +188,20 @@ def load(state: State, store: RowStore, held: Held) -> Rows:
     return rows
 
 
-def next_rows(store: RowStore, held: Held, must: Iterable[int]) -> list[int]:
-    """The rows of the next checkpoint: those that events changed, and as many others as fit beside them."""
+def next_rows(store: RowStore, held: Held, must: Collection[int], others: int = MAX_ROWS) -> list[int]:
+    """The rows of the next checkpoint: those that events changed, then others as far as they fit in.
+
+    At most so many `others`: they cost time for which events and views wait.
+    """
     chosen = dict.fromkeys(must)
+    for row in chosen:
+        held.changed.pop(row, None)
     size = sum(store.size_of(row) for row in chosen)
-    for row in list(held.changed):
-        if row not in chosen:
-            size += store.size_of(row)
-            if len(chosen) >= MAX_ROWS or size > MAX_BYTES:
-                break
-            chosen[row] = None
+    for row in list(islice(held.changed, min(MAX_ROWS - len(chosen), others))):
+        size += store.size_of(row)
+        if size > MAX_BYTES:
+            break
+        chosen[row] = None
         del held.changed[row]
     return list(chosen)
 
@@ -240,8 +251,8 @@ def checkpoint_of(store: RowStore, held: Held, rows: list[int], position: int, o
     )
 
 
-def noted(held: Held, step: Checkpoint, rows: list[int], now: float) -> None:
-    """Bring memory up to a checkpoint that is written."""
+def noted(held: Held, step: Checkpoint, rows: list[int], asked: Collection[int], now: float) -> None:
+    """Bring memory up to a checkpoint that is written; events changed those rows that were `asked` for."""
     held.seq = step.seq
     held.position = step.position
     held.views_seq = step.views_seq
@@ -255,12 +266,16 @@ def noted(held: Held, step: Checkpoint, rows: list[int], now: float) -> None:
     for change_id in step.published:
         held.outbox.pop(change_id, None)
     held.published = held.published[len(step.published) :]
-    held.unviewed.update(step.unviewed)
     held.unviewed.difference_update(step.viewed)
+    held.unviewed.update(step.unviewed)
     held.viewed = held.viewed[len(step.viewed) :]
     for row in rows:
         held.changes.pop(row, None)
         held.audience_changes.pop(row, None)
         if row not in held.onlookers:
             held.dirty.setdefault(row, (step.seq, now))
+    for row in asked:
+        if row in held.dirty:
+            held.asked.pop(row, None)  # it comes last now
+            held.asked[row] = None
     held.onlookers.clear()

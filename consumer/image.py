@@ -38,6 +38,9 @@ class Shared:
     """Model documents by version; the newest is in force."""
     item_version: int = 0
     item_model: bytes | None = None
+    forecast_version: int = 0
+    forecast: bytes | None = None
+    forecast_memory: bytes | None = None
     review: bytes | None = None
     notes: Mapping[str, bytes] = field(default_factory=dict)
     """What the leader keeps in mind."""

@@ -1,4 +1,4 @@
-"""Events on their way into a step: polled, kept back, decoded, the next step's while the last one is being written."""
+"""Events on their way into a step: polled, kept back, decoded; where there are many, while the last one is written."""
 
 import threading
 from collections import Counter
@@ -15,6 +15,9 @@ from logs.base import Batch, LogReader, Polled
 
 _GATHER: Final = 1.0
 """Seconds for which an event clock waits for partitions that have records and have not delivered any."""
+_FEW: Final = 1_000
+"""So many records are decoded when their step begins, with those that have come until then: looking ahead would gain
+little, and the next ones would have to wait for another step."""
 _SILENCE: Final = 1.0
 """Seconds without an answer from the log that are worth a word."""
 
@@ -104,7 +107,8 @@ class Intake:
         if polled is not None:
             self._report_silence()
             return polled
-        if self.waiting and not self._reader.rebalancing:
+        enough = self.waiting and not self._few
+        if enough and not self._reader.rebalancing:
             return Polled()
         polled = self._reader.poll(0.0 if self.waiting else timeout)
         self._report_silence()
@@ -122,7 +126,13 @@ class Intake:
             return
         if not self.waiting and not self._poll_ahead(0.0):
             return
-        self._ahead = self._decode_next()
+        if not self._few:
+            self._ahead = self._decode_next()
+
+    @property
+    def _few(self) -> bool:
+        """Whether there is room for more in the next step. An event clock takes no more than its interval."""
+        return self._order is None and not self._ahead and len(self._backlog) < _FEW
 
     def take(self) -> list[tuple[Batch, Decoded]]:
         """The next step's batches, one of each partition that has any."""

@@ -43,11 +43,13 @@ class ItemReviewing:
         self._latest: ItemModel | None = None
         """What this leader published last."""
         self._put_off = False
+        self._learnt: ItemModel | None = None
+        """What a review came to that is not published yet."""
 
     @property
     def busy(self) -> bool:
-        """Whether a review is under way, or is due and had to wait for its share of the time."""
-        return self._reviews.running or self._put_off
+        """Whether a review is under way, is not published, or is due and had to wait for its share of the time."""
+        return self._reviews.running or self._put_off or self._learnt is not None
 
     def decide(self, number: int, shop: ShopFigures, now: int, *, at_rest: bool) -> ItemModel | None:
         """Ask for a review if one is due; publish what the last one came to, and return that.
@@ -61,16 +63,20 @@ class ItemReviewing:
             self._put_off = not (self._reviews.free or (at_rest and not self._reviews.running))
             if not self._put_off:
                 self._ask(shop, now)
-        learnt = self._reviews.take()
-        return learnt if learnt is not None and self._publish(number, learnt) else None
+        learnt = self._learnt = self._learnt or self._reviews.take()
+        if learnt is None:
+            return None
+        published = self._publish(number, learnt)
+        self._learnt = None  # not before: where the state does not answer, it is published later
+        return learnt if published else None
 
     def _take_over(self, number: int, shop: ShopFigures, now: int) -> None:
         """Go on where the last leader stopped: what it published is as good as what was bought until now."""
-        self._number = number
         self._version = self._state.item_model_version()
         self._reviewed = (shop.purchases, now) if self._version else None
         self._tuned = self._latest = None  # the blend is chosen anew at the first review
         self._put_off = False
+        self._number = number  # last: the state may not answer
 
     def _due(self, shop: ShopFigures, now: int) -> bool:
         if self._reviewed is None:

@@ -1,4 +1,4 @@
-"""What sampled customers bought, as the item review wants it."""
+"""What sampled customers and guests bought, as the item review wants it."""
 
 from typing import Final
 
@@ -22,7 +22,7 @@ def sampled_history(store: RowStore, state: State, items: Items, customers: int,
     SAMPLE_CUSTOMERS are taken; `History.customers` counts those who have lines, in an order that hangs on the rows
     alone.
     """
-    history = _history(gather(store, state, customers, SAMPLE_CUSTOMERS, partitions), items)
+    history = _history(gather(store, state, customers, SAMPLE_CUSTOMERS, partitions, guests=True), items)
     return history.where(items.products[history.items])
 
 

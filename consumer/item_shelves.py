@@ -1,7 +1,6 @@
 """What the leader shows of items: what sells best, in all and by category, and what goes with each item."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -100,8 +99,8 @@ class SimilarShelves:
         self._model: ItemModel | None = None
         self._written: set[str] = set()
         """Items that have a list, as far as this leader knows."""
-        self._left: Iterator[str] = iter(())
-        self._gone: Iterator[str] = iter(())
+        self._left: list[str] = []
+        self._gone: list[str] = []
 
     @property
     def behind(self) -> bool:
@@ -113,21 +112,21 @@ class SimilarShelves:
         self._written.update(before)
         known = [item_id for item_id, count in zip(model.ids, model.neighbours.counts.tolist(), strict=True) if count]
         self._model = model
-        self._left = iter(known)
-        self._gone = iter(sorted(self._written.difference(known)))
+        self._left = known[::-1]  # taken from the end, once they are written
+        self._gone = sorted(self._written.difference(known))
 
     def write(self) -> None:
         """Write the next ones, or delete them. Raises ViewsUnavailableError."""
         if self._model is None:
             return
-        some = list(islice(self._left, TOGETHER))
-        gone = [] if some else list(islice(self._gone, TOGETHER))
-        if some:
+        if some := self._left[-TOGETHER:]:
             self._views.set_many({self._keys.similar(one): _similar(self._model, one) for one in some})
             self._written.update(some)
-        elif gone:
+            del self._left[-TOGETHER:]
+        elif gone := self._gone[-TOGETHER:]:
             self._views.delete_many([self._keys.similar(one) for one in gone])
             self._written.difference_update(gone)
+            del self._gone[-TOGETHER:]
         else:
             self._model = None
 

@@ -1,7 +1,7 @@
 """What rows say about items: worker-wide numbers, kept lines as histories, popularity that follows every change."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import msgspec
@@ -15,6 +15,7 @@ from consumer.layout import HEAD, LINE
 from consumer.ragged_columns import Categories
 from consumer.row_store import Rows, RowStore
 from online_model.model import FIRST_SEGMENT_ID
+from recommender.distinct import distinct
 from recommender.history import History
 from recommender.item_model import NumberedItems
 from recommender.non_products import NonProducts
@@ -23,6 +24,8 @@ from recommender.settings import RecommenderSettings
 from recommender.views import ItemTexts
 
 _NOT_COUNTED: Final = -2
+_AT_ONCE: Final = 1_024
+"""Rows whose lines are unpacked at a time: of a whole partition they would be hundreds of megabytes."""
 _NO_SLOT: Final = -1
 SHARED_ITEMS: Final = 2_000
 """Best-selling items that a worker tells the others about."""
@@ -215,6 +218,24 @@ class _Change:
         return np.array(self.slots, np.int32)
 
 
+@dataclass(frozen=True, slots=True)
+class Detached:
+    """Rows that are in no partition any more and still count."""
+
+    rows: Rows
+    slots: npt.NDArray[np.int32]
+    """Where they are counted, (rows,)."""
+    numbers: npt.NDArray[np.int32]
+    """Of the items of their partition, here."""
+
+    def split(self, rows: int) -> tuple[Self, Self]:
+        """The first so many, and the rest."""
+        return (
+            replace(self, rows=self.rows[:rows], slots=self.slots[:rows]),
+            replace(self, rows=self.rows[rows:], slots=self.slots[rows:]),
+        )
+
+
 class ItemSums:
     """Popularity by segment and item over the kept lines of all rows, by `revise(before, after)`."""
 
@@ -252,7 +273,7 @@ class ItemSums:
         rows = np.flatnonzero(self._counted_in != _NOT_COUNTED)
         history = self.history(rows[:: -(-len(rows) // most) or 1])
         history = history.where(history.quantity > 0)
-        pairs = np.unique(history.customers.astype(np.int64) << 32 | history.items)
+        pairs = distinct(history.customers.astype(np.int64) << 32 | history.items)
         return np.bincount(pairs & 0xFFFFFFFF, minlength=len(self.items.texts))
 
     def revise(self, rows: Rows, before: Mapping[int, Before]) -> None:
@@ -264,8 +285,8 @@ class ItemSums:
         self._fit_in()
         slots = self.slots(rows)
         was = self._counted_in[rows]
-        if not before and (was == _NOT_COUNTED).all():
-            self._count(rows, slots)
+        if not before:
+            self._count_as_they_are(rows, was, slots)
             return
         old = _Change.empty()
         new = _Change.empty()
@@ -293,29 +314,48 @@ class ItemSums:
         self._sums.revise(self._history_of(old), old.slots_array(), bought, new.slots_array())
         self._counted_in[rows] = slots
 
-    def _count(self, rows: Rows, slots: npt.NDArray[np.int32]) -> None:
-        """Count rows that are new here: those of a partition that was just loaded may be hundreds of thousands."""
-        bought = self.history(rows)
-        bought = bought.where(bought.quantity > 0)
-        self.items.sold(bought.items, bought.at)
-        self._sums.revise(History.empty(), np.empty(0, np.int32), bought, slots)
-        self._counted_in[rows] = slots
+    def _count_as_they_are(self, rows: Rows, was: npt.NDArray[np.int32], slots: npt.NDArray[np.int32]) -> None:
+        """Count rows that are new here, and move those of another slot: a loaded partition, or half of a shop."""
+        differ = np.flatnonzero(was != slots)
+        for start in range(0, len(differ), _AT_ONCE):
+            some = differ[start : start + _AT_ONCE]
+            history = self.history(rows[some])
+            history = history.where(history.quantity > 0)
+            self.items.sold(history.items, history.at)
+            counted = history.where((was[some] != _NOT_COUNTED)[history.customers])
+            self._sums.revise(counted, was[some], history, slots[some])
+            self._counted_in[rows[some]] = slots[some]
+
+    def detach(self, partition: int, rows: Rows) -> Detached:
+        """All rows of a partition that goes; what they contributed counts until it is taken back."""
+        self._fit_in()
+        numbers, _ = self._numbers([partition])
+        self._maps.pop(partition, None)
+        detached = Detached(rows, self._counted_in[rows], numbers)
+        self._counted_in[rows] = _NOT_COUNTED
+        return detached
+
+    def take_back(self, detached: Detached) -> None:
+        """What detached rows contributed; their lines must still be there."""
+        counted = detached.slots != _NOT_COUNTED
+        rows = detached.rows[counted].tolist()
+        heads, lines = self._store.heads, self._store.lines
+        history = history_of(
+            [heads[row] for row in rows], [lines[row] for row in rows], lambda _, own: detached.numbers[own]
+        )
+        self._sums.revise(history, detached.slots[counted], History.empty(), np.empty(0, np.int32))
 
     def remove(self, rows: Rows, before: Mapping[int, Before] | None = None) -> None:
-        """Take back what rows contributed that are erased, or whose partition goes."""
+        """Take back what rows contributed that are erased."""
         self._fit_in()
-        rows = rows[self._counted_in[rows] != _NOT_COUNTED]
-        if len(rows):
-            was = before or {}
-            heads = [was[row].heads if row in was else self._store.heads[row] for row in rows.tolist()]
-            lines = [was[row].lines if row in was else self._store.lines[row] for row in rows.tolist()]
-            nobody = np.empty(0, np.int32)
-            self._sums.revise(self._history(heads, lines, rows), self._counted_in[rows], History.empty(), nobody)
+        counted = rows[self._counted_in[rows] != _NOT_COUNTED]
+        was, nobody = before or {}, np.empty(0, np.int32)
+        for start in range(0, len(counted), _AT_ONCE):
+            some = counted[start : start + _AT_ONCE]
+            heads = [was[row].heads if row in was else self._store.heads[row] for row in some.tolist()]
+            lines = [was[row].lines if row in was else self._store.lines[row] for row in some.tolist()]
+            self._sums.revise(self._history(heads, lines, some), self._counted_in[some], History.empty(), nobody)
         self._counted_in[rows] = _NOT_COUNTED
-
-    def forget_partition(self, partition: int) -> None:
-        """Its item numbers mean nothing any more."""
-        self._maps.pop(partition, None)
 
     def popular(self, now: int, model: NumberedItems | None = None) -> Popular:
         """What is popular now, among all workers' customers; with an item model, also what trends."""

@@ -76,10 +76,13 @@ class Leader:
         shop: ShopFigures,
         now: int,
         learnt: Floats | None = None,
+        *,
+        follows: bool = True,
     ) -> SegmentModel | None:
         """The next version, published, if there is to be one.
 
         `number` is how often partition 0 was claimed; `learnt` another clusterer's centroids in the means' place.
+        `follows`: whether the learnt means may make one now; what is asked for and what reviews find may at any time.
         """
         self._take_over(number, model)
         self._arrivals.note(shop.purchases, now, None if model is None else model.adopted_at)
@@ -87,7 +90,7 @@ class Leader:
             if model is None:
                 self._published(number, self._first.attempt(shop, now))
             else:
-                self._next(number, model, shop, now, learnt)
+                self._next(number, model, shop, now, learnt, follows=follows)
         newest = self._unhanded or model
         if newest is not None:
             self._events.announce(newest)
@@ -126,7 +129,14 @@ class Leader:
         return published
 
     def _next(
-        self, number: int, model: SegmentModel, shop: ShopFigures, now: int, learnt: Floats | None
+        self,
+        number: int,
+        model: SegmentModel,
+        shop: ShopFigures,
+        now: int,
+        learnt: Floats | None,
+        *,
+        follows: bool,
     ) -> SegmentModel | None:
         arrived = self._arrivals.lately(now) or not model.feature_set.needs_purchases
         enough = arrived and not too_little_to_learn(shop.buyers, shop.oldest, now, self._settings)
@@ -138,7 +148,9 @@ class Leader:
             review = self._reviewing.take()
         if review is not None:
             return self._reviewed(number, model, review)
-        if shop.model_version != model.version or shop.sums is None or self._requests.pinned is not None or not arrived:
+        if not (follows and arrived) or self._requests.pinned is not None:
+            return None
+        if shop.model_version != model.version or shop.sums is None:
             return None
         adopted = adopt_means(model, shop.sums, shop.purchases, now, self._settings, learnt=learnt)
         if self._reviewing.running and (adopted is None or adopted.gain < _OVERTAKES):
@@ -152,13 +164,15 @@ class Leader:
         proposed, adopted = review.proposed, None
         if proposed is None:
             outcome = f"version {model.version} stays: nothing is clearly better"
+        elif proposed.version == model.version and proposed.to_document() == model.to_document():
+            outcome = _adopted(proposed)  # the state failed before this could be shown
         elif self._requests.pinned is not None:
             outcome = f"version {model.version} stays, it is pinned; proposed: {proposed.why}"
         elif proposed.version != model.version + 1:
             outcome = f"version {model.version} was adopted meanwhile; proposed: {proposed.why}"
         else:
             adopted = self._published(number, proposed)
-            outcome = f"version {proposed.version} was adopted: {proposed.why}"
+            outcome = _adopted(proposed)
         self._reviewing.publish(review, model.k, outcome)
         return adopted
 
@@ -202,6 +216,10 @@ class Leader:
             self._state.drop_models(range(self._oldest, oldest))
             self._state.put_note(OLDEST, str(oldest).encode())
             self._oldest = oldest
+
+
+def _adopted(model: SegmentModel) -> str:
+    return f"version {model.version} was adopted: {model.why}"
 
 
 def read_model(document: bytes) -> SegmentModel:

@@ -34,8 +34,12 @@ class Sample:
     @property
     def members(self) -> Members:
         """What names are made from."""
-        gap = usual_gap(*self.columns.kept_purchases())
-        return replace(Members.of(self.columns, self.now), usual_gap=gap)
+        return Members.of(self.columns, self.now)
+
+    @property
+    def members_with_gap(self) -> Members:
+        """The same, and after how many days most have bought again: what days of lapse are settled by."""
+        return replace(self.members, usual_gap=usual_gap(*self.columns.kept_purchases()))
 
 
 class Sampler:

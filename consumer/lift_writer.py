@@ -18,20 +18,28 @@ class LiftWriter:
         self._keys = keys
         self._holdout = holdout
         self._shown: LiftDocument | None = None
+        self._there = True
+        """Whether there may be a document."""
 
     def forget(self) -> None:
         """Trust nothing that was written before: write it again."""
-        self._shown = None
+        self._shown, self._there = None, True
 
     def show(self, sums: TrialSums | None, now: int) -> None:
-        """Write the document where it has changed; not without an experiment, or while workers disagree about it."""
+        """Write the document where it has changed. None is left without an experiment or while workers disagree.
+
+        What it says would be of another one, and taken for this one's.
+        """
         holdout = self._holdout
         if holdout is None or sums is None or sums.number != holdout.number:
+            if self._there:
+                self._views.delete_many([self._keys.lift()])
+                self._shown, self._there = None, False
             return
         document = lift_document(holdout, sums, now)
         if self._shown is None or document != self._shown.model_copy(update={"as_of": document.as_of}):
             self._views.set_many({self._keys.lift(): document.encode()})
-            self._shown = document
+            self._shown, self._there = document, True
 
 
 def lift_document(holdout: HoldOut, sums: TrialSums, now: int) -> LiftDocument:

@@ -16,6 +16,7 @@ from consumer.state import (
     Written,
     bucket_of,
     fingerprint,
+    one_by_one,
 )
 
 
@@ -43,6 +44,8 @@ class MemoryState:
         self._leader = 0
         self._item_model: tuple[int, int, bytes | None] = (0, 0, None)
         """The leader who published it, its version, the model."""
+        self._forecast: tuple[int, int, bytes | None] = (0, 0, None)
+        self._forecast_memory: bytes | None = None
         self._catalogue: dict[str, bytes] = {}
         self._withdrawn: bytes | None = None
         self._catalogue_version = 0
@@ -55,6 +58,8 @@ class MemoryState:
         self._audiences: dict[str, int] = {}
         self._segment_names: dict[str, bytes] = {}
         self._workers: dict[str, bytes] = {}
+        self._campaigns: dict[str, bytes] = {}
+        self._campaign_members: dict[str, dict[int, bytes]] = {}
 
     def meta(self, partition: int) -> Meta | None:
         """The partition's meta fields; None where nobody ever claimed it."""
@@ -76,7 +81,7 @@ class MemoryState:
     def leader(self) -> int:
         """The highest number of a leader who was let in or has published anything."""
         with self._lock:
-            return max(self._leader, self._item_model[0], self._catalogue_leader)
+            return max(self._leader, self._item_model[0], self._forecast[0], self._catalogue_leader)
 
     def lead(self, leader: int) -> None:
         """Refuse from now on model versions of leaders with lower numbers."""
@@ -90,6 +95,12 @@ class MemoryState:
             items = [part.items[number] for number in range(len(part.items))]
             days, feedback = dict(part.days), dict(part.feedback)
             return Kept(items, dict(part.markers), dict(part.outbox), frozenset(part.unviewed), days, feedback)
+
+    def row_count(self, partition: int) -> int:
+        """How many rows the partition has."""
+        with self._lock:
+            part = self._partitions.get(partition)
+            return len(part.rows) if part else 0
 
     def rows(self, partition: int, buckets: Sequence[int] | None = None) -> Iterator[tuple[list[str], list[bytes]]]:
         """Customer ids and packed rows."""
@@ -135,8 +146,8 @@ class MemoryState:
             part.outbox.update(step.outbox)
             for change_id in step.published:
                 part.outbox.pop(change_id, None)
-            part.unviewed.update(step.unviewed)
             part.unviewed.difference_update(step.viewed)
+            part.unviewed.update(step.unviewed)
             part.days.update(step.days)
             for day in step.old_days:
                 part.days.pop(day, None)
@@ -158,6 +169,10 @@ class MemoryState:
                 owner=token,
             )
             return Written.NOW
+
+    def checkpoint_all(self, work: Sequence[tuple[int, str, Checkpoint]]) -> list[Written | StateConflictError]:
+        """Steps of different partitions, each as by `checkpoint`; a conflict is an answer like others."""
+        return one_by_one(self.checkpoint, work)
 
     def model(self) -> bytes | None:
         """The current model document."""
@@ -235,12 +250,43 @@ class MemoryState:
     def publish_item_model(self, leader: int, version: int, model: bytes) -> bool:
         """Make it the current one if no later leader has published and the version is newer."""
         with self._lock:
-            known_leader, known_version, known = self._item_model
-            if (leader, version) == (known_leader, known_version):
-                return known == model
-            if leader < known_leader or version <= known_version:
+            new = (leader, version, model)
+            published = _supersedes(new, self._item_model)
+            self._item_model = new if published else self._item_model
+            return published
+
+    def forecast_version(self) -> int:
+        """The version of the current forecast document; 0 before the first."""
+        with self._lock:
+            return self._forecast[1]
+
+    def forecast(self) -> bytes | None:
+        """The current forecast document."""
+        with self._lock:
+            return self._forecast[2]
+
+    def forecast_memory(self) -> bytes | None:
+        """What the next review of forecasts goes on from."""
+        with self._lock:
+            return self._forecast_memory
+
+    def publish_forecast(self, leader: int, version: int, document: bytes, memory: bytes) -> bool:
+        """Make it the current one if no later leader has published and the version is newer."""
+        with self._lock:
+            new = (leader, version, document)
+            published = _supersedes(new, self._forecast)
+            if published:
+                self._forecast, self._forecast_memory = new, memory
+            return published
+
+    def amend_forecast(self, leader: int, version: int, memory: bytes | None) -> bool:
+        """Replace what is gone on from, or take out all of it, if no later leader has published and it is in force."""
+        with self._lock:
+            before, present, document = self._forecast
+            if leader < before or version != present:
                 return False
-            self._item_model = (leader, version, model)
+            self._forecast = leader, present, None if memory is None else document
+            self._forecast_memory = memory
             return True
 
     def put_review(self, document: bytes) -> None:
@@ -289,6 +335,33 @@ class MemoryState:
         """What users call segments, by id."""
         with self._lock:
             return {int(segment): name for segment, name in self._segment_names.items()}
+
+    def campaigns(self) -> Mapping[str, bytes]:
+        """The documents of all campaigns, by name."""
+        with self._lock:
+            return dict(self._campaigns)
+
+    def put_campaign(self, name: str, document: bytes | None, before: bytes | None) -> bool:
+        """Replace a campaign's document where it still is `before`; None: there is none."""
+        with self._lock:
+            stands = self._campaigns.get(name)
+            if stands not in {before, document}:
+                return False
+            _put(self._campaigns, name, document)
+            return True
+
+    def put_campaign_members(self, number: str, pieces: Mapping[int, bytes], seconds: int) -> None:
+        """Replace these pieces of a campaign's members; in memory they stay until they are told to go."""
+        with self._lock:
+            if seconds <= 0:
+                self._campaign_members.pop(number, None)
+            else:
+                self._campaign_members.setdefault(number, {}).update(pieces)
+
+    def campaign_members(self, number: str) -> Mapping[int, bytes]:
+        """All pieces of a campaign's members."""
+        with self._lock:
+            return dict(self._campaign_members.get(number, {}))
 
     def put_sums(self, sums: Mapping[int, bytes]) -> None:
         """Replace the published sums of these partitions."""
@@ -353,3 +426,10 @@ def _is_written(part: _Partition, partition: int, token: str, step: Checkpoint, 
     if part.meta.seq + 1 != step.seq:
         raise StateConflictError(f"partition {partition} is at checkpoint {part.meta.seq}, not {step.seq - 1}")
     return False
+
+
+def _supersedes(new: tuple[int, int, bytes | None], known: tuple[int, int, bytes | None]) -> bool:
+    """Whether what a leader publishes takes the place of what is known, or is just that again."""
+    if new[:2] == known[:2]:
+        return new[2] == known[2]
+    return new[0] >= known[0] and new[1] > known[1]

@@ -3,12 +3,14 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+import structlog
 from pydantic import ValidationError
 
 from consumer.figures import ShopFigures
 from consumer.leading_sample import Sampler
+from consumer.patience import PASSING
 from consumer.reviewing import Reviewing
-from consumer.state import State
+from consumer.state import State, StateError
 from contracts.errors import LivesegmentsError
 from contracts.model_requests import ModelRequest
 from online_model.agreement import shared_members
@@ -20,6 +22,8 @@ PIN: Final = "pin"
 """The note that holds the pinned version."""
 _MOST_ANSWERS: Final = 100
 """Answers that nobody fetches are kept no longer than this."""
+
+_log = structlog.get_logger("livesegments.leader")
 
 
 class RefusedError(LivesegmentsError):
@@ -59,7 +63,13 @@ class ModelRequests:
             try:
                 return Asked(request_id, request, *self._prepare(request, model, shop, now))
             except RefusedError as error:
-                self._answer(request_id, request.answered(str(error), model.version if model else None, done=False))
+                message = str(error)
+            except (StateError, *PASSING):
+                raise
+            except Exception as error:  # noqa: BLE001 - or whoever leads would fail at it again and again
+                _log.exception("a request failed", kind=request.kind)
+                message = f"the worker failed at it ({type(error).__name__}: {error}); its log says more"
+            self._answer(request_id, request.answered(message, model.version if model else None, done=False))
         return None
 
     def done(self, asked: Asked, version: int) -> None:
@@ -144,12 +154,14 @@ class ModelRequests:
 
     def _adopted(
         self, request: ModelRequest, model: SegmentModel, shop: ShopFigures, now: int
-    ) -> tuple[SegmentModel, str]:
-        if self.pinned is not None:
-            raise RefusedError(f"version {model.version} is pinned: `livesegments model unpin` first")
+    ) -> tuple[SegmentModel | None, str]:
         if request.candidate is None:
             raise RefusedError("there is nothing to adopt")
         candidate = SegmentModel.from_document(request.candidate)
+        if _is_in_force(candidate, model):  # the state failed before the answer
+            return None, f"version {model.version} is adopted"
+        if self.pinned is not None:
+            raise RefusedError(f"version {model.version} is pinned: `livesegments model unpin` first")
         if candidate.version != model.version + 1:
             raise RefusedError(f"version {model.version} has been adopted meanwhile: try again")
         if (candidate.requested or candidate.features) != self._settings.request.signature:
@@ -174,3 +186,11 @@ class ModelRequests:
     def _answer(self, request_id: str, request: ModelRequest) -> None:
         if request_id in self._state.requests():  # who asked may have stopped waiting
             self._state.put_request(request_id, request.model_dump_json().encode())
+
+
+def _is_in_force(candidate: SegmentModel, model: SegmentModel) -> bool:
+    """Whether the model is what was asked for, but for what is noted when it is adopted."""
+    if candidate.version != model.version:
+        return False
+    noted = replace(candidate, adopted_at=model.adopted_at, purchases=model.purchases, k_instead_of=model.k_instead_of)
+    return noted.to_document() == model.to_document()

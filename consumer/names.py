@@ -36,4 +36,4 @@ class Names(dict[int, str]):
     def _refresh(self) -> None:
         self.clear()
         self.update({segment: told_apart(segment, name, self._own) for segment, name in self._learned.items()})
-        self.update({segment: own.name for segment, own in self._own.items()})
+        self.update({segment: own.name for segment, own in self._own.items() if own.name is not None})

@@ -41,22 +41,25 @@ class Patience:
         """The call's answer. Raises StoppedError, and whatever else than PASSING the call raises."""
         began = time.monotonic()
         tries = 0
-        while True:
-            try:
-                answer = call()
-            except PASSING as error:
-                self.waiting_for, self.failed_at = what, time.monotonic()
-                if tries == 0:
-                    _log.warning("a server does not answer; trying again", doing=what, error=str(error))
-                wait = WAITS[min(tries, len(WAITS) - 1)]
-                tries += 1
-                if self._stopping.wait(wait):
-                    raise StoppedError from error
-            else:
-                if tries:
-                    self.waiting_for = None
-                    _log.info("the server answers again", doing=what, after_s=round(time.monotonic() - began, 1))
-                return answer
+        try:
+            while True:
+                try:
+                    answer = call()
+                except PASSING as error:
+                    self.waiting_for, self.failed_at = what, time.monotonic()
+                    if tries == 0:
+                        _log.warning("a server does not answer; trying again", doing=what, error=str(error))
+                    wait = WAITS[min(tries, len(WAITS) - 1)]
+                    tries += 1
+                    if self._stopping.wait(wait):
+                        raise StoppedError from error
+                else:
+                    if tries:
+                        _log.info("the server answers again", doing=what, after_s=round(time.monotonic() - began, 1))
+                    return answer
+        finally:  # also where it answers with what trying again does not cure
+            if tries:
+                self.waiting_for = None
 
     def pause(self, what: str, error: Exception) -> None:
         """After a failure that the next step tries again anyway: say so now and then, and wait a little."""

@@ -1,7 +1,7 @@
 """Profile attributes and kept lines of rows as columns."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Protocol, Self
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from consumer.decoding import Attributes
 from consumer.layout import HEAD, LINE, ORDERS_HALF_LIFE
+from contracts.events import AttributeValue
 from contracts.times import DAY
 from online_model.features import AttributeCount, TextColumn
 from online_model.rhythm import Rhythm
@@ -20,6 +21,8 @@ Integers = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 _NONE: Final = -1
 """The code of an item without a category."""
+_MISSING: Final = -1
+"""The code of a text that a row has not."""
 _NUMBERS: Final = frozenset((int, float))
 _AS_OF: Final = 20_000 * DAY
 """What lines are halved as of: it cancels out of shares, and one for all rows makes each independent of its batch."""
@@ -52,6 +55,13 @@ class Texts:
         if place == len(self.values):
             self.values.append(text)
         return place
+
+
+def text_column(values: Iterable[AttributeValue | None]) -> TextColumn:
+    """Attributes as text, None where a row has none."""
+    texts = Texts()
+    codes = [_MISSING if value is None else texts.place(text_of(value)) for value in values]
+    return TextColumn(np.array(codes, np.int32), texts.values)
 
 
 def count_attributes(rows: Sequence[Attributes]) -> dict[str, AttributeCount]:
@@ -207,9 +217,7 @@ class DecodedColumns:
 
     def labels(self, attribute: str) -> TextColumn:
         """A profile attribute as text."""
-        texts = Texts()
-        codes = [texts.place(text_of(one[attribute])) if attribute in one else -1 for one in self.attributes]
-        return TextColumn(np.array(codes, np.int32), texts.values)
+        return text_column(one.get(attribute) for one in self.attributes)
 
     def attribute_counts(self) -> Mapping[str, AttributeCount]:
         """Which profile attributes there are."""

@@ -89,6 +89,9 @@ class RedisImages:
             models=models,
             item_version=state.item_model_version(),
             item_model=state.item_model(),
+            forecast_version=state.forecast_version(),
+            forecast=state.forecast(),
+            forecast_memory=state.forecast_memory(),
             review=state.review(),
             notes=state.notes(),
             segment_names=state.segment_names(),
@@ -207,6 +210,7 @@ class RedisImages:
             tried(lambda version=version: self._client.delete(names.model_version(version)))  # type: ignore[misc]
         for key in (
             *(names.leader_notes(), names.segment_names(), names.audiences(), names.item_model(), names.model_fence()),
+            names.forecast(),
             *(names.model(), names.review(), names.catalogue_fence(), names.popularity()),
         ):
             tried(lambda key=key: self._client.delete(key))  # type: ignore[misc]
@@ -215,6 +219,9 @@ class RedisImages:
         self._put(names.audiences(), shared.audiences)
         if shared.item_model is not None:
             self._put(names.item_model(), {"leader": 0, "version": shared.item_version, "model": shared.item_model})
+        if shared.forecast is not None and shared.forecast_memory is not None:
+            learnt = {"version": shared.forecast_version, "model": shared.forecast, "memory": shared.forecast_memory}
+            self._put(names.forecast(), {"leader": 0, **learnt})
         if shared.review is not None:
             self._state.put_review(shared.review)
         for version, document in sorted(shared.models.items()):

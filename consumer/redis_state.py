@@ -24,8 +24,10 @@ from consumer.state import (
     Written,
     bucket_of,
     fingerprint,
+    one_by_one,
 )
 from contracts.keys import BUCKETS, Keys
+from logs.redis_errors import may_pass
 from recommender.redis_cluster import ClusterClient
 
 if TYPE_CHECKING:
@@ -34,24 +36,6 @@ if TYPE_CHECKING:
 _ARGUMENTS_AT_ONCE: Final = 2000
 """Lua's `unpack` fails somewhere above 4,000."""
 _BUCKETS_AT_ONCE: Final = 64
-
-_PASSING = (
-    failures.BusyLoadingError,
-    failures.ConnectionError,
-    failures.OutOfMemoryError,
-    failures.ReadOnlyError,
-    failures.TimeoutError,
-)
-_PASSING_ANSWERS: Final = (
-    "OOM",
-    "MISCONF",
-    "CLUSTERDOWN",
-    "TRYAGAIN",
-    "MASTERDOWN",
-    "NOREPLICAS",
-    "LOADING",
-    "READONLY",
-)
 
 
 class _Script:
@@ -72,6 +56,19 @@ class _Script:
         except failures.NoScriptError:
             return self._client.eval(self._text, len(keys), *keys, *args)
 
+    def each(self, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
+        """The answers of several calls in one round trip: keys and arguments. Raises the first error among them."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for keys, args in calls:
+                pipe.evalsha(self._sha, len(keys), *keys, *args)
+            answers = pipe.execute(raise_on_error=False)
+        for place, answer in enumerate(answers):
+            if isinstance(answer, failures.NoScriptError):
+                answers[place] = self(*calls[place])
+            elif isinstance(answer, Exception):
+                raise answer
+        return answers
+
 
 class RedisState:
     """Rows, positions, model and sums under one key prefix. The client is made and closed by the caller."""
@@ -84,8 +81,10 @@ class RedisState:
         self._checkpoint = _Script(client, "checkpoint.lua")
         self._number_audiences = _Script(client, "number_audiences.lua")
         self._publish_catalogue = _Script(client, "publish_catalogue.lua")
+        self._put_campaign = _Script(client, "put_campaign.lua")
         self._publish_model = _Script(client, "publish_model.lua")
-        self._publish_item_model = _Script(client, "publish_item_model.lua")
+        self._publish_learnt = _Script(client, "publish_learnt.lua")
+        self._amend_forecast = _Script(client, "amend_forecast.lua")
 
     def meta(self, partition: int) -> Meta | None:
         """The partition's meta fields; None where nobody ever claimed it."""
@@ -117,6 +116,7 @@ class RedisState:
         numbers = (
             tried(lambda: self._client.hget(names.model_fence(), "leader")),
             tried(lambda: self._client.hget(names.item_model(), "leader")),
+            tried(lambda: self._client.hget(names.forecast(), "leader")),
             tried(lambda: self._client.get(names.catalogue_fence())),
         )
         return max(int(number or 0) for number in numbers)
@@ -149,6 +149,17 @@ class RedisState:
             days={int(day): page for day, page in days.items()},
             feedback={int(day): page for day, page in feedback.items()},
         )
+
+    def row_count(self, partition: int) -> int:
+        """How many rows the partition has."""
+
+        def read() -> list[int]:
+            pipe = self._client.pipeline(transaction=False)
+            for bucket in range(BUCKETS):
+                pipe.hlen(self._keys.rows(partition, bucket))
+            return pipe.execute()
+
+        return sum(tried(read))
 
     def rows(self, partition: int, buckets: Sequence[int] | None = None) -> Iterator[tuple[list[str], list[bytes]]]:
         """Customer ids and packed rows, 64 buckets at a time."""
@@ -206,15 +217,21 @@ class RedisState:
     def checkpoint(self, partition: int, token: str, step: Checkpoint) -> Written:
         """Write the step if the token owns the partition and its last checkpoint was seq - 1."""
         keys, arguments = self._commands(partition, token, step)
-        reply = tried(lambda: self._checkpoint(keys=keys, args=arguments))
-        verdict = reply.decode() if isinstance(reply, bytes) else reply
-        if verdict == "conflict":
-            raise StateConflictError(f"partition {partition} belongs to another worker")
-        if verdict == "behind":
-            raise StateRolledBackError(f"partition {partition} has lost checkpoints before {step.seq}")
-        if verdict == "diverged":
-            raise StateDivergedError(f"checkpoint {step.seq} of partition {partition} has two contents")
-        return Written(verdict)
+        written = _verdict(partition, step, tried(lambda: self._checkpoint(keys=keys, args=arguments)))
+        if isinstance(written, StateConflictError):
+            raise written
+        return written
+
+    def checkpoint_all(self, work: Sequence[tuple[int, str, Checkpoint]]) -> list[Written | StateConflictError]:
+        """Steps of different partitions, each as by `checkpoint`, in one round trip where one server has them all.
+
+        A conflict is an answer like others: the steps beside it are written.
+        """
+        if isinstance(self._client, ClusterClient):
+            return one_by_one(self.checkpoint, work)
+        calls = [self._commands(*one) for one in work]
+        replies = tried(lambda: self._checkpoint.each(calls))
+        return [_verdict(partition, step, reply) for (partition, _, step), reply in zip(work, replies, strict=True)]
 
     def _commands(self, partition: int, token: str, step: Checkpoint) -> tuple[list[str], list[Any]]:
         names = self._keys
@@ -245,8 +262,8 @@ class RedisState:
         command("HSET", names.erased(partition), _flat(step.markers), 2)
         command("HSET", names.outbox(partition), _flat(step.outbox), 2)
         command("HDEL", names.outbox(partition), list(step.published))
-        command("SADD", names.unviewed(partition), list(step.unviewed))
         command("SREM", names.unviewed(partition), list(step.viewed))
+        command("SADD", names.unviewed(partition), list(step.unviewed))
         command("HSET", names.days(partition), _flat(step.days), 2)
         command("HDEL", names.days(partition), list(step.old_days))
         command("HSET", names.feedback_days(partition), _flat(step.feedback), 2)
@@ -346,7 +363,31 @@ class RedisState:
     def publish_item_model(self, leader: int, version: int, model: bytes) -> bool:
         """Make it the current one if no later leader has published and the version is newer."""
         keys = [self._keys.item_model()]
-        return bool(tried(lambda: self._publish_item_model(keys=keys, args=[leader, version, model])))
+        return bool(tried(lambda: self._publish_learnt(keys=keys, args=[leader, version, model])))
+
+    def forecast_version(self) -> int:
+        """The version of the current forecast document; 0 before the first."""
+        return int(tried(lambda: self._client.hget(self._keys.forecast(), "version")) or 0)
+
+    def forecast(self) -> bytes | None:
+        """The current forecast document."""
+        found: bytes | None = tried(lambda: self._client.hget(self._keys.forecast(), "model"))
+        return found
+
+    def forecast_memory(self) -> bytes | None:
+        """What the next review of forecasts goes on from."""
+        found: bytes | None = tried(lambda: self._client.hget(self._keys.forecast(), "memory"))
+        return found
+
+    def publish_forecast(self, leader: int, version: int, document: bytes, memory: bytes) -> bool:
+        """Make it the current one if no later leader has published and the version is newer."""
+        keys = [self._keys.forecast()]
+        return bool(tried(lambda: self._publish_learnt(keys=keys, args=[leader, version, document, memory])))
+
+    def amend_forecast(self, leader: int, version: int, memory: bytes | None) -> bool:
+        """Replace what is gone on from, or take out all of it, if no later leader has published and it is in force."""
+        more = [] if memory is None else [memory]
+        return bool(tried(lambda: self._amend_forecast(keys=[self._keys.forecast()], args=[leader, version, *more])))
 
     def put_review(self, document: bytes) -> None:
         """Replace the review document."""
@@ -397,6 +438,29 @@ class RedisState:
     def segment_names(self) -> Mapping[int, bytes]:
         """What users call segments, by id."""
         return {int(segment): name for segment, name in self._fields(self._keys.segment_names()).items()}
+
+    def campaigns(self) -> Mapping[str, bytes]:
+        """The documents of all campaigns, by name."""
+        return self._fields(self._keys.campaigns())
+
+    def put_campaign(self, name: str, document: bytes | None, before: bytes | None) -> bool:
+        """Replace a campaign's document where it still is `before`; None: there is none."""
+        args = [name, document or b"", before or b""]
+        return bool(tried(lambda: self._put_campaign(keys=[self._keys.campaigns()], args=args)))
+
+    def put_campaign_members(self, number: str, pieces: Mapping[int, bytes], seconds: int) -> None:
+        """Replace these pieces of a campaign's members."""
+        key = self._keys.campaign_members(number)
+        if seconds <= 0:
+            tried(lambda: self._client.delete(key))
+            return
+        for piece, members in pieces.items():
+            tried(partial(self._client.hset, key, str(piece), members))
+            tried(lambda: self._client.expire(key, seconds))
+
+    def campaign_members(self, number: str) -> Mapping[int, bytes]:
+        """All pieces of a campaign's members; none where they have expired."""
+        return {int(piece): members for piece, members in self._fields(self._keys.campaign_members(number)).items()}
 
     def put_sums(self, sums: Mapping[int, bytes]) -> None:
         """Replace the published sums of these partitions."""
@@ -484,10 +548,16 @@ def meta_of(fields: Mapping[bytes, bytes]) -> Meta:
     )
 
 
-def _answer(error: failures.ResponseError) -> str:
-    """What the command answered that failed; Redis 6.2 hides that of one in a script behind words of its own."""
-    said = str(error)
-    return said.rpartition(": -")[2] if said.startswith("Error running script") else said
+def _verdict(partition: int, step: Checkpoint, reply: bytes | str) -> Written | StateConflictError:
+    """What the script said of a step. Raises StateDivergedError."""
+    verdict = reply.decode() if isinstance(reply, bytes) else reply
+    if verdict == "conflict":
+        return StateConflictError(f"partition {partition} belongs to another worker")
+    if verdict == "behind":
+        return StateRolledBackError(f"partition {partition} has lost checkpoints before {step.seq}")
+    if verdict == "diverged":
+        raise StateDivergedError(f"checkpoint {step.seq} of partition {partition} has two contents")
+    return Written(verdict)
 
 
 def tried(call: Callable[[], Any]) -> Any:
@@ -498,10 +568,8 @@ def tried(call: Callable[[], Any]) -> Any:
         raise StateError(
             "this Redis is a node of a Redis Cluster: write its URL as redis+cluster://host:port,host:port"
         ) from error
-    except _PASSING as error:
-        raise StateUnavailableError(f"Redis: {error}") from error
     except failures.ResponseError as error:
-        if _answer(error).startswith(_PASSING_ANSWERS):
+        if may_pass(error):
             raise StateUnavailableError(f"Redis: {error}") from error
         raise StateError(f"Redis refused a command: {error}") from error
     except failures.RedisError as error:

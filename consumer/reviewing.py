@@ -38,6 +38,8 @@ class Reviewing:
         self._shadow: ShadowOrder | None = None
         self._wanted = False
         self._put_off = False
+        self._taken: Review | None = None
+        """What a review came to that is not published yet."""
 
     @property
     def running(self) -> bool:
@@ -46,12 +48,12 @@ class Reviewing:
 
     @property
     def unfinished(self) -> bool:
-        """Whether one is under way or wanted, or is due and had to wait for its share of the time."""
-        return self._reviews.running or self._put_off or self._wanted
+        """Whether one is under way or wanted, is not published, or is due and had to wait for its share of the time."""
+        return self._reviews.running or self._put_off or self._wanted or self._taken is not None
 
     def take_over(self, shadow: bytes | None) -> None:
         """Go on where the last leader stopped."""
-        self._reviewed = None
+        self._reviewed = self._taken = None
         self._shadow = ShadowOrder.model_validate_json(shadow) if shadow is not None else None
         stored = self._state.review()
         try:
@@ -71,8 +73,10 @@ class Reviewing:
             self._publish(self._document.model_copy(update={"shadow": None}))
 
     def take(self) -> Review | None:
-        """What a review came to, once."""
-        return self._reviews.take()
+        """What a review came to, until it is published."""
+        if self._taken is None:
+            self._taken = self._reviews.take()
+        return self._taken
 
     def begin_if_due(self, model: SegmentModel, shop: ShopFigures, now: int, *, arrived: bool = True) -> None:
         """Ask for a review where one is due or wanted, and the last one's share of the time is over.
@@ -85,8 +89,9 @@ class Reviewing:
         due = self._wanted or self._put_off or falls_due
         self._put_off = due and not self._reviews.free
         if due and not self._put_off:
-            self._reviewed = Reviewed(now, shop.purchases, shop.buyers)
             task = self._task(model, self._sampler.sample(shop, now), shop)
+            # Not before: where the state does not answer, it stays due.
+            self._reviewed = Reviewed(now, shop.purchases, shop.buyers)
             self._wanted = False
             if task is not None:
                 self._reviews.ask(task)
@@ -113,7 +118,7 @@ class Reviewing:
             purchases=shop.purchases,
             now=sample.now,
             settings=self._settings,
-            members=sample.members,
+            members=sample.members_with_gap,
             clusters=model.assign(present) if columns else None,
             columns=columns or None,
             streak=Streak(look.chosen, look.agreeing_reviews) if look is not None else Streak(),
@@ -161,6 +166,7 @@ class Reviewing:
         if review.shadow is not None and self._shadow is not None:
             centroids = tuple(tuple(row) for row in review.shadow.model.centroids.tolist())
             self.order_shadow(self._shadow.model_copy(update={"centroids": centroids}))
+        self._taken = None
 
     def _publish(self, document: ReviewDocument) -> None:
         self._document = document

@@ -39,12 +39,16 @@ class Reviews(Protocol[Result]):
     def ask(self, work: Callable[[], Result]) -> None:
         """Begin; `work` is picklable and knows everything it needs."""
 
+    @property
+    def failed(self) -> bool:
+        """Whether the one taken last came to nothing; the log says why."""
+
     def take(self) -> Result | None:
         """What the review came to, once; None before that."""
 
 
 class InlineReviews(Generic[Result]):
-    """Works at once, in the caller: the same stream gives the same models."""
+    """Works at once, in the caller: the same stream gives the same models, and what fails is the caller's."""
 
     def __init__(self, spent: Spent) -> None:
         self._spent = spent
@@ -52,6 +56,7 @@ class InlineReviews(Generic[Result]):
 
     free = True
     running = False
+    failed = False
 
     def ask(self, work: Callable[[], Result]) -> None:
         """Review."""
@@ -98,7 +103,9 @@ class ProcessReviews(Generic[Result]):
         self._spent = spent
         self._monotonic = monotonic
         self._future: Future[tuple[Result, float]] | None = None
+        self._asked_at = 0.0
         self._not_before = 0.0
+        self.failed = False
 
     @property
     def free(self) -> bool:
@@ -112,13 +119,19 @@ class ProcessReviews(Generic[Result]):
 
     def ask(self, work: Callable[[], Result]) -> None:
         """Begin."""
-        self._future = self._process.submit(work)
+        self._asked_at = self._monotonic()
+        try:
+            self._future = self._process.submit(work)
+        except OSError as error:  # no memory, or no process more: told when the result is taken
+            self._future = Future()
+            self._future.set_exception(error)
 
     def take(self) -> Result | None:
         """What the review came to, once it is there."""
         if self._future is None or not self._future.done():
             return None
         future, self._future = self._future, None
+        self.failed = True
         if future.cancelled():
             return None
         try:
@@ -126,6 +139,11 @@ class ProcessReviews(Generic[Result]):
         except BrokenProcessPool:
             _log.warning("review process died; the next review gets a new one")
             return None
+        except Exception:  # noqa: BLE001 - events go on; whoever leads next would only fail at the same
+            _log.exception("a review failed; everything else goes on, and the next one is tried when it is due")
+            self._not_before = self._monotonic() + _REST * (self._monotonic() - self._asked_at)
+            return None
+        self.failed = False
         self._spent.add(seconds)
         self._not_before = self._monotonic() + _REST * seconds
         return result

@@ -9,7 +9,8 @@ import numpy as np
 from consumer.figures import ShopFigures
 from consumer.items import ItemSums
 from consumer.names import Names
-from contracts.documents import RULE_IDS, SegmentCard
+from consumer.row_forecasts import SUMS
+from contracts.documents import RULE_IDS, SegmentCard, SegmentForecast
 from contracts.money import MILLIONTHS
 from contracts.times import from_micros
 from online_model.arrays import Booleans, Floats
@@ -25,7 +26,7 @@ CARD_ITEMS: Final = 10
 MIN_BUYERS: Final = 20
 """An item that fewer customers bought says nothing about a segment."""
 _COUNTED_CUSTOMERS: Final = 10_000
-_COUNTED_AGAIN: Final = 1.05
+_COUNTED_AGAIN: Final = 1.25
 """Buyers are counted again when so many times as much was bought."""
 
 
@@ -103,6 +104,7 @@ class CardWriter:
             lapsed=None if active is None else round(1 - active, 4),
             new=new,
             one_order=one_order,
+            forecast=_forecast(shop.ahead.get(segment.id)),
             items=self._items(segment.id),
             as_of=from_micros(self.now),
             model_version=self.model.version if self.model else 0,
@@ -138,6 +140,22 @@ class CardWriter:
         if not 0 <= slot < len(self.popular.shares) - 1:
             return ()
         return lifted_items(self.popular, slot, self.item_sums.items.texts, CARD_ITEMS, self.known_items)
+
+
+def _forecast(totals: tuple[float, ...] | None) -> SegmentForecast | None:
+    """The sums of a segment in words of the contract."""
+    if totals is None:
+        return None
+    told = dict(zip(SUMS, totals, strict=True))
+    return SegmentForecast(
+        customers=round(told["customers"]),
+        active=round(told["active"], 1) if told["told"] else None,
+        orders_90d=round(told["orders"], 1),
+        revenue_30d=round(told["spend_30"], 2),
+        revenue_90d=round(told["spend_90"], 2),
+        revenue_365d=round(told["spend_365"], 2),
+        at_risk_90d=round(told["at_risk"], 2) if told["told"] else None,
+    )
 
 
 def _share(amounts: Mapping[int, int], segment_id: int) -> float:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from consumer.clock import ClockKind
 from consumer.currency import Rates
-from consumer.layout import Limits
+from consumer.layout import MISSING_TIME, Limits
 from contracts.keys import Keys, LogNames
 from contracts.times import DAY, MINUTE
 from online_model.model import OUT_OF_SCOPE, SPECIAL_SEGMENTS
@@ -37,6 +37,10 @@ class WorkerSettings:
     """Microseconds of wall clock without any event after which nobody moves because of time alone."""
     forget_idle: int = 0
     """Microseconds without any event after which a customer is erased; 0: never."""
+    forecasts: bool = True
+    """Whether what customers will do is learnt, and told in views."""
+    seen_from: int = MISSING_TIME
+    """When the history begins, microseconds UTC: purchase models are not fitted to whoever bought before."""
     batch_events: int = 5_000
     """Events of one partition in one step, at most; fewer where their rows would not fit into one checkpoint."""
     session_timeout: float = 45.0

@@ -6,6 +6,7 @@ from consumer.names import Names
 from consumer.segment_cards import CardWriter, KnownItems, known_segments
 from contracts.documents import RULE_IDS, RuleThresholds, SegmentList, SegmentSize
 from contracts.keys import Keys
+from contracts.money import MILLIONTHS
 from contracts.times import from_micros
 from online_model.model import Segment, SegmentModel
 from recommender.popularity import Popular
@@ -72,6 +73,14 @@ def _list(
         held_back=shop.held_back,
         quiet_since=None if quiet_since is None else from_micros(quiet_since),
         rules=rules,
+        guest_orders=shop.guests[0],
+        guest_net_spend=shop.guests[1] / MILLIONTHS,
+        guest_share_of_revenue=_guest_share(shop),
         as_of=from_micros(stamp.as_of),
         model_version=stamp.model_version,
     )
+
+
+def _guest_share(shop: ShopFigures) -> float | None:
+    whole = sum(shop.net_spend.values()) + shop.guests[1]
+    return round(shop.guests[1] / whole, 4) if shop.guests[0] and whole > 0 else None

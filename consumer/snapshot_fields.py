@@ -45,6 +45,9 @@ def shared_triples(shared: Shared) -> list[Triple]:
     ]
     if shared.item_model is not None:
         triples += _texts("item_model", {shared.item_version: shared.item_model})
+    if shared.forecast is not None and shared.forecast_memory is not None:
+        triples += _texts("forecast", {shared.forecast_version: shared.forecast})
+        triples += _texts("forecast_memory", {"": shared.forecast_memory})
     if shared.review is not None:
         triples += _texts("review", {"": shared.review})
     return triples
@@ -54,10 +57,14 @@ def shared_of(triples: Iterable[Triple]) -> Shared:
     """What `shared_triples` was given."""
     found = _by_name(triples)
     version, model = next(iter(found["item_model"].items()), (b"0", None))
+    forecast_version, forecast = next(iter(found["forecast"].items()), (b"0", None))
     return Shared(
         models={int(number): document for number, document in found["models"].items()},
         item_version=int(version),
         item_model=model,
+        forecast_version=int(forecast_version),
+        forecast=forecast,
+        forecast_memory=found["forecast_memory"].get(b""),
         review=found["review"].get(b""),
         notes={name.decode(): note for name, note in found["notes"].items()},
         segment_names={int(segment): name for segment, name in found["segment_names"].items()},

@@ -4,7 +4,7 @@ Two implementations under one test suite: `redis_state` and `memory_state`.
 """
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
@@ -117,9 +117,9 @@ class Checkpoint:
     published: Sequence[str] = ()
     """Change ids that leave the outbox."""
     unviewed: Sequence[str] = ()
-    """Erased customers whose view is to be deleted."""
+    """Customers whom this step erases: their view is to be deleted, also where `viewed` names them, too."""
     viewed: Sequence[str] = ()
-    """Those whose view is deleted."""
+    """Those erased before whose view is deleted, or who came back."""
     days: Mapping[int, bytes] = field(default_factory=dict)
     """Pages of the day book, by stream day."""
     old_days: Sequence[int] = ()
@@ -182,6 +182,9 @@ class State(Protocol):
     def keep(self, partition: int) -> Kept:
         """What the partition keeps besides rows."""
 
+    def row_count(self, partition: int) -> int:
+        """How many rows the partition has."""
+
     def rows(self, partition: int, buckets: Sequence[int] | None = None) -> Iterator[tuple[list[str], list[bytes]]]:
         """Customer ids and packed rows, some at a time, of these buckets or of all."""
 
@@ -198,6 +201,12 @@ class State(Protocol):
         """Write the step if the token owns the partition and its last checkpoint was seq - 1.
 
         Raises StateConflictError, StateDivergedError.
+        """
+
+    def checkpoint_all(self, work: Sequence[tuple[int, str, Checkpoint]]) -> list[Written | StateConflictError]:
+        """Steps of different partitions, each as by `checkpoint`: partition, token, step.
+
+        A conflict is an answer like others: the steps beside it are written. Raises StateDivergedError.
         """
 
     def model(self) -> bytes | None:
@@ -236,6 +245,24 @@ class State(Protocol):
     def publish_item_model(self, leader: int, version: int, model: bytes) -> bool:
         """Make it the current one if no later leader has published and the version is newer. False: it was not."""
 
+    def forecast_version(self) -> int:
+        """The version of the current forecast document; 0 before the first."""
+
+    def forecast(self) -> bytes | None:
+        """The current forecast document."""
+
+    def forecast_memory(self) -> bytes | None:
+        """What the next review of forecasts goes on from."""
+
+    def publish_forecast(self, leader: int, version: int, document: bytes, memory: bytes) -> bool:
+        """Make both the current ones if no later leader has published and the version is newer. False: it was not."""
+
+    def amend_forecast(self, leader: int, version: int, memory: bytes | None) -> bool:
+        """Replace what is gone on from, or with None take out that and the document; the version stays.
+
+        False: a later leader has published, or another version is in force.
+        """
+
     def put_review(self, document: bytes) -> None:
         """Replace the review document."""
 
@@ -262,6 +289,18 @@ class State(Protocol):
 
     def segment_names(self) -> Mapping[int, bytes]:
         """What users call segments, by id."""
+
+    def campaigns(self) -> Mapping[str, bytes]:
+        """The documents of all campaigns, by name."""
+
+    def put_campaign(self, name: str, document: bytes | None, before: bytes | None) -> bool:
+        """Replace a campaign's document where it still is `before`; None: there is none. False: it is another."""
+
+    def put_campaign_members(self, number: str, pieces: Mapping[int, bytes], seconds: int) -> None:
+        """Replace these pieces of a campaign's members, all of which expire in so many seconds; 0: they go now."""
+
+    def campaign_members(self, number: str) -> Mapping[int, bytes]:
+        """All pieces of a campaign's members; none where they have expired."""
 
     def put_sums(self, sums: Mapping[int, bytes]) -> None:
         """Replace the published sums of these partitions."""
@@ -310,3 +349,16 @@ def fingerprint(step: Checkpoint) -> str:
             digest.update(str(day).encode())
             digest.update(page)
     return digest.hexdigest()
+
+
+def one_by_one(
+    checkpoint: Callable[[int, str, Checkpoint], Written], work: Sequence[tuple[int, str, Checkpoint]]
+) -> list[Written | StateConflictError]:
+    """Steps written one after the other, as `State.checkpoint_all` answers."""
+    written: list[Written | StateConflictError] = []
+    for one in work:
+        try:
+            written.append(checkpoint(*one))
+        except StateConflictError as error:
+            written.append(error)
+    return written

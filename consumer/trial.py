@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from consumer.header_fields import HeaderFields
 from consumer.row_columns import Rows
 from contracts.money import MILLIONTHS
 from recommender.holdout import HoldOut
@@ -30,6 +31,8 @@ class TrialOrders:
 def count_trial(header: npt.NDArray[Any], rows: Rows, orders: TrialOrders, holdout: HoldOut) -> None:
     """Add accepted orders of the experiment's time to the rows' numbers; `rows` names the row of each."""
     chosen = orders.at >= holdout.since
+    if holdout.until is not None:
+        chosen &= orders.at < holdout.until
     rows = rows[chosen]
     others = rows[header["trial"][rows] != np.uint64(holdout.number)]
     header["trial"][others] = np.uint64(holdout.number)
@@ -76,7 +79,7 @@ class TrialSums(msgspec.Struct, frozen=True):
     held_out: GroupSums
 
 
-def trial_sums(header: npt.NDArray[Any], held_out: npt.NDArray[np.bool_], holdout: HoldOut) -> TrialSums:
+def trial_sums(header: HeaderFields, held_out: npt.NDArray[np.bool_], holdout: HoldOut) -> TrialSums:
     """The sums over rows, whether they ordered or not; `held_out` is of shape (rows,) as they are."""
     counts = header["trial"] == np.uint64(holdout.number)
     orders = np.where(counts, header["trial_orders"], 0).astype(np.int64)

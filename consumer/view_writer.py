@@ -1,4 +1,4 @@
-"""Views from the dirty set: newest first, within a share of the time, so that rows keep up with the log."""
+"""Views from the dirty set: mostly newest first, within a share of the time, so that rows keep up with the log."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,6 +13,7 @@ from consumer.audiences import names_in
 from consumer.held import Held
 from consumer.items import ItemSums
 from consumer.names import Names
+from consumer.row_forecasts import RowForecasts
 from consumer.row_store import Rows, RowStore
 from contracts.keys import Keys
 from online_model.model import SegmentModel
@@ -22,14 +23,19 @@ from recommender.popularity import Popular
 from recommender.ranking import rank
 from recommender.settings import RecommenderSettings
 from recommender.store import ViewStore
+from recommender.view_forecasts import forecast_texts
 from recommender.views import Members, Stamp, customer_views
 
 CHUNK: Final = 256
 """Views written in one round trip."""
+_SMALL_CHUNK: Final = 64
+"""Views written in one round trip while buyers come in: they wait for its end."""
 LOST_SECONDS: Final = 60.0
 """When another server has taken over, views written in the last so many seconds are written again."""
-_REFRESHING: Final = 0.2
+_UNASKED: Final = 0.2
 """Share of the time for views that those get which no event asked for, while there are others: buyers come first."""
+_LONGEST: Final = 4
+"""One view in so many is that of who has waited longest: else a few would wait until nobody new comes."""
 POPULAR_AGE: Final = 1.0
 """Seconds for which what is popular is not worked out again."""
 
@@ -45,6 +51,8 @@ class _Refresh:
     rows: list[int]
     place: int = 0
     urgent: bool = False
+    """Everybody's view is out of date."""
+    adopted: bool = False
     """After an adoption: everybody's view names an old model."""
 
 
@@ -70,6 +78,7 @@ class ViewWriter:
         keys: Keys,
         settings: RecommenderSettings,
         names: Names,
+        forecasts: RowForecasts,
         monotonic: Callable[[], float],
     ) -> None:
         self.figures = ViewFigures()
@@ -82,6 +91,7 @@ class ViewWriter:
         self._views = views
         self._keys = keys
         self._settings = settings
+        self._forecasts = forecasts
         self._monotonic = monotonic
         self._popular: tuple[float, Popular] | None = None
         self._item_model = NumberedItems.none(settings.blend)
@@ -103,7 +113,7 @@ class ViewWriter:
         self.names.learn({segment.id: segment.name for segment in model.segments})
         self._popular = None
         for one in held:
-            self._begin_refresh(one, urgent=True)
+            self._begin_refresh(one, urgent=True, adopted=True)
 
     def adopt_items(self, model: ItemModel, held: Iterable[Held]) -> None:
         """More is known of items: everybody's view is to be rewritten soon."""
@@ -141,6 +151,11 @@ class ViewWriter:
             for one in held
         )
 
+    @property
+    def adopting(self) -> bool:
+        """Whether views still name a segment version before the last."""
+        return any(refresh.adopted for refresh in self._refreshes.values())
+
     def wants(self, held: Held) -> bool:
         """Whether any view of the partition is to be written or deleted now, dirty or due for a refresh."""
         return self.pending((held,)) or held.number in self._refreshes or self._refresh_due(held)
@@ -156,9 +171,11 @@ class ViewWriter:
     def write(
         self, held: Mapping[int, Held], model: SegmentModel | None, now: int, seconds: float, *, lagging: bool = False
     ) -> None:
-        """Rewrite dirty views until none is left or so many seconds have passed; then views due for a refresh.
+        """Rewrite views until none is left or so many seconds have passed.
 
-        While events wait, a view is rewritten at most once in `view_interval`.
+        First of customers of whom events came, newest first and a quarter of those who have waited longest; then all
+        other dirty ones; then those that are due for a refresh. While events wait, it is newest first alone, and a view
+        is rewritten at most once in `view_interval`.
         """
         end = self._monotonic() + seconds
         version = model.version if model else 0
@@ -168,25 +185,25 @@ class ViewWriter:
                 self._promotions[one.number] = promotions
                 self._doubt(one)
             self._delete(one)
-        asked = any(one.dirty for one in held.values())
-        while self._monotonic() < end:
-            newest = self._newest(held.values(), lagging=lagging)
-            if not newest:
-                break
-            self._write(newest, version, now)
+        asked = {one.number: one.asked for one in held.values() if one.asked}
+        self._write_newest(held, asked, version, now, end, lagging=lagging)
+        chunk = CHUNK
         if asked:
-            end = min(end, self._monotonic() + _REFRESHING * seconds)
+            end = min(end, self._monotonic() + _UNASKED * seconds)
+            chunk = _SMALL_CHUNK
+        dirty = {one.number: one.dirty for one in held.values()}
+        self._write_newest(held, dirty, version, now, end, lagging=lagging, chunk=chunk)
         for one in held.values():
             if self._monotonic() >= end:
                 return
-            self._refresh(one, version, now, end)
+            self._refresh(one, version, now, end, chunk)
 
     def _doubt(self, held: Held) -> None:
         """A server took over that may lack what the one before it acknowledged last: do that again."""
         now = self._monotonic()
         recent = set(np.flatnonzero(self._written_at >= now - LOST_SECONDS).tolist())
         for row in held.rows.index.values():
-            if row in recent:
+            if row in recent and not self._store.guest[row]:
                 held.dirty.setdefault(row, (held.seq, now))
         held.unviewed.update(
             customer_id
@@ -194,22 +211,39 @@ class ViewWriter:
             if deleted_at >= now - LOST_SECONDS and partition == held.number
         )
 
-    def _newest(self, held: Iterable[Held], *, lagging: bool) -> list[_Rows]:
-        """About CHUNK rows whose views are to be written next: of every partition that has any, as many of each.
+    def _write_newest(
+        self,
+        held: Mapping[int, Held],
+        waiting: Mapping[int, dict[int, Any]],
+        version: int,
+        now: int,
+        end: float,
+        *,
+        lagging: bool,
+        chunk: int = CHUNK,
+    ) -> None:
+        """Write views of the rows that wait, by partition and newest last, until none is left or it is `end`.
 
-        Together, because a batch of a few rows costs nearly as much as one of many.
+        About `chunk` at a time, of every partition that has any, as many of each: together, because a batch of a few
+        rows costs nearly as much as one of many.
         """
-        dirty = [one for one in held if one.dirty]
-        most = -(-CHUNK // max(len(dirty), 1))
-        chosen = [(one, self._newest_of(one, most, lagging=lagging)) for one in dirty]
-        return [(one, rows) for one, rows in chosen if rows]
+        while self._monotonic() < end:
+            most = -(-chunk // max(sum(map(bool, waiting.values())), 1))
+            chosen = [(held[number], self._newest(rows, most, lagging=lagging)) for number, rows in waiting.items()]
+            chosen = [(one, rows) for one, rows in chosen if rows]
+            if not chosen:
+                return
+            self._write(chosen, version, now)
 
-    def _newest_of(self, held: Held, most: int, *, lagging: bool) -> list[int]:
+    def _newest(self, waiting: dict[int, Any], most: int, *, lagging: bool) -> list[int]:
         if not lagging:
-            return list(islice(reversed(held.dirty), most))
+            if len(waiting) <= most:
+                return list(reversed(waiting))
+            longest = list(islice(waiting, -(-most // _LONGEST)))
+            return [*longest, *islice(reversed(waiting), most - len(longest))]
         since = self._monotonic() - self._settings.view_interval / 1e6
         recent = self._written_at
-        rows = (row for row in islice(reversed(held.dirty), 8 * most) if row >= len(recent) or recent[row] < since)
+        rows = (row for row in islice(reversed(waiting), 8 * most) if row >= len(recent) or recent[row] < since)
         return list(islice(rows, most))
 
     def _note_written(self, rows: Rows) -> None:
@@ -233,7 +267,7 @@ class ViewWriter:
         held.viewed += [customer_id for customer_id in gone if customer_id not in held.viewed]
         held.unviewed.clear()
 
-    def _refresh(self, held: Held, version: int, now: int, end: float) -> None:
+    def _refresh(self, held: Held, version: int, now: int, end: float, chunk: int) -> None:
         refresh = self._refreshes.get(held.number)
         if refresh is None:
             if not self._refresh_due(held):
@@ -243,11 +277,11 @@ class ViewWriter:
             if refresh is None:
                 return
         while refresh.place < len(refresh.rows) and self._monotonic() < end:
-            some = refresh.rows[refresh.place : refresh.place + CHUNK]
-            refresh.place += CHUNK
+            some = refresh.rows[refresh.place : refresh.place + chunk]
             rows = [row for row in some if self._store.partition[row] == held.number]
             if rows:
                 self._write([(held, rows)], version, now)
+            refresh.place += chunk  # last: a write that fails is to be done again
         if refresh.place >= len(refresh.rows):
             del self._refreshes[held.number]
             if held.number in self._again:
@@ -259,11 +293,12 @@ class ViewWriter:
         now = self._monotonic()
         return now - self._refresh_from.setdefault(held.number, now) >= self._settings.view_refresh / 2e6
 
-    def _begin_refresh(self, held: Held, *, urgent: bool) -> None:
+    def _begin_refresh(self, held: Held, *, urgent: bool, adopted: bool = False) -> None:
         self._refresh_from[held.number] = self._monotonic()
         # A partition without a record is not written to, so a refresh of nobody would never end.
-        if held.rows.index:
-            self._refreshes[held.number] = _Refresh(list(held.rows.index.values()), urgent=urgent)
+        rows = self._store.customers_of(np.fromiter(held.rows.index.values(), np.int64)).tolist()
+        if rows:
+            self._refreshes[held.number] = _Refresh(rows, urgent=urgent, adopted=adopted)
         else:
             self._refreshes.pop(held.number, None)
 
@@ -301,19 +336,17 @@ class ViewWriter:
             hashes=hashes(ids) if len(self._item_model.fresh) else None,
             popular_only=self._store.held_out[rows] if self._store.holdout is not None else None,
         )
-        views: dict[str, bytes] = {}
-        start = 0
-        for held, some in chosen:
-            part = slice(start, start + len(some))
-            start = part.stop
-            stamp = Stamp(now, version, held.seq, held.token)
-            documents = customer_views(self._members(rows[part]), ranked.of(part), items.texts, self.names, stamp)
-            views |= zip(map(self._keys.customer, ids[part]), documents, strict=True)
+        stamps = [(Stamp(now, version, held.seq, held.token), len(some)) for held, some in chosen]
+        ahead = forecast_texts(self._forecasts.of(rows, now), now) if self._forecasts.version else ()
+        documents = customer_views(self._members(rows), ranked, items.texts, self.names, stamps, forecasts=ahead)
+        views = dict(zip(map(self._keys.customer, ids), documents, strict=True))
         self._views.set_many(views, settings.view_ttl_ms)
         for held, some in chosen:
             for row in some:
                 held.dirty.pop(row, None)
+                held.asked.pop(row, None)
         self.figures.written += len(views)
+        self._forecasts.note_shown(rows)
         self._note_written(rows)
 
     def _members(self, rows: Rows) -> Members:

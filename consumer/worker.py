@@ -22,6 +22,7 @@ from consumer.deciding import Deciding
 from consumer.decoding import Decoder, Kind
 from consumer.feed import Feed
 from consumer.feedback_history import FeedbackWriter
+from consumer.forecast_leader import ForecastLeader
 from consumer.forgetting import Forgetting
 from consumer.freshness import Freshness
 from consumer.held import LEADING, Held, claim, load
@@ -32,6 +33,7 @@ from consumer.leader import Leader
 from consumer.lift_writer import LiftWriter
 from consumer.memory import Memory
 from consumer.moves import Moves
+from consumer.old_names import old_names
 from consumer.patience import Patience, StoppedError
 from consumer.reviews import Reviewers
 from consumer.row_store import Rows
@@ -52,6 +54,8 @@ _LAGGING_VIEWS: Final = 0.05
 """Share of the time for views while more events wait: each of them is likely to be rewritten soon anyway."""
 _IDLE_VIEWS: Final = 0.05
 """Seconds that an idle worker gives to views in one step."""
+_MOST_VIEWS: Final = 0.1
+"""Seconds that views get in one step: events that come meanwhile wait, and so do the views of whom they are about."""
 _MOST_OVER: Final = 0.25
 """Seconds that views may have had too much and are made to wait for; a server that was down is no fault of theirs."""
 
@@ -83,6 +87,9 @@ class WorkerFigures:
     """Passes over every row, without what came between their slices."""
     reviews: Spent = field(default_factory=Spent)
     item_reviews: Spent = field(default_factory=Spent)
+    forecast_reviews: Spent = field(default_factory=Spent)
+    forecasts: Spent = field(default_factory=Spent)
+    """Slices of passes that work out everybody's forecast."""
     freshness: Freshness = field(default_factory=Freshness)
 
     @property
@@ -146,6 +153,13 @@ class Worker:
             settings=settings.recommender,
             keys=settings.keys,
         )
+        forecasts = ForecastLeader(
+            parts.state,
+            self.memory.store,
+            self._reviewers.one_kind(self.figures.forecast_reviews),
+            seed=settings.model.seed,
+            seen_from=settings.seen_from,
+        )
         self._feed = Feed(clock, self.memory.learner, settings.quiet_after)
         self._deciding = Deciding(
             self.memory,
@@ -154,11 +168,13 @@ class Worker:
             clock,
             leader,
             items=items,
+            forecasts=forecasts,
             feed=self._feed,
             window=ShopWindow(parts.views, settings.keys, settings.recommender, settings.rates.currency),
             history=HistoryWriter(parts.state, parts.views, settings.keys),
             feedback=FeedbackWriter(parts.state, parts.views, settings.keys, monotonic),
             lift=LiftWriter(parts.views, settings.keys, settings.holdout),
+            lags=lambda: self.lags,
             monotonic=monotonic,
         )
         self._documents = (
@@ -179,13 +195,17 @@ class Worker:
             monotonic=monotonic,
             stopping=self._stopping,
         )
-        self._checkpoints = Checkpoints(self.memory, parts.state, self._changes, self._patience, monotonic)
+        self._checkpoints = Checkpoints(
+            self.memory, parts.state, self._changes, self._patience, monotonic, feed=self._feed
+        )
         self._to_claim: dict[int, float] = {}
         """Assigned partitions that are not claimed yet, with the monotonic time from which to try."""
         self._conflicts: deque[float] = deque()
         self._trim_due = 0.0
         self._ahead_of_state = False
         """Whether events are applied in memory that no checkpoint has written: of that nothing alone may be written."""
+        self._looking_ahead = False
+        """Whether a pass over everybody's forecasts is under way that nothing keeps from going on."""
         self._views_owed = 0.0
         """Seconds of their share of the time that views have not had yet; below 0 where they had more."""
 
@@ -245,8 +265,10 @@ class Worker:
             or not self._intake.at_rest
             or self._sweep_due()
             or memory.learner.sweeping
+            or memory.letting_go
             or not self._deciding.settled
             or any(one.outbox or one.has_news for one in held)
+            or self._ahead_is_due
             or memory.views.pending(held)
             or self._forgetting.pending
             or (LEADING in memory.held and self._documents is not None and self._documents.pending)
@@ -255,10 +277,11 @@ class Worker:
     def step(self, timeout: float) -> bool:
         """One turn; waits at most `timeout` seconds for events. Returns whether there was anything to do."""
         self._follow_catalogue()
-        self._poll(0.0 if self.memory.learner.sweeping else timeout)
+        self._poll(0.0 if self.memory.learner.sweeping or self._looking_ahead else timeout)
         self._claim_assigned()
         started = self._monotonic()
         took = self._take_events()
+        self.memory.let_go()
         swept = self._sweep()
         self._changes.acknowledged(self.memory.held)
         if not took:
@@ -268,16 +291,19 @@ class Worker:
         self._trim()
         on_log = self._intake.on_log if took else 0
         lagging = on_log is None or on_log > self._settings.batch_events
+        self._feed.listen(self.memory.held.values(), at_rest=False)
         # It is customers who are silent, and neither the feed nor we who have not read on.
         trusted = not lagging and not self.memory.learner.quiet
         decided |= self._forgetting.forget(self.memory.held, self.clock, took=took, trusted=trusted)
+        self._look_ahead(lagging=lagging)
         share = _LAGGING_VIEWS if lagging else self._settings.views_share
         worked = self._monotonic()
         # What is written together takes longer than a short step's share: that is held against the steps after it.
         self._views_owed = self._views_owed + (worked - started) * share / (1 - share) if took else _IDLE_VIEWS
         if self._views_owed > 0:
-            self._write_views(self._views_owed, lagging=lagging)
-            over = self._monotonic() - worked - self._views_owed
+            seconds = min(self._views_owed, _MOST_VIEWS)
+            self._write_views(seconds, lagging=lagging)
+            over = self._monotonic() - worked - seconds
             self._views_owed = -min(max(0.0, over), _MOST_OVER)
         self.figures.freshness.observe(self.memory.held, self.clock.wall())
         return took or swept or decided
@@ -323,6 +349,7 @@ class Worker:
             del self._to_claim[partition]
             self._patience.try_until_done("audiences", self._number_audiences)
             self._patience.try_until_done("model", self._deciding.read_models)
+            self._patience.try_until_done("names", lambda rows=rows: self._learn_old_names(rows))  # type: ignore[misc]
             self.memory.take_in(held, rows)
             self._reader.seek(partition, held.position)
             self._changes.publish(held, held.outbox)
@@ -334,6 +361,11 @@ class Worker:
                 position=held.position,
                 seconds=round(self._monotonic() - started, 3),
             )
+
+    def _learn_old_names(self, rows: Rows) -> None:
+        """Of segments that rows are in and no version that we have read has: views and changes name them."""
+        names = self.memory.names
+        names.learn(old_names(self._state, self.memory.store, rows, names))
 
     def _number_audiences(self) -> None:
         """Before the first rows come: which bit of a row stands for which audience."""
@@ -468,14 +500,17 @@ class Worker:
 
     @property
     def lag(self) -> int | None:
-        """Records of our partitions that are not worked on yet, here or on the log; None while that is unknown."""
+        """Records of our partitions that are not worked on yet, here or on the log.
+
+        None while that is unknown, as it is before the group has said which are ours.
+        """
         lags = self.lags
         return None if lags is None else sum(lags.values())
 
     @property
     def lags(self) -> dict[int, int] | None:
         """The same by partition."""
-        return self._intake.lags
+        return self._intake.lags if self.holds_assigned else None
 
     @property
     def holds_assigned(self) -> bool:
@@ -512,6 +547,30 @@ class Worker:
         self.figures.sweeps.times += not learner.sweeping
         self._deciding.unsettle()
         return True
+
+    def _look_ahead(self, *, lagging: bool) -> None:
+        """One slice of the pass that a new day, a new forecast document and the end of a sweep begin.
+
+        It waits while many events do, and while rows are being placed.
+        """
+        self._looking_ahead = not lagging and not self.memory.learner.sweeping and self._ahead_is_due
+        if not self._looking_ahead:
+            return
+        began = self._monotonic()
+        self.memory.look_ahead()
+        self.figures.forecasts.add(self._monotonic() - began)
+        if not self._ahead_is_due:
+            self._deciding.unsettle()
+
+    @property
+    def _ahead_is_due(self) -> bool:
+        """Whether a pass over everybody's forecasts is under way or due; while the feed is quiet none is.
+
+        It may be no customer who is silent then.
+        """
+        memory = self.memory
+        known = bool(memory.held) and self.clock.known and not memory.learner.quiet
+        return known and memory.forecasts.behind(self.clock.now)
 
     def _write_views(self, seconds: float, *, lagging: bool) -> None:
         views = self.memory.views

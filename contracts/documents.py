@@ -38,6 +38,10 @@ def _is_empty(value: tuple[object, ...]) -> bool:
     return not value
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 ByRule = Annotated[bool, Field(exclude_if=_is_false)]
 """Whether a segment is one by rule; left out of the JSON where it is not."""
 
@@ -76,6 +80,29 @@ class Membership(BaseModel):
     """Given by the naming table to this one customer, not learnt: there is little data yet."""
 
 
+class CustomerForecast(BaseModel):
+    """What a customer will do within 30, 90 and 365 days, as of the beginning of a day (UTC).
+
+    A figure that is not known is left out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    as_of: date
+    p_active: Annotated[float | None, Field(exclude_if=_is_none)] = None
+    """Probability of still being a customer; left out where the data do not tell silence from leaving."""
+    orders: Annotated[tuple[float, float, float] | None, Field(exclude_if=_is_none)] = None
+    """Expected days with an order within 30, 90, 365 days."""
+    spend: Annotated[tuple[float, float, float] | None, Field(exclude_if=_is_none)] = None
+    """Expected net spend within the same, in the deployment's currency."""
+    orders_90d: Annotated[tuple[int, int] | None, Field(exclude_if=_is_none)] = None
+    """Between what the orders of 90 days lie with 90 %, both included."""
+    spend_90d: Annotated[tuple[float, float] | None, Field(exclude_if=_is_none)] = None
+    """The same of the net spend."""
+    churn: Annotated[float | None, Field(exclude_if=_is_none)] = None
+    """Probability of no order within 90 days, as learned from who stayed away."""
+
+
 class CustomerView(_Document):
     """`<prefix>:customer:<id>`: all that an application shows one customer, in one GET."""
 
@@ -84,7 +111,8 @@ class CustomerView(_Document):
     audiences: tuple[str, ...] = ()
     """The audiences that the customer is in."""
     items: tuple[RecommendedItem, ...]
-    forecast: dict[str, float] | None = None
+    forecast: CustomerForecast | None = None
+    """None: not enough data yet; the forecast document says what is missing."""
     as_of: Timestamp
     model_version: int
     written_by: tuple[int, str]
@@ -137,6 +165,26 @@ class Withdrawn(_Document):
     items: tuple[Identifier, ...]
 
 
+class SegmentForecast(BaseModel):
+    """What the members of a segment will do, added up; money in the deployment's currency."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    customers: Annotated[int, Field(ge=0)]
+    """Members of whom there is a forecast: who has bought."""
+    active: float | None = None
+    """Members to expect who are still customers; None where the data do not tell silence from leaving."""
+    orders_90d: float
+    """Expected days with an order within 90 days."""
+    revenue_30d: float
+    """Expected net spend within 30 days, ..."""
+    revenue_90d: float
+    revenue_365d: float
+    at_risk_90d: float | None = None
+    """What they would spend within 90 days beyond that if none of them had left, without whoever is likely to be gone
+    for good (P(active) below 0.2): that is lost. None where leaving is not told."""
+
+
 class SegmentCard(_Document):
     """`<prefix>:segment:<id>`: what there is to say about one segment."""
 
@@ -163,6 +211,8 @@ class SegmentCard(_Document):
     """Share first seen within `new_days`."""
     one_order: float | None = None
     """Share with exactly one order."""
+    forecast: SegmentForecast | None = None
+    """None: not enough data yet."""
     items: tuple[tuple[Identifier, float], ...]
     """Item id and lift: how many times its share of all purchases it has of this segment's purchases."""
     as_of: Timestamp
@@ -213,6 +263,11 @@ class SegmentList(_Document):
     """When the last event came, while that is so long ago that the feed seems broken: time alone moves nobody then."""
     rules: RuleThresholds | None = None
     """By what customers are placed while segments go by rule; None once they are learnt."""
+    guest_orders: Annotated[int, Field(ge=0)] = 0
+    """Orders of nobody known, which make no customer."""
+    guest_net_spend: float = 0.0
+    guest_share_of_revenue: float | None = None
+    """Of the net spend of customers and guests together; None where there is none."""
     as_of: Timestamp
     model_version: int
 
@@ -266,6 +321,16 @@ class WorkerStatus(_Document):
     oldest_dirty_view_s: float
     moves: dict[str, int]
     """Customers who changed segment since the start, by cause."""
+    audiences: dict[str, int] = {}
+    """Customers of its partitions in each audience, as of the last count."""
+    freshness: tuple[tuple[float | None, int], ...] = ()
+    """How many records since the start were in their customer's view within so many seconds; None: however late."""
+    events: dict[str, int] = {}
+    """Events that counted since the start, by type."""
+    ignored: dict[str, int] = {}
+    """Valid events that changed nothing since the start, by reason: repeated, late, …"""
+    dead_letters: dict[str, int] = {}
+    """Events that could not be used since the start, by reason."""
 
 
 class SegmentDay(BaseModel):
@@ -301,6 +366,22 @@ class HistoryDay(_Document):
     day: date
     segments: tuple[SegmentDay, ...]
     moves: tuple[DayMoves, ...]
+
+
+class AudienceSize(BaseModel):
+    """One audience on one stream day."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    size: Annotated[int, Field(ge=0)]
+
+
+class AudienceDay(_Document):
+    """`<prefix>:audience-sizes:<day>`: how many customers were in each audience when it was counted last; 400 days."""
+
+    day: date
+    audiences: tuple[AudienceSize, ...]
 
 
 class ImpressionCounts(BaseModel):

@@ -105,6 +105,10 @@ class Keys:
         """JSON: one stream day, YYYY-MM-DD: sizes and revenue by segment, the matrix of moves."""
         return f"{self.prefix}:history:{day}"
 
+    def audience_sizes(self, day: str) -> str:
+        """JSON: how many customers were in each audience on one stream day, YYYY-MM-DD."""
+        return f"{self.prefix}:audience-sizes:{day}"
+
     def feedback(self, day: str) -> str:
         """JSON: what became of what was shown on one UTC day, YYYY-MM-DD: impressions, clicks, purchases."""
         return f"{self.prefix}:feedback:{day}"
@@ -170,9 +174,21 @@ class Keys:
         """Hash: name of an audience to the number of its bit in rows; for ever."""
         return f"{self.prefix}:audiences"
 
+    def campaigns(self) -> str:
+        """Hash: name of a campaign to its document, as JSON; its figures name no customer."""
+        return f"{self.prefix}:campaigns"
+
+    def campaign_members(self, number: str) -> str:
+        """Hash: a campaign's frozen members in pieces: a keyed hash of each id, group, spend before. Expires."""
+        return f"{self.prefix}:campaign-members:{number}"
+
     def item_model(self) -> str:
         """Hash: what was learnt last about items bought together (bytes), its version, the leader who published it."""
         return f"{self.prefix}:item-model"
+
+    def forecast(self) -> str:
+        """Hash: the forecast document, its version, the leader who published it, what the next review goes on from."""
+        return f"{self.prefix}:forecast"
 
     def popularity(self) -> str:
         """Hash: worker to its items' popularity, as the others add them up."""
@@ -185,3 +201,19 @@ class Keys:
     def workers(self) -> str:
         """Hash: worker to what it says of itself, as JSON; `livesegments watch` shows it."""
         return f"{self.prefix}:workers"
+
+    def webhook(self, name: str) -> str:
+        """Hash: how far a webhook's endpoint was told, and how it is doing. One cluster slot with the next three."""
+        return f"{self.prefix}:{{webhook-{name}}}:kept"
+
+    def webhook_letters(self, name: str) -> str:
+        """Sorted set: where changes stand on their log that were given up for the endpoint, by when."""
+        return f"{self.prefix}:{{webhook-{name}}}:letters"
+
+    def webhook_again(self, name: str) -> str:
+        """Sorted set: those of them that are to be tried again, by until when somebody does."""
+        return f"{self.prefix}:{{webhook-{name}}}:again"
+
+    def webhook_about(self, name: str) -> str:
+        """Hash: partition and position to how often such a change was tried, and the last error, as JSON."""
+        return f"{self.prefix}:{{webhook-{name}}}:about"

@@ -26,9 +26,9 @@ class OwnName(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_printable)]
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_printable)] | None = None
+    """None: what was worked out; likewise strategy."""
     strategy: Annotated[str, Field(min_length=1, max_length=MAX_STRATEGY), AfterValidator(_printable)] | None = None
-    """None: what was worked out."""
 
     def encode(self) -> bytes:
         """As it is stored."""
@@ -37,7 +37,10 @@ class OwnName(BaseModel):
 
 def told_apart(segment: int, name: str, own: Mapping[int, OwnName]) -> str:
     """A name that was worked out, with an addition where somebody calls another segment so."""
-    taken = any(other != segment and given.name.casefold() == name.casefold() for other, given in own.items())
+    taken = any(
+        other != segment and given.name is not None and given.name.casefold() == name.casefold()
+        for other, given in own.items()
+    )
     if not taken:
         return name
     return f"{name}, by rule" if segment in RULE_IDS else f"{name}, learnt"

@@ -1,1 +1,1 @@
-"""What people and programs look at: the HTTP API; one ASGI app."""
+"""What people and programs look at: the pages and the HTTP API; one ASGI app."""

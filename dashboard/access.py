@@ -20,20 +20,32 @@ Scope = Literal[
     "changes:read",
     "export",
     "ids",
+    "segments:rename",
+    "campaigns:write",
+    "analysis:read",
+    "model:write",
+    "webhooks:read",
+    "webhooks:write",
 ]
-"""`ids`: sees customer ids as they are; without it they are masked."""
+"""`ids`: sees customer ids as they are; without it they are masked. Renaming, making campaigns, analysis and model are
+of the pages."""
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
 _VIEWER: Final[frozenset[Scope]] = frozenset({"segments:read", "members:read", "changes:read"})
-_MARKETER: Final[frozenset[Scope]] = _VIEWER | {"ids", "customers:read", "recommendations:read", "export"}
+_MARKETER: Final[frozenset[Scope]] = _VIEWER | {
+    *("ids", "customers:read", "recommendations:read", "export", "segments:rename", "campaigns:write"),
+}
+_ANALYST: Final[frozenset[Scope]] = _MARKETER | {"analysis:read", "model:write"}
 ROLES: Final[Mapping[str, frozenset[Scope]]] = {
     "viewer": _VIEWER,
     "marketer": _MARKETER,
-    "analyst": _MARKETER,
+    "analyst": _ANALYST,
     "admin": frozenset(SCOPES),
 }
-"""Names for several scopes. An analyst may what a marketer may, as long as there is nothing here for analysts alone."""
+"""Names for several scopes."""
 
+CALLER: Final = "livesegments.caller"
+"""Key of an ASGI scope under which the pages tell the HTTP API who has logged in."""
 _PREFIX: Final = "lsk_"
 """By which programs that look for lost secrets know ours."""
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
@@ -94,6 +106,11 @@ class ApiKeys:
 
     def __bool__(self) -> bool:
         return bool(self.callers)
+
+    @property
+    def masks_nothing(self) -> bool:
+        """Whether whoever may not know customers' ids can work out the secret that masks them: of one key alone."""
+        return len(self.callers) == 1 and not any("ids" in one.scopes for one in self.callers.values())
 
     def secret(self) -> bytes:
         """What nobody who holds only some of the keys can work out; the same as long as the keys are. Empty: none."""

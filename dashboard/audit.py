@@ -1,16 +1,21 @@
-"""Who took data out, and who had a customer erased: records on a log of their own, written before it happens."""
+"""Who took data out, erased a customer, named a segment, changed the model, had dead letters sent, made a campaign.
 
-from dataclasses import dataclass
+Written on a log of its own before it happens.
+"""
+
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final, Literal
 
 import msgspec
+from anyio import CapacityLimiter, to_thread
 
 from contracts.times import rfc3339
 from logs.base import LogUnavailableError, LogWriter
 
-Act = Literal["export", "erase"]
+Act = Literal["export", "erase", "rename", "model", "webhook", "campaign"]
 ACKNOWLEDGED_SECONDS: Final = 30.0
+AT_A_TIME: Final = 8
 
 
 class AuditRecord(msgspec.Struct, frozen=True):
@@ -21,20 +26,29 @@ class AuditRecord(msgspec.Struct, frozen=True):
     """The name of a key; empty: no keys are set, it was somebody on this machine."""
     act: Act
     what: str
-    """The path that was asked for, without ids."""
+    """The path that was asked for, without ids; or what was named or changed."""
     customer: str | None = None
     v: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class AuditTrail:
-    """Appends to the log `audit`; blocks, and is safe to use from several threads."""
+    """Appends to the log `audit`; safe to use from several threads."""
 
     writer: LogWriter
     log: str
+    limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(AT_A_TIME))
+    """For whatever waits for `note`: that takes ACKNOWLEDGED_SECONDS with the log away, and all else needs threads."""
+
+    async def noted(self, at: int, by: str, act: Act, what: str) -> None:
+        """The same as `note`, from an event loop."""
+        await to_thread.run_sync(self.note, at, by, act, what, limiter=self.limiter)
 
     def note(self, at: int, by: str, act: Act, what: str, customer_id: str | None = None) -> None:
-        """Write down an act that is about to happen, at `at` microseconds UTC. Raises LogError: then it must not."""
+        """Write down an act that is about to happen, at `at` microseconds UTC; blocks.
+
+        Raises LogError: then it must not happen.
+        """
         customer = customer_id and blake2b(customer_id.encode(), digest_size=16).hexdigest()
         record = AuditRecord(rfc3339(at), by, act, what, customer)
         try:

@@ -8,7 +8,7 @@ it is told everything after it exactly once, whether from the ring or, where tha
 import asyncio
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import structlog
@@ -122,6 +122,10 @@ class ChangeFeed:
 
     def _count(self) -> int:
         return self._first + len(self._entries)
+
+    def ends(self) -> Sequence[int]:
+        """Where the log itself ends, by partition; blocks. Raises LogError."""
+        return self._logs.ends(self._name)
 
     def reader(self) -> LogReader:
         """A reader of the log in a group of its own. Raises LogError."""

@@ -52,7 +52,7 @@ class ChangeStream:
             raise PositionGoneError("the log of changes was made anew")
         while not self._feed.closed:
             if not position.reaches(self._floor(position)):
-                async for burst in self._caught_up(position):
+                async for burst in self._caught_up(position, quiet):
                     yield burst
             number = self._feed.oldest()
             while (found := self._feed.since(number)) is not None and not self._feed.closed:
@@ -69,12 +69,24 @@ class ChangeStream:
             raise PositionGoneError("the log of changes was made anew")
         return floor
 
-    async def _caught_up(self, position: ChangePosition) -> AsyncIterator[list[Change]]:
-        """What lies before the ring, from the log itself."""
-        async with self._readers:
+    async def _caught_up(self, position: ChangePosition, quiet: float) -> AsyncIterator[list[Change]]:
+        """What lies before the ring, from the log itself; empty lists while others are before us."""
+        while not await self._has_turn(quiet):
+            yield []
+        try:
             with _ReaderThread(self._feed) as thread:
                 async for burst in self._read(thread, position):
                     yield burst
+        finally:
+            self._readers.release()
+
+    async def _has_turn(self, seconds: float) -> bool:
+        """Whether it is our turn to read within so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._readers.acquire()
+        except TimeoutError:
+            return False
 
     async def _read(self, thread: "_ReaderThread", position: ChangePosition) -> AsyncIterator[list[Change]]:
         reader = await thread.opened()

@@ -23,6 +23,10 @@ COLUMNS: Final = pa.schema(
         pa.field("units", pa.int64(), nullable=False),
         pa.field("spend", pa.float64(), nullable=False),
         pa.field("refunds", pa.float64(), nullable=False),
+        pa.field("p_active", pa.float64()),
+        pa.field("expected_orders_90d", pa.float64()),
+        pa.field("expected_spend_90d", pa.float64()),
+        pa.field("churn_90d", pa.float64()),
         pa.field("attributes", pa.string(), nullable=False),
     ]
 )

@@ -1,11 +1,8 @@
 """Events on their way from a request to the log: judged as a worker would, appended, acknowledged."""
 
-import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -13,7 +10,7 @@ import msgspec
 
 from contracts.events import Erase, encode_event
 from contracts.times import from_micros
-from logs.base import LogError, LogUnavailableError, LogWriter, Placed, RecordTooLargeError
+from logs.base import BatchLogWriter, LogError, RecordTooLargeError
 
 NO_ERASING: Final = "an erase event takes the scope customers:erase, too"
 ACKNOWLEDGED_SECONDS: Final = 30.0
@@ -72,7 +69,7 @@ class EventIntake:
         judge: tells valid events from others.
     """
 
-    def __init__(self, writer: LogWriter, log: str, judge: Judge) -> None:
+    def __init__(self, writer: BatchLogWriter, log: str, judge: Judge) -> None:
         self._writer = writer
         self._log = log
         self._judge = judge
@@ -90,25 +87,23 @@ class EventIntake:
             place: Verdict(place, "refused", _event_id(messages[place]), reason, message)
             for place, (reason, message) in judged.refused.items()
         }
-        append, log = self._writer.append, self._log
-        sent: dict[int, Future[Placed]] = {}
+        places: list[int] = []
+        records: list[tuple[bytes, bytes]] = []
         for place, customer_id in judged.customer_ids.items():
             if place in judged.erasures:
                 if erasing is None:
                     verdicts[place] = Verdict(place, "refused", _event_id(messages[place]), "scope", NO_ERASING)
                     continue
                 erasing(customer_id)
-            try:
-                sent[place] = append(log, customer_id.encode(), messages[place])
-            except LogError as error:
-                verdicts[place] = self._failed(place, messages[place], error)
-        deadline = time.monotonic() + ACKNOWLEDGED_SECONDS
-        for place, future in sent.items():
-            failure = _outcome(future, deadline)
+            places.append(place)
+            records.append((customer_id.encode(), messages[place]))
+        failed = self._writer.append_all(self._log, records, ACKNOWLEDGED_SECONDS)
+        for number, place in enumerate(places):
+            error = failed.get(number)
             verdicts[place] = (
                 Verdict(place, "accepted", _event_id(messages[place]))
-                if failure is None
-                else self._failed(place, messages[place], failure)
+                if error is None
+                else self._failed(place, messages[place], error)
             )
         return [verdicts[place] for place in range(len(messages))]
 
@@ -116,26 +111,16 @@ class EventIntake:
         """Publish that the customer is to be forgotten. Raises LogError."""
         event_id = f"erase-{uuid.uuid4()}"
         event = Erase(event_id=event_id, customer_id=customer_id, occurred_at=from_micros(now))
-        future = self._writer.append(self._log, customer_id.encode(), encode_event(event))
-        error = _outcome(future, time.monotonic() + ACKNOWLEDGED_SECONDS)
-        if error is not None:
-            raise error
+        record = customer_id.encode(), encode_event(event)
+        failed = self._writer.append_all(self._log, [record], ACKNOWLEDGED_SECONDS)
+        if failed:
+            raise failed[0]
         return Erasure(event_id, now)
 
     def _failed(self, place: int, message: bytes, error: LogError) -> Verdict:
         if isinstance(error, RecordTooLargeError):
             return Verdict(place, "refused", _event_id(message), "too-large", str(error))
         return Verdict(place, "failed", _event_id(message), "log", str(error))
-
-
-def _outcome(future: Future[Placed], deadline: float) -> LogError | None:
-    try:
-        error = future.exception(max(0.0, deadline - time.monotonic()))
-    except FutureTimeoutError:
-        return LogUnavailableError(f"the log has not acknowledged it within {ACKNOWLEDGED_SECONDS:.0f} s")
-    if error is None or isinstance(error, LogError):
-        return error
-    raise error
 
 
 def _event_id(message: bytes) -> str | None:

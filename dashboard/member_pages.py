@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 
+from contracts.errors import LivesegmentsError
 from contracts.keys import BUCKETS
 from dashboard.customer_rows import COLUMNS, CustomerRows, Slice
 from dashboard.masking import Masks
@@ -28,7 +29,7 @@ _FIRST_BUCKETS: Final = 16
 _ALL_AT_ONCE: Final = 64
 
 
-class CursorError(ValueError):
+class CursorError(LivesegmentsError, ValueError):
     """The cursor is not one of ours, or not of this deployment as it is now."""
 
 
@@ -72,8 +73,8 @@ class MemberPages:
     rows: CustomerRows
     masks: Masks
 
-    def page(self, segment_id: int, limit: int, cursor: Cursor | None) -> Page:
-        """At most so many customers of a segment, `limit` from 1 on. Raises CursorError."""
+    def page(self, segment_id: int | None, limit: int, cursor: Cursor | None) -> Page:
+        """At most so many customers of a segment, or of all of them, `limit` from 1 on. Raises CursorError."""
         partitions = self.rows.partitions()
         keys = self.masks.token("")[:4]
         at = cursor or Cursor(keys, partitions, 0, 0)
@@ -109,7 +110,7 @@ class MemberPages:
 
 
 def _walk(
-    rows: CustomerRows, at: Cursor, partitions: int, segment_id: int
+    rows: CustomerRows, at: Cursor, partitions: int, segment_id: int | None
 ) -> Iterator[tuple[int, Sequence[int], Slice]]:
     """Slices from a cursor on, as many buckets at a time as hold about ROWS_AT_ONCE customers."""
     step, bucket = _FIRST_BUCKETS, at.bucket

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from contracts.documents import HistoryDay
 from contracts.errors import LivesegmentsError
 from dashboard.access import ApiKeys
 from dashboard.audit import AuditTrail
+from dashboard.campaigns import CampaignDesk, NoCampaigns
 from dashboard.change_feed import ChangeFeed
 from dashboard.customer_rows import CustomerRows
 from dashboard.event_intake import EventIntake
 from dashboard.masking import Masks
+from dashboard.webhooks import NoWebhooks, Webhooks
 from recommender.reader_async import AsyncCustomerReader
 
 
@@ -36,3 +39,9 @@ class WebParts:
     """Errors that trying again later may cure."""
     version: str = ""
     """Of livesegments."""
+    audiences: frozenset[str] = frozenset()
+    """Names of the audiences of the settings."""
+    look_alikes: Callable[[str, int], Any] | None = None
+    """Of an audience so many, the nearest first, as a record batch; blocks. Raises NotComparableError."""
+    webhooks: Webhooks = field(default_factory=NoWebhooks)
+    campaigns: CampaignDesk = field(default_factory=NoCampaigns)

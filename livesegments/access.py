@@ -9,7 +9,7 @@ from typing import Final, Literal
 from contracts.keys import Keys, LogNames
 from logs.redis_stream import StreamKeys
 
-Role = Literal["worker", "producer", "reader", "dashboard"]
+Role = Literal["worker", "producer", "reader", "dashboard", "webhooks"]
 
 NO_HASH_YET: Final = "#PUT-THE-SHA-256-OF-A-PASSWORD-HERE"
 """Redis refuses it, so that nobody runs with a password that stands in a manual."""
@@ -20,7 +20,7 @@ _CONNECTING: Final = ("+ping", "+select")
 _READING: Final = ("+get", "+mget", "+hget", "+hmget")
 _LOOKING: Final = (
     *("+exists", "+type", "+ttl", "+pttl", "+strlen", "+hgetall", "+hlen", "+hscan", "+hkeys", "+smembers", "+scard"),
-    *("+xlen", "+xrange", "+xrevrange", "+object", "+info"),
+    *("+xlen", "+xrange", "+xrevrange", "+zcard", "+zrange", "+zrevrange", "+zscore", "+object", "+info"),
 )
 _WRITING: Final = (
     *("+@read", "+@write", "+@transaction", "+eval", "+evalsha", "+script|load", "+time"),
@@ -34,27 +34,59 @@ _PRODUCING: Final = (
     *("+exists", "+hget", "+hmget", "+hgetall", "+hset", "+hsetnx", "+expire", "+xadd", "+xinfo", "+xtrim"),
     *("+xrange", "+xrevrange"),
 )
+# Nothing in it makes, replaces or deletes a text: what segments are called is one, and is only to be read.
+_TELLING: Final = (
+    *(
+        "+eval",
+        "+evalsha",
+        "+script|load",
+        "+get",
+        "+mget",
+        "+hget",
+        "+hmget",
+        "+hgetall",
+        "+hkeys",
+        "+hset",
+        "+hsetnx",
+    ),
+    *("+hincrby", "+hdel", "+zadd", "+zrem", "+zremrangebyrank", "+zcard", "+zscore", "+zrange", "+zrevrange"),
+    "+zrangebyscore",
+)
+_FOLLOWING: Final = ("+multi", "+exec", "+discard", "+xread", "+xrange", "+xrevrange")
+_LEASING: Final = ("+get", "+set", "+del")
 _TRACKING: Final = "+client|tracking"
 _GLOB: Final = re.compile(r"([*?\[\]\\])")
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One user of Redis: a name, patterns of keys, rules on commands."""
+    """One user of Redis: a name, patterns of keys, rules on commands; the last two need Redis 7."""
 
     name: str
     keys: tuple[str, ...]
     commands: tuple[str, ...]
+    read: tuple[str, ...] = ()
+    """Patterns of keys that these commands may read, and no more."""
+    selectors: tuple[tuple[str, ...], ...] = ()
+    """Rules that allow something beside all that."""
 
     def rules(self, password: str | None) -> str:
         """Everything about the user in one line; from scratch, so that saying it again changes nothing."""
         secret = NO_HASH_YET if password is None else f"#{hashlib.sha256(password.encode()).hexdigest()}"
-        patterns = (f"~{pattern}" for pattern in self.keys)
-        return " ".join(("reset", "on", secret, "resetchannels", *patterns, "-@all", *self.commands))
+        patterns = (*(f"~{pattern}" for pattern in self.keys), *(f"%R~{pattern}" for pattern in self.read))
+        more = (f"({' '.join(selector)})" for selector in self.selectors)
+        return " ".join(("reset", "on", secret, "resetchannels", *patterns, "-@all", *self.commands, *more))
 
 
 def users(
-    keys: Keys, logs: LogNames, *, log_in_redis: bool = False, near_cache: bool = True, cluster: bool = False
+    keys: Keys,
+    logs: LogNames,
+    *,
+    log_in_redis: bool = False,
+    near_cache: bool = True,
+    cluster: bool = False,
+    webhooks: bool = False,
+    selectors: bool = True,
 ) -> Mapping[Role, User]:
     """The users that a deployment needs.
 
@@ -65,6 +97,8 @@ def users(
         near_cache: readers and dashboard may use one: it takes CLIENT TRACKING, which tells names of keys, though no
             value, of the whole server.
         cluster: it is a Redis Cluster, each node of which is to know the users.
+        webhooks: somebody is told of changes.
+        selectors: Redis is 7 or newer, and knows keys that are only read, and commands for some keys alone.
     """
     prefix = keys.prefix
     streams = {name: literal(StreamKeys(name).stream) for name in logs.all}
@@ -80,7 +114,24 @@ def users(
         found["producer"] = User(f"{prefix}-producer", tuple(written), (*_CONNECTING, *_PRODUCING))
     found["reader"] = User(f"{prefix}-reader", tuple(views(keys)), reading)
     found["dashboard"] = User(f"{prefix}-dashboard", everything, (*reading, *_LOOKING))
+    if webhooks:
+        found["webhooks"] = _webhooks(keys, streams[logs.changes] if log_in_redis else None, connecting, selectors)
     return found
+
+
+def _webhooks(keys: Keys, changes: str | None, connecting: tuple[str, ...], selectors: bool) -> User:  # noqa: FBT001
+    """Who tells of the changes in a stream, or in Kafka (None)."""
+    name, kept, names = f"{keys.prefix}-webhooks", f"{literal(keys.prefix)}:{{webhook-*", literal(keys.segments())
+    commands = (*connecting, *_TELLING)
+    if changes is None:
+        return User(name, (kept,), commands, (names,)) if selectors else User(name, (kept, names), commands)
+    lease, commands = f"{changes}:lease:*", (*commands, *_FOLLOWING)
+    if not selectors:
+        # Redis 6.2 allows a command for all keys of a user or for none: so much for the lease goes for the rest, too.
+        return User(name, (kept, names, f"{changes}*"), (*commands, *_LEASING))
+    # The script that takes the lease is allowed for it by the first rules, what it does by the second.
+    leasing = (f"~{lease}", "-@all", *_LEASING)
+    return User(name, (kept, lease), commands, (names, changes, f"{changes}:meta"), (leasing,))
 
 
 def views(keys: Keys) -> Iterator[str]:

@@ -14,9 +14,13 @@ from consumer.clock import Clock
 from consumer.patience import Patience
 from consumer.redis_state import RedisState
 from consumer.state import State
+from livesegments.campaigns.holding import trim_unneeded
+from livesegments.campaigns.opening import open_campaigns
 from livesegments.parts import kafka_security, keys, log_names, log_specs, worker_settings
 from livesegments.redis_address import redis_address
 from livesegments.settings import Settings
+from livesegments.webhooks.ledger import Ledger
+from livesegments.webhooks.redis_ledger import RedisLedger
 from logs.base import Logs
 from logs.kafka_log import KafkaLogs
 from logs.redis_log import RedisLogs
@@ -84,7 +88,6 @@ def open_logs(settings: Settings) -> Logs:
         urlsplit(url).netloc,
         security=kafka_security(settings),
         session_timeout=timeout,
-        heartbeat=min(1.0, timeout / 3),
         replication_factor=settings.replication_factor,
     )
 
@@ -93,6 +96,13 @@ def create_logs(settings: Settings, logs: Logs) -> None:
     """Create every log that is missing. Raises LogUnavailableError."""
     for spec in log_specs(settings):
         logs.create(spec)
+
+
+@contextlib.contextmanager
+def open_ledger(settings: Settings) -> Iterator[Ledger]:
+    """What is kept of webhooks' endpoints."""
+    with contextlib.closing(open_redis(settings)) as client:
+        yield RedisLedger(client, keys(settings), settings.webhook_dead_letters)
 
 
 @contextlib.contextmanager
@@ -119,7 +129,9 @@ def open_worker(deployment: Deployment, patience: Patience) -> Iterator["Worker"
             writer=writer,
             state=deployment.state,
             views=deployment.views,
-            trim=partial(logs.trim, events) if isinstance(logs, RedisLogs) else None,
+            trim=partial(trim_unneeded, open_campaigns(settings, deployment.state, logs))
+            if isinstance(logs, RedisLogs)
+            else None,
             catalogue=CatalogueFollower(
                 logs, log_names(settings).catalog, f"{settings.group}-catalog-{uuid.uuid4().hex}"
             ),

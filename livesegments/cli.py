@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from contracts.errors import LivesegmentsError
 from livesegments import __version__
+from livesegments.named import Named
 from livesegments.screen import plain
 
 COMMANDS: Final = (
@@ -18,6 +19,8 @@ COMMANDS: Final = (
     "worker",
     "web",
     "web-key",
+    "webhooks",
+    "import",
     "replay",
     "simulate",
     "catalog",
@@ -25,6 +28,7 @@ COMMANDS: Final = (
     "show",
     "segments",
     "audiences",
+    "audience",
     "outliers",
     "history",
     "feedback",
@@ -36,15 +40,20 @@ COMMANDS: Final = (
     "explore",
     "erase",
     "dead-letters",
+    "audit",
     "check",
     "acl",
     "export",
+    "campaign",
+    "forecast",
     "snapshot",
     "repartition",
     "rebuild",
     "settings",
     "schema",
 )
+_MODULES: Final = {"import": "import_tables"}
+"""Of commands whose names are words of the language."""
 FAILED: Final = 1
 
 
@@ -59,7 +68,7 @@ class Commands(TyperGroup):
         """The command of that name; None where there is none."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"livesegments.commands.{cmd_name.replace('-', '_')}")
+        module = importlib.import_module(f"livesegments.commands.{_MODULES.get(cmd_name, cmd_name.replace('-', '_'))}")
         command = typer.main.get_command(module.app)
         assert isinstance(command, TyperCommand | TyperGroup)
         command.name = cmd_name
@@ -81,12 +90,13 @@ def livesegments(
     config: Annotated[
         Path | None, typer.Option("--config", help="The settings file; ./livesegments.toml by default.")
     ] = None,
+    shop: Annotated[str | None, typer.Option("--shop", help="One of the file's shops (docs/shops.md).")] = None,
     version: Annotated[  # noqa: ARG001, FBT002 - handled by its callback
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Purchase events in, live customer segments and recommendations out."""
-    ctx.obj = config
+    ctx.obj = Named(config, shop)
 
 
 def main() -> None:

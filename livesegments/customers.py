@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec import to_builtins
 from pydantic import TypeAdapter, ValidationError
 
 from consumer.decoding import Attributes
@@ -72,7 +73,7 @@ def look_up(customer_id: str, reader: CustomerReader, explainer: Explainer) -> C
     return Customer(
         customer_id,
         answer,
-        None if record is None else _totals(record),
+        None if record is None else totals_of(record),
         None if previous is None else explainer.names.name(previous),
         None if record is None else explainer.explain(record),
     )
@@ -94,6 +95,7 @@ def as_json(customer: Customer) -> dict[str, Any]:
             **({"by_rule": True} if segment.by_rule else {}),
         },
         "items": [[item.item_id, item.score, item.reason] for item in answer.items],
+        "forecast": None if answer.forecast is None else to_builtins(answer.forecast),
         "as_of": _text(answer.as_of),
         **(_explained(customer.explanation) if customer.explanation else {}),
         "model_version": answer.model_version,
@@ -128,12 +130,14 @@ def _explained(explanation: Explanation) -> dict[str, Any]:
             "next_expected_at": _text(explanation.next_expected_at),
             "seasonal": explanation.seasonal,
         },
+        "expected": list(explanation.expected),
         "audiences": list(explanation.audiences),
         "outliers": list(explanation.outliers),
     }
 
 
-def _totals(record: Records) -> Totals:
+def totals_of(record: Records) -> Totals:
+    """One customer's row in plain values."""
     row = record.header[0]
     return Totals(
         first_purchase_at=_moment(int(row["first_at"])),

@@ -1,9 +1,9 @@
 """What is worked out of one customer when somebody asks: reasons, rhythm, outliers, audiences."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from contracts.documents import NO_SEGMENT, RuleThresholds
 from contracts.times import from_micros
 from livesegments.records import Records
 from livesegments.segment_names import SegmentNames
+from online_model.forecasts.ahead_columns import Blind, LooksAhead
+from online_model.forecasts.words import TURNED_OFF, sentences
 from online_model.model import SegmentModel
 from online_model.next_move import Subject
 from online_model.reasons import Reasons, outlying, reasons
@@ -35,6 +37,8 @@ class Explanation:
     next_expected_at: datetime | None
     seasonal: bool
     audiences: tuple[str, ...]
+    expected: tuple[str, ...]
+    """What the customer will do, in sentences."""
     outliers: tuple[str, ...]
     """The features in which the customer is an outlier."""
 
@@ -51,6 +55,9 @@ class Explainer:
     currency: str
     categories: Callable[[], Mapping[str, str]] = dict
     """Categories of items; asked for where a feature is made of them."""
+    forecaster: LooksAhead = field(default_factory=Blind)
+    tells_forecasts: bool = True
+    """Whether the deployment makes any."""
     rules: RuleThresholds | None = None
     """By what customers are placed while segments go by rule, as the leader last said."""
 
@@ -83,8 +90,16 @@ class Explainer:
             next_expected_at=None if expected == MISSING_TIME else from_micros(expected),
             seasonal=bool(rhythm.seasonal[0]),
             audiences=audiences,
+            expected=self._expected(row),
             outliers=tuple(self.model.features[place] for place in far) if self.model else (),
         )
+
+    def _expected(self, row: Columns) -> tuple[str, ...]:
+        if not self.tells_forecasts:
+            return (TURNED_OFF,)
+        looks = self.forecaster
+        ahead, between = looks.ahead(row, self.now), looks.spend_between(row, self.now)
+        return sentences(ahead, looks.document, self.currency, between)
 
     def columns(self, records: Records) -> Columns:
         """Rows as features read them."""
@@ -96,7 +111,9 @@ class Explainer:
             cache(lambda partition: self.state.keep(partition).items),
             Categories(self.categories() if needed else None),
         )
-        return Columns(records.header, DecodedColumns(lambda: records.attributes, kept))
+        bare = Columns(records.header)
+        ahead = cache(partial(self.forecaster.ahead, bare))
+        return Columns(records.header, DecodedColumns(lambda: records.attributes, kept), ahead)
 
 
 def _known(value: np.floating) -> float | None:

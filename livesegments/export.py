@@ -10,7 +10,7 @@ from consumer.state import State
 from contracts.keys import BUCKETS
 from livesegments.categories import CategorySource, no_categories
 from livesegments.export_columns import AttributeTypes, Columns, columns_of
-from livesegments.records import count_partitions, newest_time, read_document, read_records
+from livesegments.records import count_partitions, newest_time, read_document, read_forecaster, read_records
 from livesegments.segment_names import SegmentNames
 from livesegments.settings import Settings
 from livesegments.table_file import write_table
@@ -61,4 +61,5 @@ def customer_columns(
         SegmentNames(state, document, settings.out_of_scope_name).name,
         items=cache(lambda partition: state.keep(partition).items),
         categories=Categories(categories() if needed else None),
+        forecaster=read_forecaster(state, told=settings.forecasts),
     )

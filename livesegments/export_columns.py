@@ -16,6 +16,7 @@ from contracts.documents import NO_SEGMENT
 from contracts.money import MILLIONTHS
 from livesegments.records import Records
 from online_model.features import FEATURES
+from online_model.forecasts.ahead_columns import FIGURES, LooksAhead, figure
 from online_model.model import SegmentModel
 from online_model.presets import FeatureRequest
 
@@ -72,11 +73,17 @@ class Columns:
     items: Callable[[int], Sequence[str]]
     """The item names of a partition."""
     categories: Categories
+    forecaster: LooksAhead
     misfits: int = 0
 
     def batch(self, records: Records) -> pa.RecordBatch:
         """Some customers as a record batch."""
-        arrays = [*self._row(records), *self._attributes(records.attributes), *self._learnt(records)]
+        arrays = [
+            *self._row(records),
+            *self._ahead(records),
+            *self._attributes(records.attributes),
+            *self._learnt(records),
+        ]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
     def _row(self, records: Records) -> list[pa.Array]:
@@ -95,6 +102,10 @@ class Columns:
             pa.array(segments.astype(np.int32), mask=segments == NO_SEGMENT),
             pa.array([names.get(one) for one in segments.tolist()], pa.string()),
         ]
+
+    def _ahead(self, records: Records) -> list[pa.Array]:
+        ahead = self.forecaster.ahead(RowColumns(records.header), self.now)
+        return [pa.array(figure(ahead, name), from_pandas=True) for name in FIGURES]
 
     def _attributes(self, attributes: Iterable[Attributes]) -> list[pa.Array]:
         values = list(attributes)
@@ -137,6 +148,7 @@ def columns_of(
     *,
     items: Callable[[int], Sequence[str]],
     categories: Categories,
+    forecaster: LooksAhead,
 ) -> Columns:
     """The columns of an export at `now`, for rows whose lines name `items` by partition.
 
@@ -146,7 +158,8 @@ def columns_of(
     chosen = model.features if model else declared
     learnt = [pa.field(FEATURE_PREFIX + name, pa.float64()) for name in chosen]
     learnt.append(pa.field(CLUSTER, pa.int32()))
-    taken = {one.name for one in (*ROW_FIELDS, *learnt)}
+    ahead = [pa.field(name, pa.float64()) for name in FIGURES]
+    taken = {one.name for one in (*ROW_FIELDS, *ahead, *learnt)}
     named: dict[str, tuple[str, type]] = {}
     for name, kind in sorted(attributes.types.items()):
         column = name
@@ -155,7 +168,8 @@ def columns_of(
         taken.add(column)
         named[name] = (column, kind)
     own = [pa.field(column, _ARROW[kind]) for column, kind in named.values()]
-    return Columns(pa.schema([*ROW_FIELDS, *own, *learnt]), model, now, segment_name, named, chosen, items, categories)
+    schema = pa.schema([*ROW_FIELDS, *ahead, *own, *learnt])
+    return Columns(schema, model, now, segment_name, named, chosen, items, categories, forecaster)
 
 
 def _times(moments: npt.NDArray[np.int64]) -> pa.Array:

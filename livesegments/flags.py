@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from livesegments.durations import Duration
+from livesegments.named import Named
 from livesegments.settings import Settings
 from livesegments.sources import Loaded, load_settings
 
@@ -32,9 +33,10 @@ def with_settings(command: Callable[Concatenate[Loaded, Parameters], None]) -> C
     """A command for typer whose first argument, the settings, is made of flags, environment and file."""
 
     @functools.wraps(command)
-    def flagged(ctx: typer.Context, config: Path | None, **given: Any) -> None:
+    def flagged(ctx: typer.Context, config: Path | None, shop: str | None, **given: Any) -> None:
         flags = {name: given.pop(name) for name in Settings.model_fields}
-        command(load_settings(config or ctx.obj, flags), **given)  # type: ignore[call-arg]
+        named: Named = ctx.obj or Named()
+        command(load_settings(config or named.config, flags, shop or named.shop), **given)  # type: ignore[call-arg]
 
     _, *own = inspect.signature(command).parameters.values()
     flagged.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -42,6 +44,7 @@ def with_settings(command: Callable[Concatenate[Loaded, Parameters], None]) -> C
             _keyword("ctx", typer.Context),
             *(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own),
             _config(),
+            _shop(),
             *(_flag(name) for name in Settings.model_fields),
         ]
     )
@@ -56,6 +59,11 @@ def _keyword(name: str, annotation: Any, **default: Any) -> inspect.Parameter:
 def _config() -> inspect.Parameter:
     option = typer.Option("--config", help="The settings file; ./livesegments.toml by default.", rich_help_panel=PANEL)
     return _keyword("config", Annotated[Path | None, option], default=None)
+
+
+def _shop() -> inspect.Parameter:
+    option = typer.Option("--shop", help="One of the file's shops (docs/shops.md).", rich_help_panel=PANEL)
+    return _keyword("shop", Annotated[str | None, option], default=None)
 
 
 def _flag(name: str) -> inspect.Parameter:

@@ -29,11 +29,11 @@ class Grant:
         return said + (["--group", self.group, "--resource-pattern-type", "prefixed"] if self.group else [])
 
 
-def grants(logs: LogNames, group: str, prefix: str) -> Iterator[Grant]:
-    """What worker, producer, dashboard and the HTTP API need; readers of views need no Kafka.
+def grants(logs: LogNames, group: str, prefix: str, *, webhooks: bool = False) -> Iterator[Grant]:
+    """What worker, producer, dashboard, the HTTP API and what tells webhooks need; readers of views need no Kafka.
 
     `group` is the workers'; each worker reads the catalogue in one of its own, named after it, and each process of the
-    HTTP API the changes. `prefix` begins the names of the users, as in Redis.
+    HTTP API, and each endpoint of webhooks, the changes. `prefix` begins the names of the users, as in Redis.
     """
     looking = ("Describe", "DescribeConfigs")
     yield Grant(f"{prefix}-worker", ("Create", "Read", "Write", *looking), logs.all)
@@ -45,9 +45,12 @@ def grants(logs: LogNames, group: str, prefix: str) -> Iterator[Grant]:
     yield Grant(f"{prefix}-web", ("Read",), (logs.changes,))
     yield Grant(f"{prefix}-web", ("Write",), (logs.events, logs.audit))
     yield Grant(f"{prefix}-web", ("Read", "Describe"), group=group)
+    if webhooks:
+        yield Grant(f"{prefix}-webhooks", ("Read", *looking), (logs.changes,))
+        yield Grant(f"{prefix}-webhooks", ("Read", "Describe"), group=group)
 
 
-def commands(logs: LogNames, group: str, prefix: str) -> Iterator[str]:
+def commands(logs: LogNames, group: str, prefix: str, *, webhooks: bool = False) -> Iterator[str]:
     """Command lines; HOST:PORT and the file with the administrator's log-in are to be filled in."""
-    for grant in grants(logs, group, prefix):
+    for grant in grants(logs, group, prefix, webhooks=webhooks):
         yield f"{SERVER} {shlex.join(grant.arguments())}"

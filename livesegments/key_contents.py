@@ -38,7 +38,8 @@ def contents(client: Redis, keys: Keys) -> Iterator[tuple[str, bytes]]:
     except (RedisError, RedisClusterException) as error:
         raise KeysUnreadableError(
             f"Redis did not let us read every key under {keys.prefix!r} ({error}): this takes a user who may SCAN,"
-            " TYPE, GET, HSCAN and SSCAN, which a worker's may not; set redis_username or redis_url for this command"
+            " TYPE, GET, HSCAN, SSCAN and ZSCAN, which a worker's may not; set redis_username or redis_url for this"
+            " command"
         ) from error
 
 
@@ -77,6 +78,11 @@ def _set(server: Any, key: bytes) -> Iterator[bytes]:
     yield from server.sscan_iter(key, count=_AT_ONCE)
 
 
+def _sorted_set(server: Any, key: bytes) -> Iterator[bytes]:
+    for member, _ in server.zscan_iter(key, count=_AT_ONCE):
+        yield member
+
+
 def _unknown(_server: Any, key: bytes) -> Iterator[bytes]:
     raise KeysUnreadableError(f"the key {key!r} is of a kind that no version of livesegments writes")
 
@@ -84,4 +90,5 @@ def _unknown(_server: Any, key: bytes) -> Iterator[bytes]:
 _READERS: Final[dict[bytes, Callable[[Any, bytes], Iterator[bytes]]]] = {
     b"hash": _hash,
     b"set": _set,
+    b"zset": _sorted_set,
 }

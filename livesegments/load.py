@@ -21,11 +21,11 @@ _TYPES: Final = {pa.int32(): pd.Int32Dtype()}
 """Segment and cluster may be missing, and are whole numbers all the same."""
 
 
-def load_customers(config: Path | str | None = None, **settings: Any) -> pd.DataFrame:
+def load_customers(config: Path | str | None = None, *, shop: str | None = None, **settings: Any) -> pd.DataFrame:
     """Every customer of the deployment, a row each, as the workers last checkpointed them.
 
-    Settings come from where the command line has them: `config` or ./livesegments.toml, the environment variables
-    LIVESEGMENTS_…, and, as flags would, the keyword arguments, which win.
+    Settings come from where the command line has them: `config` or ./livesegments.toml (of it one `shop`, where it has
+    several), the environment variables LIVESEGMENTS_…, and, as flags would, the keyword arguments, which win.
 
     Columns: customer_id, first_purchase_at and last_purchase_at (UTC), orders, returns, spend, refunds, units (bought),
     segment_id and segment_name, every attribute by its name, the model's features as `feature_…`, and `cluster`.
@@ -41,7 +41,7 @@ def load_customers(config: Path | str | None = None, **settings: Any) -> pd.Data
         customers.groupby("segment_name")["spend"].describe()
         ```
     """
-    loaded = load_settings(None if config is None else Path(config), settings)
+    loaded = load_settings(None if config is None else Path(config), settings, shop)
     client = open_redis(loaded.settings)
     try:
         state = RedisState(client, keys(loaded.settings))

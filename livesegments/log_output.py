@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
@@ -11,8 +12,11 @@ from livesegments.redaction import Redaction, secrets
 from livesegments.settings import Settings
 
 
-def configure(settings: Settings) -> None:
-    """Send all log lines, ours and those of libraries, to stderr in one form."""
+def configure(settings: Settings, also: Iterable[str] = ()) -> None:
+    """Send all log lines, ours and those of libraries, to stderr in one form, without passwords.
+
+    `also` are secrets beside those of the settings.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -37,7 +41,7 @@ def configure(settings: Settings) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _renderer(settings),
-                Redaction(secrets(settings)),
+                Redaction([*secrets(settings), *also]),
             ],
         )
     )

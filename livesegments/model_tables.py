@@ -11,7 +11,7 @@ from contracts.documents import Band, ReviewDocument
 from contracts.model import DescentDocument, ModelDocument
 from contracts.times import rfc3339, to_micros
 from livesegments.screen import literal, money
-from livesegments.trials import Trial
+from online_model.trial import Trial
 
 
 def as_json(document: ModelDocument) -> Any:

@@ -7,16 +7,22 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from consumer.currency import Rates
-from consumer.layout import Limits
+from consumer.layout import MISSING_TIME, Limits
 from consumer.settings import WorkerSettings
 from contracts.keys import Keys, LogNames
 from contracts.times import to_micros
+from livesegments.audience_sync.syncs import Sync, read_syncs
+from livesegments.campaigns.consent import Consent
 from livesegments.settings import Settings
+from livesegments.webhooks.endpoints import Endpoint, read_endpoints
+from livesegments.webhooks.retrying import RetryPolicy
 from logs.base import LogSpec
 from logs.kafka_security import KafkaSecurity
 from online_model.encoding import options_of
 from online_model.rules import audiences, parse
 from online_model.settings import ModelSettings
+from producer.importing.plan import ImportPlan
+from producer.importing.pseudonyms import Pseudonyms
 from recommender.blend import Blend
 from recommender.holdout import HoldOut
 from recommender.list_rules import ListRules
@@ -92,7 +98,7 @@ def worker_settings(settings: Settings) -> WorkerSettings:
         group=settings.group,
         clock=settings.clock,
         rates=rates(settings),
-        limits=Limits(lateness=int(settings.allowed_lateness), attribution_window=int(settings.attribution_window)),
+        limits=limits(settings),
         holdout=holdout(settings),
         model=model_settings(settings),
         recommender=recommender_settings(settings),
@@ -101,6 +107,8 @@ def worker_settings(settings: Settings) -> WorkerSettings:
         audiences=audiences(settings.audiences),
         quiet_after=int(settings.quiet_after),
         forget_idle=int(settings.forget_idle),
+        forecasts=settings.forecasts,
+        seen_from=history_begins(settings),
         batch_events=settings.batch_events,
         session_timeout=settings.session_timeout.seconds,
         views_share=settings.views_share,
@@ -109,6 +117,16 @@ def worker_settings(settings: Settings) -> WorkerSettings:
         figures_interval=settings.figures_interval.seconds,
         review_inline=settings.review_inline,
     )
+
+
+def limits(settings: Settings) -> Limits:
+    """How much a row keeps, and how late an event may be."""
+    return Limits(lateness=int(settings.allowed_lateness), attribution_window=int(settings.attribution_window))
+
+
+def consent(settings: Settings) -> Consent:
+    """Who may be written to."""
+    return Consent.of(settings.consent_attribute, settings.consent_values, unknown=settings.consent_unknown)
 
 
 def model_settings(settings: Settings) -> ModelSettings:
@@ -179,6 +197,38 @@ def holdout(settings: Settings) -> HoldOut | None:
         return None
     since = to_micros(datetime.combine(settings.holdout_since, time(), UTC))
     return HoldOut(settings.holdout_share, since, settings.holdout_salt)
+
+
+def history_begins(settings: Settings) -> int:
+    """Before when purchases are not known, microseconds UTC; MISSING_TIME: nobody says so."""
+    if settings.seen_from is None:
+        return MISSING_TIME
+    return to_micros(datetime.combine(settings.seen_from, time(), UTC))
+
+
+def import_plans(settings: Settings) -> dict[str, ImportPlan]:
+    """How tables of the shop are read, by name."""
+    return {name: ImportPlan.of_table(table) for name, table in settings.imports.items()}
+
+
+def pseudonyms(settings: Settings) -> Pseudonyms | None:
+    """Customers' ids of e-mail addresses; None without a salt."""
+    return None if settings.customer_salt is None else Pseudonyms(settings.customer_salt.get_secret_value())
+
+
+def endpoints(settings: Settings) -> dict[str, Endpoint]:
+    """Who is told of changes over HTTP, by name."""
+    return read_endpoints(settings.webhooks, plain_http=settings.webhook_plain_http)
+
+
+def syncs(settings: Settings) -> dict[str, Sync]:
+    """Audiences that are kept in step elsewhere, by name."""
+    return read_syncs(settings.audience_syncs, plain_http=settings.webhook_plain_http)
+
+
+def retry_policy(settings: Settings) -> RetryPolicy:
+    """How patiently."""
+    return RetryPolicy(retry_for=settings.webhook_retry_for.seconds)
 
 
 def _dated(table: Mapping[date, Decimal]) -> list[tuple[int, Decimal]]:

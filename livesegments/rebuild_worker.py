@@ -29,6 +29,7 @@ def rebuild_worker(client: "Redis", logs: Logs, settings: Settings, keys: Keys) 
         group=f"{settings.group}-rebuild",
         audiences=(),
         forget_idle=0,
+        forecasts=False,
         model=replace(usual.model, first_model_buyers=10**12, by_rule_buyers=0, by_rule_days=0),
         recommender=replace(usual.recommender, item_review_interval=_NEVER, item_review_growth=1e9, tuning=False),
     )

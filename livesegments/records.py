@@ -12,9 +12,12 @@ from consumer.decoding import Attributes
 from consumer.layout import HEADER
 from consumer.ragged import attributes_of
 from consumer.state import State
+from contracts.forecasts import ForecastDocument
+from contracts.guests import is_guest
 from contracts.keys import BUCKETS
 from contracts.model import ModelDocument
 from contracts.partitioning import partition_of
+from online_model.forecasts.ahead_columns import Blind, LooksAhead
 
 BUCKETS_AT_ONCE: Final = 64
 LOOKED_AT: Final = 256
@@ -34,6 +37,8 @@ class Records:
     """Kept lines, packed, with their heads."""
     partition: int
     """Of all of them."""
+    moves: Sequence[bytes] = ()
+    """The last moves, packed; the oldest first."""
 
     def __len__(self) -> int:
         return len(self.customer_ids)
@@ -52,6 +57,7 @@ def unpack(customer_ids: Sequence[str], rows: Sequence[bytes], partition: int) -
         [row[size:a] for row, (a, _, _, _) in zip(rows, ends, strict=True)],
         [row[a:b] for row, (a, b, _, _) in zip(rows, ends, strict=True)],
         partition,
+        [row[end[3] : end[3] + int(size)] for row, end, size in zip(rows, ends, header["moves"], strict=True)],
     )
 
 
@@ -73,12 +79,16 @@ def read_record(state: State, customer_id: str, partitions: int) -> Records | No
 
 
 def read_records(state: State, partitions: Sequence[int], buckets: int = BUCKETS) -> Iterator[Records]:
-    """The rows of these partitions' first buckets, all by default, some at a time, partition by partition."""
+    """The customers of these partitions' first buckets, all by default, some at a time, partition by partition.
+
+    Orders of guests are nobody's, and left out.
+    """
     for partition in partitions:
         for start in range(0, buckets, BUCKETS_AT_ONCE):
             for customer_ids, rows in state.rows(partition, range(start, min(buckets, start + BUCKETS_AT_ONCE))):
-                if customer_ids:
-                    yield unpack(customer_ids, rows, partition)
+                pairs = [pair for pair in zip(customer_ids, rows, strict=True) if not is_guest(pair[0])]
+                if pairs:
+                    yield unpack([who for who, _ in pairs], [row for _, row in pairs], partition)
 
 
 def newest_time(state: State, partitions: int) -> int:
@@ -90,6 +100,19 @@ def newest_time(state: State, partitions: int) -> int:
 def clock_now(state: State, partitions: int, kind: str) -> int:
     """Now by a deployment's clock (`wall` or `event`), microseconds UTC."""
     return wall_micros() if kind == "wall" else newest_time(state, partitions)
+
+
+def read_forecaster(state: State, *, told: bool) -> LooksAhead:
+    """What looks ahead by the forecast document; nothing does where forecasts are not `told`.
+
+    Raises ForecastDocumentError.
+    """
+    stored = state.forecast() if told else None
+    if stored is None:
+        return Blind()
+    from online_model.forecasts.ahead import Forecaster  # noqa: PLC0415 - scipy takes its time, most commands need none
+
+    return Forecaster(ForecastDocument.read(stored))
 
 
 def read_document(state: State) -> ModelDocument | None:

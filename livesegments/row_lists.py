@@ -86,11 +86,16 @@ def audience_sizes(state: State) -> dict[str, int]:
 
 def audience_members(state: State, audience: str) -> Iterator[str]:
     """The ids of an audience's customers. Raises NoSuchAudienceError."""
+    return _members(state, audience_bit(state, audience))
+
+
+def audience_bit(state: State, audience: str) -> np.uint64:
+    """The bit of an audience in rows' `audiences`. Raises NoSuchAudienceError."""
     numbers = state.number_audiences(())
     if audience not in numbers:
         there = ", ".join(plain(name) for name in numbers) or "none: name conditions in the setting `audiences`"
         raise NoSuchAudienceError(f"there is no audience {plain(audience)!r}; there are {there}")
-    return _members(state, np.uint64(1) << np.uint64(numbers[audience]))
+    return np.uint64(1) << np.uint64(numbers[audience])
 
 
 def _members(state: State, bit: np.uint64) -> Iterator[str]:

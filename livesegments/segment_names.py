@@ -26,8 +26,9 @@ class SegmentNames:
 
     def name(self, segment_id: int) -> str | None:
         """The name; None for an id that no stored version has."""
-        if segment_id in self._own:
-            return self._own[segment_id].name
+        own = self._own.get(segment_id)
+        if own is not None and own.name is not None:
+            return own.name
         while segment_id not in self._learned and self._oldest > 1:
             self._oldest -= 1
             document = self._state.old_model(self._oldest)

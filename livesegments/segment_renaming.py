@@ -32,23 +32,30 @@ def find_segment(listed: SegmentList | None, segment: int) -> SegmentSize:
 def rename_segment(
     state: State, listed: SegmentList | None, segment: int, name: str | None, strategy: str | None
 ) -> OwnName:
-    """Call a segment so; without a name it keeps the one it has. Workers follow within seconds.
+    """Call a segment so, and mean to do this about it; workers follow within seconds.
 
+    None leaves a part as it is: one's own, or what is worked out, now and later. An empty text takes one's own back.
     Raises NoSuchSegmentError; SegmentNameError for a name that is not 1 to 60 printable characters or that another
     segment has.
     """
-    is_called = find_segment(listed, segment).name
+    find_segment(listed, segment)
+    named = own_names(state)
+    before = named.get(segment, OwnName())
     try:
-        own = OwnName(name=is_called if name is None else name, strategy=strategy)
+        own = OwnName(
+            name=before.name if name is None else name or None,
+            strategy=before.strategy if strategy is None else strategy or None,
+        )
     except ValidationError as error:
         part = error.errors()[0]
         raise SegmentNameError(f"the {part['loc'][0]} can not be used: {part['msg']}") from None
     others = {one.id: one.name for one in listed.segments} if listed else {}
-    others |= {other: given.name for other, given in own_names(state).items()}
-    taken = [other for other, called in others.items() if other != segment and called.casefold() == own.name.casefold()]
+    others |= {other: given.name for other, given in named.items() if given.name is not None}
+    wanted = own.name.casefold() if own.name is not None and own.name != before.name else None
+    taken = [other for other, called in others.items() if other != segment and called.casefold() == wanted]
     if taken:
         raise SegmentNameError(f"segment {taken[0]} is already called {plain(others[taken[0]])}: choose another name")
-    state.put_segment_name(segment, own.encode())
+    state.put_segment_name(segment, None if own == OwnName() else own.encode())
     return own
 
 

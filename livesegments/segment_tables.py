@@ -89,6 +89,10 @@ def _notes(listed: SegmentList) -> list[str]:
     said = []
     if listed.held_back:
         said.append(f"{listed.held_back:,} customers are nearer to another segment and stay: margin, dwell or its name")
+    if listed.guest_orders:
+        part = listed.guest_share_of_revenue
+        share = "" if part is None else f", {part:.1%} of revenue less what came back"
+        said.append(f"besides, {listed.guest_orders:,} orders of guests{share}")
     if listed.quiet_since is not None:
         since = rfc3339(to_micros(listed.quiet_since))
         said.append(f"no event since {since}: the feed seems broken, and time alone moves nobody")

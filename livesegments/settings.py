@@ -20,16 +20,21 @@ from consumer.clock import ClockKind
 from consumer.layout import Limits
 from consumer.settings import WorkerSettings
 from contracts.errors import LivesegmentsError
-from contracts.events import Currency
+from contracts.events import MAX_ATTRIBUTE_BYTES, Currency
 from contracts.times import DAY, HOUR, MINUTE, SECOND
 from dashboard.access import ApiKeys
+from livesegments.audience_sync.syncs import read_syncs
+from livesegments.campaigns.consent import Consent
 from livesegments.durations import Duration
+from livesegments.webhooks.endpoints import WebhookSettingError, read_endpoints
 from logs.base import LogSpec
 from online_model.encoding import options_of
 from online_model.features import FEATURES
 from online_model.presets import FeatureRequest
 from online_model.rules import BULK_BUYERS, audiences, parse
 from online_model.settings import MAX_K, ModelSettings
+from producer.importing.plan import ImportPlan, PlanError
+from producer.importing.pseudonyms import LEAST_SALT
 from recommender.blend import Blend
 from recommender.holdout import MAX_SHARE
 from recommender.holdout import SALT as HOLDOUT_SALT
@@ -37,6 +42,7 @@ from recommender.non_products import NonProducts
 from recommender.redis_url import EXPECTED, RedisUrl
 from recommender.settings import RecommenderSettings
 
+_CONSENT: Final = Consent()
 _WORKER: Final = WorkerSettings()
 _MODEL: Final = ModelSettings()
 _RECOMMENDER: Final = RecommenderSettings()
@@ -107,6 +113,38 @@ def _options(value: object) -> object:
         return json.loads(value)
     except ValueError:
         raise ValueError('expected a JSON object such as {"age": {"bins": [18, 30, 45, 60]}}') from None
+
+
+def _imports(value: object) -> object:
+    """Imports by name from an environment variable or a flag: a JSON object."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError('expected a JSON object such as {"orders": {"columns": {"order_id": "Order"}}}') from None
+
+
+def _endpoints(value: object) -> object:
+    """Endpoints by name from an environment variable or a flag: a JSON object."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError(
+            'expected a JSON object such as {"crm": {"url": "https://...", "secrets": ["env:CRM_SECRET"]}}'
+        ) from None
+
+
+def _syncs(value: object) -> object:
+    """Syncs by name from an environment variable or a flag: a JSON object."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError('expected a JSON object such as {"crm": {"audience": "Big", "to": "/exports"}}') from None
 
 
 def _scalings(value: object) -> object:
@@ -201,6 +239,13 @@ class Settings(BaseSettings):
     """The time zone of tables whose times name none, such as Europe/London."""
     allowed_lateness: Duration = Duration(_WORKER.limits.lateness)
     """A purchase or return up to so much older than the customer's newest one still counts; at most 62d."""
+
+    # ---- Import of a shop's own tables (docs/import.md) ----
+    imports: Annotated[dict[str, dict[str, Any]], BeforeValidator(_imports)] = Field(default_factory=dict)
+    """How tables of a shop are read, by name; `livesegments import FILE --dry-run` finds it out and writes it here."""
+    customer_salt: SecretStr | None = None
+    """With what e-mail addresses are hashed where customers are made of them: 16 characters at least, never to be
+    changed. Better set by the environment, as LIVESEGMENTS_CUSTOMER_SALT, than written into a file."""
 
     # ---- Segments ----
     k: NumberOfSegments = _MODEL.k
@@ -332,6 +377,23 @@ class Settings(BaseSettings):
     forget_idle: Duration = Duration(_WORKER.forget_idle)
     """Customers of whom no event of any kind has come for so long are erased, 1d at least; 0: never."""
 
+    # ---- Forecasts (docs/forecasts.md) ----
+    forecasts: bool = _WORKER.forecasts
+    """Learn what customers will do next, and tell it in views, on cards, in conditions and tables."""
+    seen_from: date | None = None
+    """The day (UTC) before which purchases are known in part or not at all, as 2024-01-31, where a shop's history was
+    brought in from then on: purchase models are not fitted to customers whose first known purchase lies before."""
+
+    # ---- Campaigns (docs/campaigns.md) ----
+    consent_attribute: str = Field(_CONSENT.attribute, max_length=MAX_ATTRIBUTE_BYTES)
+    """The profile attribute that says whether a customer may be written to; empty: nobody is asked."""
+    consent_values: Texts = tuple(sorted(_CONSENT.values))
+    """What it holds where consent is given, in capitals or not; anything else is a refusal."""
+    consent_unknown: bool = _CONSENT.unknown
+    """Write also to customers who have no such attribute."""
+    campaign_retention: Duration = Duration(365 * DAY)
+    """So long after a campaign's end and allowed_lateness its members are kept, as hashes; results stay."""
+
     # ---- Workers ----
     batch_events: int = Field(_WORKER.batch_events, ge=1, le=20_000)
     """Events of one partition in one step, at most."""
@@ -363,6 +425,34 @@ class Settings(BaseSettings):
     audit_retention: Duration = Duration(730 * DAY)
     """How long the log `audit` keeps who exported customers or had one erased."""
 
+    # ---- Webhooks (docs/webhooks.md) ----
+    webhooks: Annotated[dict[str, dict[str, Any]], BeforeValidator(_endpoints)] = Field(
+        default_factory=dict, repr=False
+    )
+    """Who is told of changes: webhooks.crm = {url = "https://...", secrets = ["env:CRM_SECRET"]}, and if not of all
+    kinds, segments (ids or names) and audiences. `livesegments webhooks run` tells them. Secrets stand in environment
+    variables or, with file:, in files."""
+    webhook_retry_for: Duration = Duration(DAY)
+    """So long a change is tried; an endpoint that has failed for longer gets each change once."""
+    webhook_timeout: Duration = Duration(15 * SECOND)
+    """So long an endpoint may take to answer."""
+    webhook_dead_letters: int = Field(100_000, ge=1, le=1_000_000)
+    """Of each endpoint so many changes that were given up can be tried again; the oldest go."""
+    webhook_plain_http: bool = False
+    """Let endpoints on other machines be http://, unencrypted."""
+    webhook_ca_file: Path | None = None
+    """Certificates to trust of endpoints, in PEM, beside the machine's own."""
+
+    # ---- Audience sync (docs/audiences.md) ----
+    audience_syncs: Annotated[dict[str, dict[str, Any]], BeforeValidator(_syncs)] = Field(
+        default_factory=dict, repr=False
+    )
+    """Audiences that are kept in step elsewhere: audience_syncs.crm = {audience = "Big", to = "/exports", preset =
+    "brevo", every = "1d"}, or to = "https://..." with secrets as webhooks have them. `livesegments audience sync-run`
+    does them all."""
+    audience_sync_folder: Path = Path("audience-syncs")
+    """Where it is kept what each receiver was told: customers' ids or addresses. It has to outlive the process."""
+
     # ---- What is said ----
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important lines that are shown."""
@@ -371,8 +461,8 @@ class Settings(BaseSettings):
     status_interval: Duration = Duration(10 * SECOND)
     """How often a worker says how it is doing."""
     metrics_address: str = ""
-    """Where a worker answers /metrics, /healthz and /readyz (docs/operations.md): 127.0.0.1:9464, or 0.0.0.0:9464 for
-    other machines. Empty: it listens nowhere."""
+    """Where a worker, and what tells webhooks, answers /metrics, /healthz and /readyz (docs/operations.md):
+    127.0.0.1:9464, or 0.0.0.0:9464 for other machines. Empty: it listens nowhere."""
     ready_lag: Duration = Duration(5 * MINUTE)
     """A worker that is further behind the log, and not catching up, is not ready."""
 
@@ -402,7 +492,10 @@ class Settings(BaseSettings):
         "redis_ca_file",
         "redis_certificate_file",
         "redis_key_file",
+        "customer_salt",
         "holdout_since",
+        "seen_from",
+        "webhook_ca_file",
         mode="before",
     )
     @classmethod
@@ -460,6 +553,23 @@ class Settings(BaseSettings):
         except LivesegmentsError as error:
             raise ValueError(str(error)) from error
         return tables
+
+    @field_validator("imports")
+    @classmethod
+    def _are_imports(cls, tables: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, table in tables.items():
+            try:
+                ImportPlan.of_table(table)
+            except PlanError as error:
+                raise ValueError(f"{name}: {error}") from error
+        return tables
+
+    @field_validator("customer_salt")
+    @classmethod
+    def _is_salt(cls, salt: SecretStr | None) -> SecretStr | None:
+        if salt is not None and len(salt.get_secret_value()) < LEAST_SALT:
+            raise ValueError(f"expected {LEAST_SALT} characters at least")
+        return salt
 
     @field_validator("allowed_lateness")
     @classmethod
@@ -561,6 +671,8 @@ class Settings(BaseSettings):
         "session_timeout",
         "status_interval",
         "figures_interval",
+        "webhook_retry_for",
+        "webhook_timeout",
     )
     @classmethod
     def _is_second(cls, duration: Duration) -> Duration:
@@ -588,6 +700,28 @@ class Settings(BaseSettings):
             raise ValueError("log_url: the log needs a server with a port; set redis:// or kafka://")
         if not self.log_url and "+" in urlsplit(self.redis_url).scheme:
             raise ValueError("log_url: a log is in Kafka, or in one Redis server; set kafka:// or redis://")
+        return self
+
+    @model_validator(mode="after")
+    def _are_webhooks(self) -> Self:
+        try:
+            endpoints = read_endpoints(self.webhooks, plain_http=self.webhook_plain_http)
+        except WebhookSettingError as error:
+            raise ValueError(str(error)) from error
+        for endpoint in endpoints.values():
+            if unknown := endpoint.audiences - set(self.audiences):
+                raise ValueError(f"webhooks.{endpoint.name}.audiences: {min(unknown)!r} is not among audiences")
+        return self
+
+    @model_validator(mode="after")
+    def _are_syncs(self) -> Self:
+        try:
+            syncs = read_syncs(self.audience_syncs, plain_http=self.webhook_plain_http)
+        except LivesegmentsError as error:
+            raise ValueError(str(error)) from error
+        for one in syncs.values():
+            if one.audience not in self.audiences:
+                raise ValueError(f"audience_syncs.{one.name}.audience: {one.audience!r} is not among audiences")
         return self
 
     @property

@@ -3,6 +3,7 @@
 import json
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
@@ -16,19 +17,27 @@ HEAD: Final = """\
 # Every setting stands here with its default; take the # away to change one. The environment variable
 # LIVESEGMENTS_<NAME> wins over this file, a flag such as --allowed-lateness over both.
 # `livesegments settings` shows what is in force and where it comes from.
+#
+# Several shops: what is different of each stands in a table [shops.<name>] at the end, and --shop or LIVESEGMENTS_SHOP
+# choose one (docs/shops.md).
 """
 SECTIONS: Final = {
     "redis_url": "Connections: with the clock, all that a second machine needs",
     "key_prefix": "Names: several deployments can share servers",
     "partitions": "Logs, as they are created where they are missing",
     "currency": "Money and time",
+    "imports": "Import of a shop's own tables (docs/import.md)",
     "k": "Segments",
     "audiences": "Who is told apart by conditions (docs/conditions.md)",
     "list_length": "Recommendations",
     "attribution_window": "Feedback on recommendations (docs/feedback.md)",
     "forget_idle": "Forgetting (docs/erasure.md)",
+    "forecasts": "Forecasts (docs/forecasts.md)",
+    "consent_attribute": "Campaigns (docs/campaigns.md)",
     "batch_events": "Workers",
     "web_address": "HTTP API (docs/http-api.md)",
+    "webhooks": "Webhooks (docs/webhooks.md)",
+    "audience_syncs": "Audience sync (docs/audiences.md)",
     "log_level": "What is said",
 }
 """By the first setting of each."""
@@ -52,7 +61,7 @@ def _literal(value: object) -> str:
     """A value in TOML; what is not set by default as an empty text."""
     if value is None or isinstance(value, SecretStr):
         return '""'
-    if isinstance(value, Duration):
+    if isinstance(value, Duration | Path):
         return f'"{value}"'
     if isinstance(value, tuple):
         return f"[{', '.join(_literal(one) for one in value)}]"

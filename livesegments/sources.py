@@ -17,15 +17,18 @@ from contracts.redaction import without_password
 from livesegments.durations import Duration
 from livesegments.parts import worker_settings
 from livesegments.settings import Settings
+from livesegments.shops import TABLE, ShopError, values_of
 
 FILE: Final = "livesegments.toml"
 """Read where it stands in the current folder, unless another file is named."""
 CONFIG_VARIABLE: Final = "LIVESEGMENTS_CONFIG"
+SHOP_VARIABLE: Final = "LIVESEGMENTS_SHOP"
 PREFIX: Final = "LIVESEGMENTS_"
 _URLS: Final = ("redis_url", "log_url")
 _SECRETS: Final = tuple(
     name for name, field in Settings.model_fields.items() if field.annotation in {SecretStr, SecretStr | None}
 )
+_SECRET: Final = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
 _LONGEST_SHOWN: Final = 100
 
 
@@ -42,6 +45,8 @@ class Loaded:
     """By setting: the file, the environment variable or the flag. What is not in here is the default."""
     unknown_variables: Mapping[str, str]
     """Environment variables that look like a misspelt setting, and the name that was probably meant."""
+    file: Path | None = None
+    """The settings file that was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +61,17 @@ class _Values:
         return _Values({**self.values, **other.values}, {**self.origins, **other.origins})
 
 
-def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> Loaded:
-    """The settings in force. `flags` are those given, by name of the setting. Raises SettingsError."""
+def load_settings(
+    config: Path | None = None, flags: Mapping[str, Any] | None = None, shop: str | None = None
+) -> Loaded:
+    """The settings in force. `flags` are those given, by name of the setting; `shop` is one of the file's.
+
+    Raises SettingsError.
+    """
     environment = _environment()
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     said = (
-        _file(config)
+        _file(config, shop or os.environ.get(SHOP_VARIABLE) or None)
         .under(environment)
         .under(_Values(given, {name: f"flag --{name.replace('_', '-')}" for name in given}))
     )
@@ -73,7 +83,7 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
         worker_settings(settings)
     except LivesegmentsError as error:
         raise SettingsError(_refused(str(error), said)) from None
-    return Loaded(settings, said.origins, _misspelt())
+    return Loaded(settings, said.origins, _misspelt(), named_config(config))
 
 
 def replaced(settings: Settings, **values: object) -> Settings:
@@ -99,13 +109,37 @@ def shown(name: str, value: object) -> str:
         return without_password(value)
     if isinstance(value, Duration | Path):
         return str(value)
+    if name == "webhooks":
+        return _endpoints_shown(value, "url")
+    if name == "audience_syncs":
+        return _endpoints_shown(value, "to")
     text = repr(list(value) if isinstance(value, tuple) else value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
-def _file(config: Path | None) -> _Values:
+def _endpoints_shown(tables: object, field: str) -> str:
+    """Endpoints without what stands behind the host of their URLs: it may be what only the receiver should know."""
+    if not isinstance(tables, Mapping):
+        return "**********"
+    hosts = {
+        name: _host(table[field])
+        for name, table in tables.items()
+        if isinstance(table, Mapping) and isinstance(table.get(field), str)
+    }
+    told = ", ".join(f"{name}: {hosts.get(name, '?')}" for name in tables)
+    return _SECRET.sub("**********", "{" + told + "}")[:_LONGEST_SHOWN]
+
+
+def _host(url: str) -> str:
+    """A URL up to its host; what is none, such as a folder, whole."""
+    return "/".join(without_password(url).split("?")[0].split("/", 3)[:3]) if "://" in url else url
+
+
+def _file(config: Path | None, shop: str | None) -> _Values:
     path = named_config(config)
     if path is None:
+        if shop is not None:
+            raise SettingsError(f"there is no shop {shop!r}: shops stand in a settings file, and there is none")
         return _Values({}, {})
     if not path.is_file():
         raise SettingsError(f"there is no settings file {path}: correct --config or {CONFIG_VARIABLE}")
@@ -114,9 +148,13 @@ def _file(config: Path | None) -> _Values:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{path} is not readable as TOML: {error}") from None
     for name in values:
-        if name not in Settings.model_fields:
+        if name not in Settings.model_fields and name != TABLE:
             raise SettingsError(f"{path}: there is no setting {name!r}{_closest(name)}")
-    return _Values(values, dict.fromkeys(values, str(path)))
+    try:
+        values = values_of(values, shop, str(path))
+    except ShopError as error:
+        raise SettingsError(str(error)) from None
+    return _Values(values, dict.fromkeys(values, str(path) if shop is None else f"{path}, shop {shop}"))
 
 
 def _environment() -> _Values:
@@ -134,7 +172,7 @@ def _misspelt() -> dict[str, str]:
     found = {}
     for variable in os.environ:
         name = variable.removeprefix(PREFIX).lower()
-        if variable.startswith(PREFIX) and name != "config" and name not in Settings.model_fields:
+        if variable.startswith(PREFIX) and name not in {"config", "shop"} and name not in Settings.model_fields:
             close = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.85)
             if close:
                 found[variable] = PREFIX + close[0].upper()

@@ -39,7 +39,7 @@ class StatusLine:
         return {
             "lag": worker.lag,
             "partitions": len(worker.memory.held),
-            "customers": len(worker.memory.store),
+            "customers": worker.memory.store.customers,
             "model_version": model.version if model else None,
             "oldest_dirty_view_s": round(worker.memory.views.figures.oldest_dirty_s, 1),
         }

@@ -22,11 +22,17 @@ Constants = Annotated[
 TimeFormat = Annotated[
     str | None,
     typer.Option(
-        "--time-format", metavar="FORMAT", help="As for strptime, or s, ms, us since 1970; guessed otherwise."
+        "--time-format",
+        metavar="FORMAT",
+        help="dmy, mdy, ymd; as for strptime; or s, ms, us since 1970; guessed otherwise.",
     ),
 ]
 Sheet = Annotated[
     str | None, typer.Option("--sheet", metavar="SHEET", help="Of a workbook, by name or number; the first otherwise.")
+]
+NoHeader = Annotated[
+    bool,
+    typer.Option("--no-header", help="Of a text file: the first line is a row; columns are called 1, 2, 3 and so on."),
 ]
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+
 from consumer.applying import marker_key
 from consumer.dead_letter_log import Letter, Settling
 from consumer.figures import ShopFigures, merged
@@ -157,6 +159,8 @@ def verify(
         sleep(_WAITS)
     proof.left += unequal
     proof.shown += shown
+    if deployment.state.forecast_memory() is not None and not proof.left:
+        proof.shown.append("no churn forecast whose outcome is awaited is of the customer")
     _in_keys(sought, everywhere, proof)
     _on_logs(sought, deployment, proof, now, drop=drop)
     return proof
@@ -181,7 +185,22 @@ def _in_state(sought: Sought, deployment: Deployment, partitions: int) -> tuple[
             left.append(f"{waiting} segment changes of partition {partition} still to be published")
     if deployment.views.get(keys(deployment.settings).customer(who)) is not None:
         left.append("a view")
+    left += _in_windows(who, state.forecast_memory())
     return max(erased, default=None), left
+
+
+def _in_windows(who: str, memory: bytes | None) -> list[str]:
+    """Whether an open window of churn holds the customer, where no id stands, but a hash of it."""
+    if memory is None:
+        return []
+    from online_model.forecasts.churn import customer_keys  # noqa: PLC0415 - river takes its time
+    from online_model.forecasts.churn_memory import ChurnMemoryError, waiting_in  # noqa: PLC0415
+
+    try:
+        held = np.isin(customer_keys([who]), waiting_in(memory)).any()
+    except ChurnMemoryError as error:
+        return [f"{error}: whether the customer is in one can not be shown"]
+    return ["a churn forecast whose outcome is awaited: is a worker running that leads?"] if held else []
 
 
 def _in_sums(deployment: Deployment, partitions: int) -> tuple[list[str], list[str]]:

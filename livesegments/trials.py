@@ -1,7 +1,5 @@
 """What other segments would be like: worked out from the stored rows, without touching anything that readers see."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from consumer.sample import sample_columns
@@ -21,36 +19,11 @@ from online_model.model import SegmentModel
 from online_model.names import Members
 from online_model.presets import choose_columns
 from online_model.review import first_choice
-from online_model.trial import NEVER, Moved, attempt
+from online_model.trial import NEVER, Moved, Trial, TriedSegment, attempt
 
 
 class TrialError(LivesegmentsError):
     """There is nothing that could be tried out."""
-
-
-@dataclass(frozen=True, slots=True)
-class TriedSegment:
-    """One segment as it would be."""
-
-    segment_id: int
-    name: str
-    kind: str
-    """As in a lineage: continued, split, born."""
-    customers: int
-    net_spend: float
-    """Spend less refunds, in currency units."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """What would be if a candidate were adopted now."""
-
-    model: SegmentModel
-    """The candidate: one version above the one in force."""
-    segments: tuple[TriedSegment, ...]
-    moved: Moved
-    customers: int
-    """Looked at."""
 
 
 def try_out(state: State, settings: Settings, now: int, most: int, categories: CategorySource = no_categories) -> Trial:

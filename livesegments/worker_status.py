@@ -1,6 +1,7 @@
 """What a worker says of itself in Redis, so that one can watch all of them from anywhere."""
 
 import contextlib
+import math
 import os
 import socket
 import time
@@ -8,8 +9,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 from pydantic import ValidationError
 
+from consumer.audiences import names_in
 from consumer.clock import wall_micros
 from consumer.state import State, StateError
 from contracts.documents import WorkerStatus
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 SPEED_SECONDS: Final = 5.0
 """Events per second are counted over so long."""
+COUNT_SECONDS: Final = 1.0
+"""Audiences are counted at most so often."""
 GONE_INTERVALS: Final = 3
 """After so many intervals without a word, and ..."""
 GONE_SECONDS: Final = 5.0
@@ -48,6 +53,8 @@ class StatusPublisher:
         self._due = monotonic()
         self._records: deque[tuple[float, int]] = deque([(self._due, 0)])
         self._cleaned = False
+        self._count_due = self._due
+        self._counted: dict[str, int] = {}
 
     def __call__(self, worker: "Worker") -> None:
         """Publish if it is time. A state that does not answer is for the worker to survive, not for this to stop."""
@@ -78,11 +85,26 @@ class StatusPublisher:
             events_per_s=self._speed(worker.figures.records, now),
             lag=worker.lag,
             partitions=len(worker.memory.held),
-            customers=len(worker.memory.store),
+            customers=worker.memory.store.customers,
             model_version=model.version if model else None,
             oldest_dirty_view_s=round(worker.memory.views.figures.oldest_dirty_s, 3),
             moves=dict(worker.figures.moves),
+            audiences=self._audiences(worker, now),
+            freshness=tuple(
+                (bound if math.isfinite(bound) else None, count) for bound, count in worker.figures.freshness.buckets
+            ),
+            events=dict(worker.figures.events),
+            ignored=dict(worker.figures.ignored),
+            dead_letters=dict(worker.figures.dead_letters),
         )
+
+    def _audiences(self, worker: "Worker", now: float) -> dict[str, int]:
+        """Counted anew so seldom that it takes a hundredth of the time."""
+        if now >= self._count_due:
+            self._counted = count_audiences(worker)
+            took = self._monotonic() - now
+            self._count_due = now + max(COUNT_SECONDS, 100 * took)
+        return self._counted
 
     def _speed(self, records: int, now: float) -> float:
         self._records.append((now, records))
@@ -96,6 +118,22 @@ class StatusPublisher:
             status = read_status(document)
             if status is None or self._wall() - to_micros(status.at) > FORGOTTEN:
                 self._state.put_worker(name, None)
+
+
+def count_audiences(worker: "Worker") -> dict[str, int]:
+    """How many customers of this worker's partitions are in each of the present audiences."""
+    memory = worker.memory
+    names = memory.learner.audiences.names
+    sizes = dict.fromkeys(names.values(), 0)
+    if not names:
+        return sizes
+    for partition in memory.held:
+        rows = np.fromiter(memory.store.partitions[partition].index.values(), np.int64)
+        bits, customers = np.unique(memory.store.header["audiences"][rows], return_counts=True)
+        for bit, count in zip(bits.tolist(), customers.tolist(), strict=True):
+            for name in names_in(bit, names):
+                sizes[name] += count
+    return sizes
 
 
 def read_status(document: bytes) -> WorkerStatus | None:

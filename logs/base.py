@@ -3,8 +3,9 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from contracts.errors import LivesegmentsError
 
@@ -153,6 +154,38 @@ class LogWriter(Protocol):
         """Flush and let go."""
 
 
+class BatchLogWriter(LogWriter, Protocol):
+    """A writer that one can wait for, too."""
+
+    def append_all(self, log: str, records: Sequence[tuple[bytes, bytes]], timeout: float) -> dict[int, LogError]:
+        """Append keys and values, and wait until every replica has them; what failed, by place.
+
+        What is not acknowledged after `timeout` seconds failed, too, though it may come to stand on the log.
+        """
+
+
+def unacknowledged(timeout: float) -> LogUnavailableError:
+    """The error of a record that one has waited for so many seconds in vain."""
+    return LogUnavailableError(f"the log has not acknowledged it within {timeout:.0f} s")
+
+
+def failures(futures: Sequence[Future[Placed]], timeout: float) -> dict[int, LogError]:
+    """The errors of records on their way, by place, as LogWriter.append_all tells them."""
+    failed: dict[int, LogError] = {}
+    deadline = time.monotonic() + timeout
+    for place, future in enumerate(futures):
+        try:
+            error = future.exception(max(0.0, deadline - time.monotonic()))
+        except FutureTimeoutError:
+            failed[place] = unacknowledged(timeout)
+        else:
+            if isinstance(error, LogError):
+                failed[place] = error
+            elif error is not None:
+                raise error
+    return failed
+
+
 class Logs(Protocol):
     """One log server."""
 
@@ -170,26 +203,42 @@ class Logs(Protocol):
     def reader(self, name: str, group: str) -> LogReader:
         """Join a group. Raises LogMissingError, LogUnavailableError."""
 
-    def writer(self) -> LogWriter:
+    def writer(self) -> BatchLogWriter:
         """Raises LogUnavailableError."""
 
     def read_all(self, name: str, timeout: float = 30.0) -> Sequence[Batch]:
         """Every record from the beginning to the end as of now, without a group."""
 
-    def scan(self, name: str, patience: float = 30.0) -> Iterator[Batch]:
+    def scan(self, name: str, patience: float = 30.0, positions: Mapping[int, int] | None = None) -> Iterator[Batch]:
         """The same, some at a time, for logs of any length; partitions may take turns.
 
-        Raises LogMissingError, and LogUnavailableError after `patience` seconds without a record.
+        `positions`: where to begin, by partition; one without begins where its log does. Records that the log no
+        longer holds are passed over: who needs them asks `starts`. Raises LogMissingError, and LogUnavailableError
+        after `patience` seconds without a record.
         """
 
     def ends(self, name: str) -> Sequence[int]:
         """Of each partition the position of the next record to come. Raises LogMissingError, LogUnavailableError."""
+
+    def starts(self, name: str) -> Sequence[int]:
+        """Of each partition the position of the oldest record that is there, or of the next one to come.
+
+        Raises LogMissingError, LogUnavailableError.
+        """
 
     def retention_ms(self, name: str) -> int | None:
         """How long the log keeps records; None for ever. Raises LogMissingError, LogUnavailableError."""
 
     def close(self) -> None:
         """Let go of every connection that this object itself holds; readers and writers are closed by their users."""
+
+
+_COUNT: Final = (1 << 64) - 1
+
+
+def count_between(first: int, last: int) -> int:
+    """How many records a partition took in from one position to another: the lower 64 bits of a position count them."""
+    return max(0, (last & _COUNT) - (first & _COUNT))
 
 
 def gathered(batches: Iterable[Batch], name: str, timeout: float) -> list[Batch]:

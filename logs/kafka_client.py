@@ -14,6 +14,9 @@ from logs.kafka_security import KafkaSecurity
 
 BOOTSTRAP_MS: Final = 5_000
 ADMIN_REQUEST_MS: Final = 5_000
+CLIENT_ERRORS: Final = (errors.KafkaError, RuntimeError)
+"""What a client's call raises where the cluster does not answer. kafka-python 3.0.12 raises a bare RuntimeError
+("Transport closed for writes") where the connection breaks, or the client is closed, under a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def meaning(error: BaseException) -> LogError:
         return RecordTooLargeError(f"the record is larger than the log accepts: {error}")
     if isinstance(error, errors.AuthorizationError):
         return LogError(f"Kafka does not allow it; ask for the ACL that is missing: {text}")
-    if isinstance(error, errors.RetriableError):
+    if isinstance(error, errors.RetriableError | RuntimeError):
         return LogUnavailableError(f"Kafka does not answer now: {text}")
     return LogError(f"Kafka refused: {text}")
 

@@ -13,7 +13,7 @@ from kafka.structs import MemberState, OffsetAndMetadata
 
 from logs.assignment import Assignment
 from logs.base import Batch, LogInfo, Polled, PositionGoneError
-from logs.kafka_client import meaning
+from logs.kafka_client import CLIENT_ERRORS, meaning
 from logs.kafka_join import keep_answer
 from logs.kafka_watch import KafkaWatch
 
@@ -129,7 +129,7 @@ class KafkaLogReader:
             return {}
         except errors.AuthorizationError as error:
             raise meaning(error) from error
-        except errors.KafkaError as error:
+        except CLIENT_ERRORS as error:
             if self._failing_since is None:
                 self._failing_since = time.monotonic()
                 _log.warning("kafka does not deliver, trying on", topic=self.info.name, error=str(meaning(error)))
@@ -196,18 +196,27 @@ class KafkaLogReader:
         if not offsets:
             return
         try:
-            self._consumer.commit_async(offsets)
+            self._consumer.commit_async(offsets, self._on_committed)
         except errors.KafkaError as error:
             _log.debug("offsets for lag monitors not committed", error=str(error))
 
+    def _on_committed(self, offsets: Mapping[TopicPartition, OffsetAndMetadata], answer: object) -> None:
+        """Called with a later poll. What failed, amid a rebalance, say, is committed again with what came since."""
+        if isinstance(answer, Exception):
+            _log.debug("offsets for lag monitors not committed", error=str(answer))
+            return
+        for place, offset in offsets.items():
+            if self._uncommitted.get(place.partition) == offset.offset:
+                del self._uncommitted[place.partition]
+
     def _offsets(self) -> dict[TopicPartition, OffsetAndMetadata]:
-        offsets = {
+        """What is not known to be committed, of the partitions that are still ours."""
+        for partition in [partition for partition in self._uncommitted if partition not in self._assignment.held]:
+            del self._uncommitted[partition]
+        return {
             TopicPartition(self.info.name, partition): OffsetAndMetadata(position, "", -1)
             for partition, position in self._uncommitted.items()
-            if partition in self._assignment.held
         }
-        self._uncommitted.clear()
-        return offsets
 
     @property
     def rebalancing(self) -> bool:

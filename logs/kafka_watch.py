@@ -8,10 +8,8 @@ import threading
 import time
 from typing import Final
 
-from kafka.errors import KafkaError
-
 from logs.base import LogChangedError, LogError, LogInfo, LogMissingError
-from logs.kafka_client import KafkaCluster
+from logs.kafka_client import CLIENT_ERRORS, KafkaCluster
 from logs.kafka_topics import describe
 
 INTERVAL_SECONDS: Final = 1.0
@@ -61,7 +59,7 @@ class KafkaWatch:
                     self._changed = "was deleted"
                 self._missed = True
                 self._failing_since = None
-            except (KafkaError, LogError):
+            except (*CLIENT_ERRORS, LogError):
                 self._failing_since = self._failing_since or asked
             else:
                 self._missed = False
@@ -86,5 +84,5 @@ class KafkaWatch:
     def close(self) -> None:
         """Stop asking."""
         self._closed.set()
-        with contextlib.suppress(KafkaError):
+        with contextlib.suppress(*CLIENT_ERRORS):
             self._admin.close()

@@ -20,6 +20,7 @@ from logs.base import (
     Polled,
     PositionGoneError,
     RecordTooLargeError,
+    failures,
 )
 from logs.partitioner import Partitioner
 
@@ -148,12 +149,17 @@ class MemoryLogs:
             partitions = self.find(name).partitions
             return [part.batch(p, part.start, None) for p, part in enumerate(partitions) if part.values]
 
-    def scan(self, name: str, patience: float = 30.0) -> Iterator[Batch]:  # noqa: ARG002 - memory never waits
+    def scan(
+        self,
+        name: str,
+        patience: float = 30.0,  # noqa: ARG002 - memory never waits
+        positions: Mapping[int, int] | None = None,
+    ) -> Iterator[Batch]:
         """The same, some at a time."""
         with self.changed:
             ends = [part.end for part in self.find(name).partitions]
         for p, end in enumerate(ends):
-            position = 0
+            position = (positions or {}).get(p, 0)
             while position < end:
                 with self.changed:
                     part = self.find(name).partitions[p]
@@ -168,6 +174,11 @@ class MemoryLogs:
         """Of each partition the position of the next record to come."""
         with self.changed:
             return [part.end for part in self.find(name).partitions]
+
+    def starts(self, name: str) -> Sequence[int]:
+        """Of each partition the position of the oldest record that is there."""
+        with self.changed:
+            return [part.start for part in self.find(name).partitions]
 
     def retention_ms(self, name: str) -> int | None:
         """How long the log would keep records; in memory they stay."""
@@ -320,6 +331,10 @@ class MemoryWriter:
             self._server.changed.notify_all()
         future.set_result(placed)
         return future
+
+    def append_all(self, log: str, records: Sequence[tuple[bytes, bytes]], timeout: float) -> dict[int, LogError]:
+        """Append keys and values, and wait until all are there; what failed, by place."""
+        return failures([self.append(log, key, value) for key, value in records], timeout)
 
     def flush(self, timeout: float | None = None) -> None:
         """Nothing is ever queued."""

@@ -39,7 +39,6 @@ def open_logs(
                 parts.netloc,
                 security=security,
                 session_timeout=session_timeout,
-                heartbeat=min(1.0, session_timeout / 3),
             )
         case "redis" | "rediss" if parts.hostname:
             return RedisLogs(url, session_timeout=session_timeout)

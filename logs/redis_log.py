@@ -5,7 +5,7 @@ Needs nothing newer than Redis 6.2. Compacted logs are kept whole: their readers
 
 import contextlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from redis.exceptions import RedisError
@@ -90,14 +90,19 @@ class RedisLogs:
         """Every record from the beginning to the end as of now. Raises LogMissingError, LogUnavailableError."""
         return gathered(self.scan(name, timeout), name, timeout)
 
-    def scan(self, name: str, patience: float = 30.0) -> Iterator[Batch]:  # noqa: ARG002 - each call has a timeout
+    def scan(
+        self,
+        name: str,
+        patience: float = 30.0,  # noqa: ARG002 - each call has a timeout
+        positions: Mapping[int, int] | None = None,
+    ) -> Iterator[Batch]:
         """The same, some at a time. Raises LogMissingError, LogUnavailableError."""
         self.describe(name)
         stream = StreamKeys(name).stream
         with self._asking():
             last = cast("list[Entry]", self._client.xrevrange(stream, count=1))
-        start = "-"
-        while last:
+        start = entry_id_of((positions or {}).get(0, 0))
+        while last and position_of(last[0][0]) >= position_of(start.encode()):
             with self._asking():
                 entries = cast("list[Entry]", self._client.xrange(stream, min=start, max=last[0][0], count=MAX_BATCH))
             if not entries:
@@ -112,6 +117,13 @@ class RedisLogs:
         with self._asking():
             last = cast("list[Entry]", self._client.xrevrange(StreamKeys(name).stream, count=1))
         return [position_of(last[0][0]) + 1 if last else 0]
+
+    def starts(self, name: str) -> Sequence[int]:
+        """The position of the oldest record that is there; in an empty log, of the next one to come."""
+        self.describe(name)
+        with self._asking():
+            first = cast("list[Entry]", self._client.xrange(StreamKeys(name).stream, count=1))
+        return [position_of(first[0][0]) if first else 0]
 
     def retention_ms(self, name: str) -> int | None:
         """How long records are kept at least: whoever appends lets go of older ones. Raises LogMissingError."""

@@ -11,8 +11,8 @@ from redis.exceptions import RedisError
 
 from logs.assignment import Assignment
 from logs.base import Batch, LogChangedError, LogInfo, Polled, PositionGoneError
+from logs.redis_errors import may_pass
 from logs.redis_stream import (
-    UNREACHABLE,
     Entry,
     StreamKeys,
     batch_of,
@@ -63,12 +63,12 @@ class RedisLogReader:
         while True:
             try:
                 batch = self._look(deadline)
-            except UNREACHABLE as error:
+            except RedisError as error:
+                if not may_pass(error):
+                    raise meaning(error, self._url) from error
                 self._failed(error)
                 batch = None
                 time.sleep(max(0.0, min(RETRY_SECONDS, deadline - time.monotonic())))
-            except RedisError as error:
-                raise meaning(error, self._url) from error
             else:
                 self.failing_since = None
             if batch or self._assignment.changed:

@@ -7,17 +7,14 @@ from typing import Any, Final
 import msgspec
 from redis import Redis
 from redis.backoff import ConstantBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError, RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from contracts.redaction import without_password
 from logs.base import Batch, Headers, LogError, LogInfo, LogUnavailableError
+from logs.redis_errors import may_pass
 
 SEQUENCE_BITS: Final = 64
-UNREACHABLE: Final = (RedisConnectionError, RedisTimeoutError, ReadOnlyError)
-"""Errors that trying again later may cure; ReadOnlyError is a failover under way."""
 
 Entry = tuple[bytes, dict[bytes, bytes]]
 
@@ -63,8 +60,9 @@ def connect(url: str) -> "Redis":
 
 def meaning(error: RedisError, url: str) -> LogError:
     """Our error for one of redis-py's."""
-    if isinstance(error, UNREACHABLE):
-        return LogUnavailableError(f"Redis at {shown(url)} does not answer: {error}")
+    if may_pass(error):
+        fails = "refuses for now" if isinstance(error, ResponseError) else "does not answer"
+        return LogUnavailableError(f"Redis at {shown(url)} {fails}: {error}")
     return LogError(f"Redis at {shown(url)} refused: {error}")
 
 

@@ -4,13 +4,13 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Final
 
 from redis import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from logs.base import (
     Headers,
@@ -19,8 +19,10 @@ from logs.base import (
     LogUnavailableError,
     Placed,
     RecordTooLargeError,
+    failures,
 )
-from logs.redis_stream import SEQUENCE_BITS, UNREACHABLE, StreamKeys, meaning, pack_headers, script
+from logs.redis_errors import may_pass
+from logs.redis_stream import SEQUENCE_BITS, StreamKeys, meaning, pack_headers, script
 
 QUEUE_BYTES: Final = 16 * 1024 * 1024
 BATCH_RECORDS: Final = 500
@@ -140,15 +142,16 @@ class RedisLogWriter:
             try:
                 ms, n = self._append(keys=[keys.stream, keys.meta, keys.producer(self._producer)], args=arguments)
                 return int(ms) << SEQUENCE_BITS | int(n)
-            except UNREACHABLE as error:
-                if time.monotonic() > deadline or self._gave_up.wait(RETRY_SECONDS):
-                    raise meaning(error, self._url) from error
-            except ResponseError as error:
+            except RedisError as error:
                 if "NOLOG" in str(error):
                     raise LogMissingError(f"the log {keys.name!r} is not in Redis (any more): create it") from error
-                raise meaning(error, self._url) from error
-            except RedisError as error:
-                raise meaning(error, self._url) from error
+                over = not may_pass(error) or time.monotonic() > deadline
+                if over or self._gave_up.wait(RETRY_SECONDS):
+                    raise meaning(error, self._url) from error
+
+    def append_all(self, log: str, records: Sequence[tuple[bytes, bytes]], timeout: float) -> dict[int, LogError]:
+        """Append keys and values, and wait until all are there; what failed, by place."""
+        return failures([self.append(log, key, value) for key, value in records], timeout)
 
     def flush(self, timeout: float | None = None) -> None:
         """Wait until every queued record has ended. Raises LogUnavailableError after `timeout` seconds."""

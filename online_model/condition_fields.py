@@ -39,6 +39,9 @@ class ConditionColumns(RowColumns, Protocol):
     def segment(self) -> Labels:
         """The published segment's id; NO_SEGMENT where there is none."""
 
+    def forecast(self, name: str, now: int) -> Floats:
+        """One of online_model.forecasts.ahead_columns.FIGURES; NaN where it is not known."""
+
     def kept_purchases(self) -> tuple[Integers, Integers]:
         """Of each kept purchase, by customer and time: the customer's place among these rows, and when it was.
 
@@ -73,6 +76,11 @@ def _overdue(rows: ConditionColumns, now: int) -> Floats:
     return Rhythm.of(*rows.kept_purchases(), len(rows.last_at)).overdue(now)
 
 
+def _ahead(name: str, words: str) -> Field:
+    """A figure of what lies ahead."""
+    return Field(name, "number", f"forecast: {words}", lambda rows, now: rows.forecast(name, now))
+
+
 _DECLARED: Final = (
     Field("orders", "number", "orders ever", lambda rows, _: _floats(rows.orders)),
     Field("returns", "number", "returns ever", lambda rows, _: _floats(rows.returns)),
@@ -103,6 +111,10 @@ _DECLARED: Final = (
         "recency over the customer's own median gap between purchase days, from 4 such days on",
         _overdue,
     ),
+    _ahead("p_active", "probability of still being a customer"),
+    _ahead("expected_orders_90d", "days with an order within 90 days"),
+    _ahead("expected_spend_90d", "net spend within 90 days"),
+    _ahead("churn_90d", "probability of no order within 90 days, as learned"),
 )
 FIGURES: Final = {field.name: field for field in _DECLARED}
 """Every figure of a row that a condition may ask for."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from contracts.errors import LivesegmentsError
 from online_model.arrays import Floats, Labels, feature_matrix
-from online_model.metric import Metric, missing_scale
+from online_model.metric import Metric, Points, missing_scale
 
 _MAX_ITERATIONS: Final = 300
 _ROUGHLY: Final = 1e-4
@@ -36,24 +36,31 @@ class _Sample:
 
     X: Floats
     metric: Metric
-    weights: Floats
-    """(n, features): F / observed where observed, else 0: what makes the mean the point of least inertia."""
+    points: Points
+    weights: Floats | None
+    """(features, n): F / observed where observed, else 0: what makes the mean the point of least inertia; None: 1."""
     weighted: Floats
-    """(n, features): weights * X, 0 where not observed."""
+    """(features, n): weights * X, 0 where not observed."""
 
     @classmethod
     def of(cls, X: Floats, metric: Metric) -> "_Sample":
         seen = ~np.isnan(X)
-        weights = seen * missing_scale(X)[:, np.newaxis]
-        return cls(X, metric, weights, weights * np.where(seen, X, 0))
+        weights = np.ascontiguousarray((seen * missing_scale(X)[:, np.newaxis]).T)
+        weighted = weights * np.where(seen, X, 0).T
+        return cls(X, metric, metric.points(X), None if seen.all() else weights, np.ascontiguousarray(weighted))
 
     def means(self, labels: Labels, centroids: Floats) -> Floats:
         """Members' means; the old coordinate where no member has the feature observed."""
         k, features = centroids.shape
-        places = (labels[:, np.newaxis] * features + np.arange(features)).ravel()
-        weight = np.bincount(places, self.weights.ravel(), k * features).reshape(k, features)
-        first = np.bincount(places, self.weighted.ravel(), k * features).reshape(k, features)
-        return np.asarray(np.divide(first, weight, out=centroids.copy(), where=weight > 0))
+        clusters = labels.astype(np.intp)  # what bincount counts by
+        first, weight = np.empty((features, k)), np.empty((features, k))
+        for feature in range(features):
+            first[feature] = np.bincount(clusters, self.weighted[feature], k)
+            if self.weights is not None:
+                weight[feature] = np.bincount(clusters, self.weights[feature], k)
+        if self.weights is None:
+            weight[:] = np.bincount(clusters, minlength=k)
+        return np.divide(first.T, weight.T, out=centroids.copy(), where=weight.T > 0)
 
 
 def fit(X: Floats, k: int, metric: Metric, seed: int, *, restarts: int = 10, start: Floats | None = None) -> Fit:
@@ -114,14 +121,14 @@ def _lloyd(sample: _Sample, centroids: Floats, until: float) -> Fit:
     before: Labels | None = None
     inertia = np.inf
     for _ in range(_MAX_ITERATIONS):
-        labels, own = sample.metric.closest(sample.X, centroids)
+        labels, own = sample.metric.closest_of(sample.points, centroids)
         reseeded = _reseed_empty(labels, own, len(centroids))
         now = float(own.sum())
         if not reseeded and before is not None and (inertia - now <= until * now or np.array_equal(labels, before)):
             return Fit(centroids, now, labels)
         centroids = sample.means(labels, centroids)
         before, inertia = labels, now
-    labels, own = sample.metric.closest(sample.X, centroids)
+    labels, own = sample.metric.closest_of(sample.points, centroids)
     return Fit(centroids, float(own.sum()), labels)
 
 

@@ -3,7 +3,6 @@
 from typing import Final
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from online_model.agreement import shared_members
 from online_model.arrays import Integers, Labels
@@ -18,6 +17,8 @@ def match_clusters(before: Labels, after: Labels, k_before: int, k_after: int) -
     `before` and `after` label the same customers, (customers,), -1 for no vote. No old cluster is continued twice. The
     matching has the largest sum of Jaccard indices (Kuhn, the Hungarian method, 1955).
     """
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - half a second, and most commands match nothing
+
     shared = shared_members(before, after, k_before, k_after)
     members = shared.sum(axis=1, keepdims=True) + shared.sum(axis=0, keepdims=True) - shared
     overlap = shared / np.maximum(members, 1)

@@ -5,10 +5,12 @@ from typing import Self
 
 import numpy as np
 
-from online_model.arrays import Floats, Labels, ShapeError, feature_matrix, frozen
+from online_model.arrays import Booleans, Floats, Integers, Labels, ShapeError, feature_matrix, frozen
 
 _CONSTANT = 1e-10
 """A variance below this share of the mean square is rounding: the feature is constant."""
+_BLOCK = 4096
+"""Customers whose distances to all centroids stay near the processor."""
 _LEVELS = 2.0
 """Standard deviations of all levels together that make one unit: a quarter of the variance."""
 
@@ -42,6 +44,20 @@ class Scaling:
             variance = float((deviations[levels] ** 2).sum())
             units[levels] = max(_LEVELS * np.sqrt(variance), np.sqrt(2)) if variance > 0 else 0.0
         return units
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Points:
+    """Rows of a feature matrix in units of a metric, feature by feature."""
+
+    columns: Floats
+    """(features, customers)."""
+    absent: Booleans | None = None
+    """(features, customers): what is not observed; None where everything is."""
+    scale: Floats | None = None
+    """`missing_scale` of each, likewise."""
+    unseen: Integers | None = None
+    """Places of those of whom nothing is observed, likewise."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -103,7 +119,7 @@ class Metric:
 
         Raises ShapeError where X or the centroids have another number of features, NotFiniteError for infinity.
         """
-        return self._by_cluster(X, centroids).T
+        return self._by_cluster(self.points(X), centroids).T
 
     def nearest(self, X: Floats, centroids: Floats) -> Labels:
         """The nearest centroid of each row, (customers,) int32; -1 where nothing is observed. Ties go to the first."""
@@ -111,38 +127,48 @@ class Metric:
 
     def closest(self, X: Floats, centroids: Floats) -> tuple[Labels, Floats]:
         """The nearest centroid of each row as in `nearest`, and the squared distance to it, (customers,)."""
-        distances = self._by_cluster(X, centroids)
-        labels: Labels = np.zeros(len(X), np.int32)
+        return self.closest_of(self.points(X), centroids)
+
+    def points(self, X: Floats) -> Points:
+        """Rows made ready for distances: once, where they are held against many centroids in turn."""
+        X = feature_matrix(X, len(self.means))
+        missing = np.isnan(X)
+        # One contiguous row per feature: numpy walks them at memory speed.
+        columns = np.ascontiguousarray((X * np.sqrt(self.precisions)).T)
+        if not missing.any():
+            return Points(columns)
+        absent = np.ascontiguousarray(missing.T)
+        return Points(columns, absent, missing_scale(X), np.flatnonzero(missing.all(axis=1)))
+
+    def closest_of(self, points: Points, centroids: Floats) -> tuple[Labels, Floats]:
+        """`closest` for points that are made ready."""
+        distances = self._by_cluster(points, centroids)
+        labels: Labels = np.zeros(distances.shape[1], np.int32)
         closest = distances[0].copy()
         # numpy's argmin across rows this short takes longer than all the distances.
         for cluster in range(1, len(distances)):
-            closer = distances[cluster] < closest
-            labels[closer] = cluster
+            np.putmask(labels, distances[cluster] < closest, cluster)
             np.minimum(closest, distances[cluster], out=closest)
-        labels[np.isnan(X).all(axis=1)] = -1
+        if points.unseen is not None:
+            labels[points.unseen] = -1
         return labels, closest
 
-    def _by_cluster(self, X: Floats, centroids: Floats) -> Floats:
+    def _by_cluster(self, points: Points, centroids: Floats) -> Floats:
         """Squared distances, (k, customers)."""
-        features = len(self.means)
-        X = feature_matrix(X, features)
-        centroids = feature_matrix(centroids, features)
-        missing = np.isnan(X)
-        some_missing = bool(missing.any())
-        scales = np.sqrt(self.precisions)
-        # One contiguous row per feature and cluster: numpy walks them at memory speed.
-        columns = np.ascontiguousarray((X * scales).T)
-        if some_missing:
-            absent = np.ascontiguousarray(missing.T)
-        distances: Floats = np.zeros((len(centroids), len(X)))
-        term: Floats = np.empty(len(X))
-        for total, target in zip(distances, centroids * scales, strict=True):
+        features, n = points.columns.shape
+        targets = feature_matrix(centroids, features) * np.sqrt(self.precisions)
+        distances: Floats = np.zeros((len(targets), n))
+        terms: Floats = np.empty((len(targets), min(n, _BLOCK)))
+        for start in range(0, n, _BLOCK):
+            some = slice(start, min(start + _BLOCK, n))
+            total = distances[:, some]
+            term = terms[:, : total.shape[1]]
             for feature in range(features):
-                np.subtract(columns[feature], target[feature], out=term)
+                np.subtract(points.columns[feature, some], targets[:, feature, np.newaxis], out=term)
                 np.multiply(term, term, out=term)
-                if some_missing:
-                    term[absent[feature]] = 0
+                if points.absent is not None:
+                    term[:, points.absent[feature, some]] = 0
                 np.add(total, term, out=total)
-        if some_missing:
-            distances *= missing_scale(X)
+        if points.scale is not None:
+            distances *= points.scale
         return distances

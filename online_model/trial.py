@@ -115,3 +115,28 @@ class Moved:
             tuple(tuple(row) for row in table.tolist()),
             int(np.count_nonzero(before != after)),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TriedSegment:
+    """One segment as it would be."""
+
+    segment_id: int
+    name: str
+    kind: str
+    """As in a lineage: continued, split, born."""
+    customers: int
+    net_spend: float
+    """Spend less refunds, in currency units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What would be if a candidate were adopted now."""
+
+    model: SegmentModel
+    """The candidate: one version above the one in force."""
+    segments: tuple[TriedSegment, ...]
+    moved: Moved
+    customers: int
+    """Looked at."""

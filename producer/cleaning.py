@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from contracts.errors import LivesegmentsError
 from contracts.events import MAX_ID_LENGTH
 from contracts.money import MAX_LINE_MILLIONTHS, MILLIONTHS
+from producer.day_order import ORDERS, parse_dates
+from producer.numbers import DecimalSign, parse_number
 
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -74,9 +76,16 @@ def clean_id(value: object) -> str:
     return whole[1] if whole else text
 
 
-def clean_numbers(column: "pd.Series[Any]") -> Floats:
-    """Numbers, NaN where there is none. Raises ColumnError where no row has one."""
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+def clean_numbers(column: "pd.Series[Any]", decimal: DecimalSign | None = None) -> Floats:
+    """Numbers, NaN where there is none; with a decimal sign, also such as shops write them: see parse_number.
+
+    Raises ColumnError where no row has one.
+    """
+    if decimal is None:
+        numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    else:
+        codes, uniques = pd.factorize(column, use_na_sentinel=True)
+        numbers = np.array([*(parse_number(str(unique), decimal) for unique in uniques), np.nan])[codes]
     _check_some(column, ~np.isnan(numbers), "number")
     return numbers
 
@@ -94,6 +103,7 @@ def to_millionths(amounts: Floats) -> Ints:
 def clean_times(column: "pd.Series[Any]", zone: tzinfo, time_format: str | None = None) -> Ints:
     """Microseconds UTC, NO_TIME where there is none.
 
+    The format is as for strptime; `s`, `ms`, `us` since 1970; or `dmy`, `mdy`, `ymd`: what comes first in a date.
     Times without a zone are taken in `zone`: of an hour that happened twice the first, of one that never did the moment
     at which the clocks went on. Raises ColumnError where no row has a time.
     """
@@ -115,7 +125,11 @@ def _moments(texts: "pd.Series[Any]", zone: tzinfo, time_format: str | None) -> 
     if pd.api.types.is_datetime64_any_dtype(texts.dtype):
         return _in_utc(texts.astype("datetime64[us]") if texts.dt.tz is None else texts, zone)
     texts = texts.astype(str).str.strip()
-    zoned = texts.str.contains(_ZONE).to_numpy(dtype=bool)
+    if time_format in ORDERS:
+        texts, named = parse_dates(texts, cast("Any", time_format))
+        zoned, time_format = named.to_numpy(dtype=bool), "ISO8601"
+    else:
+        zoned = texts.str.contains(_ZONE).to_numpy(dtype=bool)
     moments = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[us, UTC]")
     if zoned.any():
         moments[zoned] = pd.to_datetime(texts[zoned], format=time_format or "ISO8601", errors="coerce", utc=True)
@@ -134,14 +148,14 @@ def _parse_naive(texts: "pd.Series[Any]", time_format: str | None) -> "pd.Series
     parsed = pd.to_datetime(texts, format="ISO8601", errors="coerce")
     if parsed.notna().any():
         return parsed
-    for found in _formats(texts):
+    for found in formats_of(texts):
         reading = pd.to_datetime(texts, format=found, errors="coerce")
         if reading.notna().sum() > parsed.notna().sum():
             parsed = reading
     return parsed
 
 
-def _formats(texts: "pd.Series[Any]") -> list[str]:
+def formats_of(texts: "pd.Series[Any]") -> list[str]:
     """Formats that the first texts may be in, month before day first."""
     guess: Any = pd.tseries.api.guess_datetime_format
     with warnings.catch_warnings():

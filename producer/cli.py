@@ -81,7 +81,7 @@ def run_replay(
     if on_read is not None:
         on_read(table)
     messages = at_speed(table, speed, Timer())
-    with closing(logs.writer()) as writer, _progress(console) as progress:
+    with closing(logs.writer()) as writer, event_progress(console) as progress:
         task = progress.add_task("replay", total=len(table), sent=0, at="")
         send(
             messages,
@@ -134,7 +134,7 @@ def run_simulate(
     timer = Timer(stop)
     logs.create(LogSpec(log, partitions=partitions))
     sent = {"history": 0, "live": 0}
-    with closing(logs.writer()) as writer, _progress(console) as progress, suppress(KeyboardInterrupt):
+    with closing(logs.writer()) as writer, event_progress(console) as progress, suppress(KeyboardInterrupt):
         past = progress.add_task("history", total=settings.now - start, sent=0, at="")
 
         def show_history(count: int, at: int) -> None:
@@ -160,7 +160,8 @@ def run_simulate(
     return done
 
 
-def _progress(console: Console) -> Progress:
+def event_progress(console: Console) -> Progress:
+    """What is shown while events go out; tasks have the fields `sent` and `at`."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
@@ -179,7 +180,7 @@ def _show_replay(table: Replay, console: Console) -> None:
     if summary.first_at is not None and summary.last_at is not None:
         console.print(f"from {rfc3339(summary.first_at)} to {rfc3339(summary.last_at)}")
     if summary.months:
-        console.print(_months(summary))
+        console.print(months_table(summary))
     if summary.profiles:
         names = [name for name in table.mapping.columns if name not in {"customer_id", "occurred_at"}]
         console.print(f"{summary.profiles:,} profiles with {', '.join(names)}", highlight=False)
@@ -196,25 +197,27 @@ def _show_replay(table: Replay, console: Console) -> None:
         console.print(f"[yellow]and {len(summary.not_sent) - _SHOWN:,} more not sent[/yellow]")
 
 
-def _months(summary: ReplaySummary) -> Table:
+def months_table(summary: ReplaySummary) -> Table:
+    """Orders, returns and money by month, with their totals."""
     table = Table(show_footer=True)
     table.add_column("month", footer="total")
     table.add_column("orders", footer=f"{summary.orders:,}", justify="right")
     table.add_column("returns", footer=f"{summary.returns:,}", justify="right")
     for currency in summary.currencies:
-        table.add_column(f"revenue {currency}", footer=_money(summary.spend(currency)), justify="right")
-        table.add_column(f"refunds {currency}", footer=_money(summary.refunds(currency)), justify="right")
+        table.add_column(f"revenue {currency}", footer=money_text(summary.spend(currency)), justify="right")
+        table.add_column(f"refunds {currency}", footer=money_text(summary.refunds(currency)), justify="right")
     for name in sorted({month.month for month in summary.months}):
         parts = {month.currency: month for month in summary.months if month.month == name}
         money: list[str] = []
         for currency in summary.currencies:
             part = parts.get(currency)
-            money += [_money(part.spend if part else 0), _money(part.refunds if part else 0)]
+            money += [money_text(part.spend if part else 0), money_text(part.refunds if part else 0)]
         orders = sum(part.orders for part in parts.values())
         returns = sum(part.returns for part in parts.values())
         table.add_row(name, f"{orders:,}", f"{returns:,}", *money)
     return table
 
 
-def _money(millionths: int) -> str:
+def money_text(millionths: int) -> str:
+    """An amount in whole currency units."""
     return f"{millionths / MILLIONTHS:,.2f}"

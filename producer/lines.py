@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from contracts.guests import guest_id
 from contracts.money import MAX_LINE_MILLIONTHS, MAX_QUANTITY, MAX_UNIT_PRICE, MILLIONTHS
 from contracts.times import MINUTE, rfc3339
 from producer.cleaning import (
@@ -72,6 +73,8 @@ class Reading:
     """(rows,): which are used."""
     returned: Mask
     """(rows,): which say what came back."""
+    rows: Ints
+    """(lines,): the row of each line."""
 
 
 class Sieve:
@@ -102,11 +105,14 @@ def read_lines(frame: pd.DataFrame, mapping: ColumnMapping, zone: tzinfo, now: i
     """
     rows = len(frame)
     sieve = Sieve(rows)
-    customer = clean_ids(frame[mapping.columns["customer_id"]])
+    nobody = Ids(np.full(rows, MISSING), [])
+    customer = clean_ids(frame[mapping.columns["customer_id"]]) if "customer_id" in mapping.columns else nobody
     occurred_at = clean_times(frame[mapping.columns["occurred_at"]], zone, mapping.time_format)
     items = _ids(frame, mapping, "item_id", default=AMOUNT_ITEM)
     orders = _orders(frame, mapping, customer, occurred_at)
     guests = len(np.unique(orders.codes[(customer.codes == MISSING) & (orders.codes >= 0)]))
+    if mapping.guests:
+        customer = _with_guests(customer, orders)
 
     sieve.drop_ids(customer, "customer")
     sieve.drop(occurred_at == NO_TIME, "no time, or none that can be read")
@@ -146,6 +152,7 @@ def read_lines(frame: pd.DataFrame, mapping: ColumnMapping, zone: tzinfo, now: i
         times=occurred_at,
         kept=sieve.kept,
         returned=returned,
+        rows=twice,
     )
 
 
@@ -177,6 +184,17 @@ def _orders(frame: pd.DataFrame, mapping: ColumnMapping, customer: Ids, occurred
         for code, moment, n in keys
     ]
     return Ids(codes, list(values))
+
+
+def _with_guests(customer: Ids, orders: Ids) -> Ids:
+    """Customers, and where there is none but an order, a guest of that order alone."""
+    guest = (customer.codes == MISSING) & (orders.codes >= 0)
+    codes, places = np.unique(orders.codes[guest], return_inverse=True)
+    texts = {text: place for place, text in enumerate(customer.texts)}
+    own = [texts.setdefault(guest_id(orders.texts[code]), len(texts)) for code in codes]
+    filled = customer.codes.copy()
+    filled[guest] = np.asarray(own, dtype=np.int64)[places]
+    return Ids(filled, list(texts))
 
 
 def _currencies(frame: pd.DataFrame, mapping: ColumnMapping, sieve: Sieve) -> Ids:
@@ -226,7 +244,7 @@ def _money(frame: pd.DataFrame, mapping: ColumnMapping, orders: Ids, sieve: Siev
 
 def _numbers(frame: pd.DataFrame, mapping: ColumnMapping, name: str, default: str) -> Floats:
     if name in mapping.columns:
-        return clean_numbers(frame[mapping.columns[name]])
+        return clean_numbers(frame[mapping.columns[name]], mapping.decimal)
     text = mapping.constants.get(name, default)
     try:
         number: Any = float(text)

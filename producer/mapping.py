@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from contracts.errors import LivesegmentsError
+from producer.numbers import DecimalSign
 from producer.presets import PRESETS, Preset
 
 FIELDS: Final = {
@@ -45,9 +46,11 @@ class MappingRequest:
     cancelled: str = r"C\d"
     """Orders whose id begins so are returns, whatever the signs of their lines; empty for none."""
     time_format: str | None = None
-    """As for strptime, or `s`, `ms`, `us` since 1970; guessed from the table otherwise."""
+    """As for strptime, or `s`, `ms`, `us` since 1970, or `dmy`, `mdy`, `ymd`; guessed from the table otherwise."""
     sheet: str | None = None
     """Of a workbook: a name, or a number from 1; the first that has cells otherwise."""
+    header: bool = True
+    """Whether the first line of a text file names its columns; otherwise they are called 1, 2, 3 and so on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,10 @@ class ColumnMapping:
     time_format: str | None = None
     preset: str | None = None
     non_products: tuple[str, ...] = ()
+    decimal: DecimalSign | None = None
+    """How numbers are written; None: as programs write them."""
+    guests: bool = False
+    """Orders without a customer are of guests; otherwise they are left out."""
 
 
 def parse_assignments(texts: Iterable[str], option: str) -> dict[str, str]:
@@ -106,7 +113,7 @@ def resolve(table: Sequence[str], request: MappingRequest) -> ColumnMapping:
     field's name is that field (CustomerID, customer id). A table with neither unit price nor amount is one of profiles.
     Raises MappingError.
     """
-    preset = _preset_of(table)
+    preset = preset_of(table)
     columns = _columns(table, preset, request)
     if not {"unit_price", "amount"} & (columns.keys() | request.constants.keys()):
         return _profiles(table, columns, request)
@@ -121,7 +128,7 @@ def resolve(table: Sequence[str], request: MappingRequest) -> ColumnMapping:
         kind="orders",
         columns=columns,
         constants=constants,
-        cancelled=_compiled(request.cancelled),
+        cancelled=compiled(request.cancelled),
         time_format=request.time_format,
         preset=preset.name if preset else None,
         non_products=preset.non_products if preset else (),
@@ -211,14 +218,16 @@ def _snake(text: str) -> str:
     return "_".join(re.findall(r"\w+", parted.lower().replace("_", " ")))
 
 
-def _preset_of(table: Sequence[str]) -> Preset | None:
+def preset_of(table: Sequence[str]) -> Preset | None:
+    """The known table that has these columns."""
     for preset in PRESETS:
         if {column for name, column in preset.columns.items() if name not in {"name", "category"}} <= set(table):
             return preset
     return None
 
 
-def _compiled(pattern: str) -> re.Pattern[str] | None:
+def compiled(pattern: str) -> re.Pattern[str] | None:
+    """The pattern of cancelled orders; None for none. Raises MappingError."""
     try:
         return re.compile(pattern) if pattern else None
     except re.error as error:

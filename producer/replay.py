@@ -66,7 +66,7 @@ def read_events(
     Raises TableError, MappingError, ColumnError.
     """
     request = request or MappingRequest()
-    table = open_table(path, request.sheet)
+    table = open_table(path, request.sheet, header=request.header)
     mapping = resolve(table.columns, request)
     frame = table.read(set(mapping.columns.values()))
     read = _read_orders if mapping.kind == "orders" else _read_profiles

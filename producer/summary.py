@@ -44,6 +44,8 @@ class ReplaySummary:
     guests: int = 0
     """Orders that name no customer."""
     months: tuple[Month, ...] = ()
+    guest_months: tuple[Month, ...] = ()
+    """What of these is of guests, where guests are counted."""
     first_at: int | None = None
     last_at: int | None = None
     """Microseconds UTC."""
@@ -64,6 +66,10 @@ class ReplaySummary:
     def refunds(self, currency: str) -> int:
         """Millionths over all returns in a currency."""
         return sum(month.refunds for month in self.months if month.currency == currency)
+
+    def guest_spend(self, currency: str) -> int:
+        """Millionths over all orders of guests in a currency."""
+        return sum(month.spend for month in self.guest_months if month.currency == currency)
 
     @property
     def currencies(self) -> tuple[str, ...]:

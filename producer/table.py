@@ -3,7 +3,7 @@
 import lzma
 import zipfile
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,12 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.errors import LivesegmentsError
+from producer.dialect import Dialect, DialectError, sniff
 from producer.json_lines import SUFFIXES as JSON_LINES
 from producer.json_lines import JsonLines, JsonLinesError, open_json_lines
 from producer.workbook import SUFFIXES, Sheet, WorkbookError, open_sheet
 
 _COMPRESSION: Final = (".gz", ".bz2", ".zip", ".xz", ".zst")
 _TEXT: Final = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": ","}
+_BLANKS: Final = r"\s+"
 _PARQUET: Final = {".parquet", ".pq"}
 _UNREADABLE: Final = (
     OSError,
@@ -46,6 +48,52 @@ class TableFile:
     """None for what is no text with separators."""
     cells: Sheet | JsonLines | None = None
     """Of a workbook, or of lines of JSON: what was read to know the columns."""
+    header: bool = True
+    """Whether the first line of a text file names the columns."""
+    dialect: Dialect | None = None
+    """How a text file is written, where it was looked at; otherwise it is tried as UTF-8, then as Windows writes."""
+
+    @property
+    def typed(self) -> bool:
+        """Whether cells have types of their own: numbers are numbers, times are times."""
+        return self.separator is None
+
+    def pieces(self, wanted: Collection[str], rows: int = 100_000) -> Iterator[pd.DataFrame]:
+        """The same as `read`, at most so many rows at a time and never none; a workbook is in memory anyway.
+
+        What is no text becomes text, empty or not, as a CSV file would have it. Raises TableError.
+        """
+        places = sorted({self.columns.index(column) for column in wanted})
+        names = pd.Index([self.columns[place] for place in places])
+        empty = True
+        try:
+            for frame in self._pieces(places, rows):
+                empty = empty and frame.empty
+                frame.columns = names
+                yield frame if self.separator is not None else _as_text(frame)
+        except _UNREADABLE as error:
+            raise TableError(f"{self.path}: cannot be read: {_first_line(error)}") from error
+        except JsonLinesError as error:
+            raise TableError(str(error)) from error
+        if empty:
+            raise TableError(f"{self.path}: has names of columns but no rows")
+
+    def _pieces(self, places: Sequence[int], rows: int) -> Iterator[pd.DataFrame]:
+        if isinstance(self.cells, JsonLines):
+            for table in self.cells.pieces(places, rows):
+                yield _as_frame(table)
+        elif self.cells is not None:
+            frame = _as_frame(self.cells.read(places))
+            for start in range(0, max(1, len(frame)), rows):
+                yield frame.iloc[start : start + rows]
+        elif self.separator is None:
+            with pq.ParquetFile(self.path) as stored:
+                names = [stored.schema_arrow.names[place] for place in places]
+                for batch in stored.iter_batches(batch_size=rows, columns=names):
+                    yield _as_frame(pa.Table.from_batches([batch]).select(names))
+        else:
+            with _read_text(self, places, chunksize=rows) as reader:
+                yield from reader
 
     def read(self, wanted: Collection[str]) -> pd.DataFrame:
         """All rows of these columns, in the file's order of columns, named without outer blanks.
@@ -69,20 +117,47 @@ class TableFile:
         return _read_parquet(self.path, places) if self.separator is None else _read_text(self, places)
 
 
-def open_table(path: Path, sheet: str | None = None) -> TableFile:
+def look_at(
+    path: Path,
+    sheet: str | None = None,
+    *,
+    encoding: str | None = None,
+    separator: str | None = None,
+    header: bool | None = None,
+) -> TableFile:
+    """As open_table, but a text file is looked at for what is not given. Raises TableError."""
+    kind = _kind_of(path, sheet, header=header is not False)
+    if kind not in _TEXT:
+        if encoding is not None or separator is not None:
+            raise TableError(f"{path}: --encoding and --separator are for text tables ({', '.join(_TEXT)})")
+        return open_table(path, sheet)
+    try:
+        return _opened(path, sniff(path, encoding=encoding, separator=separator, header=header))
+    except DialectError as error:
+        raise TableError(str(error)) from error
+    except pd.errors.EmptyDataError as error:
+        raise TableError(f"{path}: is empty") from error
+    except _UNREADABLE as error:
+        raise TableError(f"{path}: cannot be read: {_first_line(error)}") from error
+
+
+def _opened(path: Path, dialect: Dialect) -> TableFile:
+    table = TableFile(path, (), dialect.separator, header=dialect.header, dialect=dialect)
+    first = _read_text(table, None, nrows=0 if dialect.header else 1)
+    names = [str(name) for name in first.columns] if dialect.header else []
+    columns = _names(path, names) if dialect.header else tuple(str(place + 1) for place in range(len(first.columns)))
+    return TableFile(path, columns, dialect.separator, header=dialect.header, dialect=dialect)
+
+
+def open_table(path: Path, sheet: str | None = None, *, header: bool = True) -> TableFile:
     """Look at a file's kind and column names: CSV, TSV, lines of JSON (also compressed), Parquet, or a workbook.
 
-    `sheet` is for workbooks alone.
+    `sheet` is for workbooks alone. Without a header the columns of a text file are called 1, 2, 3 and so on, and blanks
+    may part them.
 
     Raises TableError.
     """
-    if not path.is_file():
-        raise TableError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'there is no such file'}")
-    if path.stat().st_size == 0:
-        raise TableError(f"{path}: is empty")
-    kind = next((suffix for suffix in reversed(path.suffixes) if suffix.lower() not in _COMPRESSION), "").lower()
-    if sheet is not None and kind not in SUFFIXES:
-        raise TableError(f"{path}: --sheet is for workbooks ({', '.join(SUFFIXES)})")
+    kind = _kind_of(path, sheet, header=header)
     try:
         if kind in {*SUFFIXES, *JSON_LINES}:
             found = open_sheet(path, sheet) if kind in SUFFIXES else open_json_lines(path)
@@ -90,7 +165,7 @@ def open_table(path: Path, sheet: str | None = None) -> TableFile:
         if kind in _PARQUET:
             return TableFile(path, _names(path, pq.read_schema(path).names), None)
         if kind in _TEXT:
-            return _open_text(path, _TEXT[kind])
+            return _open_text(path, _TEXT[kind]) if header else _open_bare(path, _TEXT[kind])
     except pd.errors.EmptyDataError as error:
         raise TableError(f"{path}: is empty") from error
     except (WorkbookError, JsonLinesError) as error:
@@ -99,6 +174,20 @@ def open_table(path: Path, sheet: str | None = None) -> TableFile:
         raise TableError(f"{path}: cannot be read: {_first_line(error)}") from error
     endings = f".csv, .tsv or .txt (also with {', '.join(_COMPRESSION)}), .jsonl (.gz, .bz2, .zst), .parquet or .xlsx"
     raise TableError(f"{path}: expected {endings}")
+
+
+def _kind_of(path: Path, sheet: str | None, *, header: bool) -> str:
+    """The ending of the file's name that says its kind. Raises TableError for options that do not go with it."""
+    if not path.is_file():
+        raise TableError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'there is no such file'}")
+    if path.stat().st_size == 0:
+        raise TableError(f"{path}: is empty")
+    kind = next((suffix for suffix in reversed(path.suffixes) if suffix.lower() not in _COMPRESSION), "").lower()
+    if sheet is not None and kind not in SUFFIXES:
+        raise TableError(f"{path}: --sheet is for workbooks ({', '.join(SUFFIXES)})")
+    if not header and kind not in _TEXT:
+        raise TableError(f"{path}: --no-header is for text tables ({', '.join(_TEXT)}); this one names its columns")
+    return kind
 
 
 def _open_text(path: Path, separator: str) -> TableFile:
@@ -111,8 +200,33 @@ def _open_text(path: Path, separator: str) -> TableFile:
     return TableFile(path, _names(path, [str(name) for name in header.columns]), separator)
 
 
-def _read_text(table: TableFile, places: Sequence[int]) -> pd.DataFrame:
-    return _text(table.path, table.separator or ",", usecols=list(places))
+def _open_bare(path: Path, separator: str) -> TableFile:
+    """A text file that begins with its first row."""
+    first = _text(path, separator, nrows=1, header=None)
+    if len(first.columns) == 1:
+        cell = str(first.iloc[0, 0])
+        other = max(";\t|,", key=cell.count)
+        separator = other if other in cell else _BLANKS
+        first = _text(path, separator, nrows=1, header=None)
+    return TableFile(path, tuple(str(place + 1) for place in range(len(first.columns))), separator, header=False)
+
+
+def _read_text(table: TableFile, places: Sequence[int] | None, **choice: Any) -> Any:
+    """A frame; with `chunksize` a reader of frames."""
+    choice |= {} if table.header else {"header": None}
+    choice |= {} if places is None else {"usecols": list(places)}
+    if table.dialect is None:
+        return _text(table.path, table.separator or ",", **choice)
+    return pd.read_csv(
+        table.path,
+        encoding=table.dialect.encoding,
+        encoding_errors="replace",
+        skiprows=table.dialect.skipped,
+        sep=table.dialect.separator,
+        dtype=str,
+        index_col=False,
+        **choice,
+    )
 
 
 def _text(path: Path, separator: str, **choice: Any) -> pd.DataFrame:
@@ -136,6 +250,18 @@ def _as_frame(table: pa.Table) -> pd.DataFrame:
     # pandas' own types would make floats of integers with gaps.
     frame: pd.DataFrame = table.cast(schema).to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
     return frame
+
+
+def _as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Cells as a CSV file would have them, missing ones as they are."""
+    return pd.DataFrame({name: _texts(frame[name]) for name in frame.columns})
+
+
+def _texts(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    there = column.notna()
+    texts = pd.Series(pd.NA, index=column.index, dtype="str")
+    texts[there] = [value.isoformat(sep=" ") if hasattr(value, "isoformat") else str(value) for value in column[there]]
+    return texts
 
 
 def _plain(kind: Any) -> Any:

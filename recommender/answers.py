@@ -4,7 +4,7 @@ They have the names and types of `contracts.documents`, the authority; tests hol
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final, Literal, TypeVar
 
 import msgspec
@@ -57,6 +57,27 @@ class Segment(msgspec.Struct, frozen=True, gc=False):
     """Given by the naming table to this one customer, not learnt: there is little data yet."""
 
 
+class Forecast(msgspec.Struct, frozen=True, gc=False):
+    """What a customer will do within 30, 90 and 365 days, as of the beginning of a day (UTC).
+
+    None where a figure is not known.
+    """
+
+    as_of: date
+    p_active: float | None = None
+    """Probability of still being a customer; None where the data do not tell silence from leaving."""
+    orders: tuple[float, float, float] | None = None
+    """Expected days with an order within 30, 90, 365 days."""
+    spend: tuple[float, float, float] | None = None
+    """Expected net spend within the same, in the deployment's currency."""
+    orders_90d: tuple[int, int] | None = None
+    """Between what the orders of 90 days lie with 90 %, both included."""
+    spend_90d: tuple[float, float] | None = None
+    """The same of the net spend."""
+    churn: float | None = None
+    """Probability of no order within 90 days, as learned from who stayed away."""
+
+
 class Recommendations(msgspec.Struct, frozen=True, gc=False):
     """What there is for one customer."""
 
@@ -66,6 +87,8 @@ class Recommendations(msgspec.Struct, frozen=True, gc=False):
     segment: Segment | None = None
     audiences: tuple[str, ...] = ()
     """The rule segments that the customer is in."""
+    forecast: Forecast | None = None
+    """None: not enough data yet."""
     as_of: datetime | None = None
     """When this was computed; None where nothing has been computed yet."""
     model_version: int = 0

@@ -9,6 +9,8 @@ from recommender.neighbours import Neighbours
 from recommender.own_items import OwnItems
 
 NO_ITEM: Final = -1
+_NOTHING: Final = 1e-30
+"""A best score below that is rounding, and what it is scaled by would be infinite."""
 
 
 class GoingWith:
@@ -67,7 +69,7 @@ class GoingWith:
         """Their customers."""
         best = np.zeros(customers, np.float32)
         np.maximum.at(best, self.rows, self._scores[self.cells])
-        scale = np.divide(np.float32(trust), best, out=np.zeros_like(best), where=best > 0)
+        scale = np.divide(np.float32(trust), best, out=np.zeros_like(best), where=best > _NOTHING)
         self._scores[self.cells] *= scale[self.rows]
         self._parts = parts
         self._marks = marks

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.distinct import distinct
 from recommender.history import History
 from recommender.ndcg import ndcg
 from recommender.ranking import Ranked, Reason
@@ -52,7 +53,7 @@ class HeldOutOrders:
         after, is_first = after.where(kept), is_first[kept]
         known = np.zeros(size, np.bool_)
         known[before.customers[before.quantity > 0]] = True
-        who = np.intersect1d(np.unique(after.customers[is_first]), np.flatnonzero(known))
+        who = np.intersect1d(distinct(after.customers[is_first]), np.flatnonzero(known))
         who = who[:: -(-len(who) // MOST) or 1]
         place = np.full(size, -1, np.int32)
         place[who] = np.arange(len(who), dtype=np.int32)
@@ -63,7 +64,7 @@ class HeldOutOrders:
         buyers = History(place[buyers.customers], buyers.items, buyers.at, buyers.quantity)
         own = buyers.where(buyers.quantity > 0)
         new = np.setdiff1d(cells, own.customers.astype(np.int64) * items + own.items)
-        return cls(cut, before, buyers, np.unique(cells[is_first]), new, len(who), items)
+        return cls(cut, before, buyers, distinct(cells[is_first]), new, len(who), items)
 
     def judge(self, ranked: Ranked) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """NDCG@10 of each customer's list, and of what it has of new items, for those who ordered a new one."""

@@ -46,6 +46,8 @@ class HoldOut:
     since: int
     """Microseconds UTC; purchases and returns that happened then or later count."""
     salt: str = SALT
+    until: int | None = None
+    """What happened then or later does not count; None: there is no end."""
     number: int = field(init=False)
     """Not 0: by which rows know what experiment their numbers are of."""
     _salted: bytes = field(init=False, repr=False)
@@ -55,6 +57,8 @@ class HoldOut:
         if not 0 < self.share <= MAX_SHARE:
             raise ValueError(f"a share above 0 and at most {MAX_SHARE} can be held out")
         said = f"{self.share!r} {self.since} {self.salt}"
+        if self.until is not None:
+            said += f" {self.until}"
         number = int.from_bytes(blake2b(said.encode(), digest_size=8).digest(), "little")
         object.__setattr__(self, "number", number or 1)
         object.__setattr__(self, "_salted", _key(self.salt))

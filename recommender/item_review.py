@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from recommender.blend import Blend
 from recommender.co_purchases import purchases
+from recommender.distinct import distinct
 from recommender.held_out_orders import SHARES, HeldOutOrders
 from recommender.history import History
 from recommender.item_model import ItemModel, NumberedItems
@@ -77,7 +78,7 @@ class ItemReview:
         bought = self.history.quantity > 0
         return ItemModel(
             as_of=self.now,
-            customers=len(np.unique(self.history.customers[bought])),
+            customers=len(distinct(self.history.customers[bought])),
             ids=self.ids,
             neighbours=together.neighbours(
                 together.ease(blend.ridge), blend.low_rank_weight, blend.trend, settings.neighbours
@@ -143,7 +144,7 @@ class _Trial:
     def judge(self, blend: Blend, *, popular_only: bool = False) -> Figures:
         """NDCG@10 by customer."""
         held = self.held
-        customers = len(np.unique(held.before.customers))
+        customers = len(distinct(held.before.customers))
         model = NumberedItems(self._neighbours(blend), self.gaps, customers, blend, np.empty(0, np.int32))
         everybody = np.full(held.customers, -1, np.int32)
         ranked = rank(

@@ -6,9 +6,8 @@ interval, and where there is too little to go by it is said what is missing.
 
 from dataclasses import dataclass
 from math import sqrt
+from statistics import NormalDist
 from typing import Final
-
-from scipy.special import ndtri, stdtrit
 
 CONFIDENCE: Final = 0.95
 MIN_CUSTOMERS: Final = 200
@@ -61,7 +60,7 @@ def relative_lift(treated: Moments, control: Moments, confidence: float = CONFID
     if b <= 0:
         return None
     ratio = a / b
-    t = _quantile(va, treated.customers - 1, ratio * ratio * vb, control.customers - 1, confidence)
+    t = student_quantile(va, treated.customers - 1, ratio * ratio * vb, control.customers - 1, confidence)
     g = t * t * vb / (b * b)
     if g >= 1:
         return None
@@ -69,9 +68,15 @@ def relative_lift(treated: Moments, control: Moments, confidence: float = CONFID
     return Lift(ratio - 1, (ratio - spread) / (1 - g) - 1, (ratio + spread) / (1 - g) - 1)
 
 
-def _quantile(va: float, dfa: int, vb: float, dfb: int, confidence: float) -> float:
+def student_quantile(va: float, dfa: int, vb: float, dfb: int, confidence: float = CONFIDENCE) -> float:
+    """Half the width of an interval of a - b in standard errors: Student's t with the degrees of freedom of Welch.
+
+    `va` and `vb` are variances of the two means, `dfa` and `dfb` their own degrees of freedom.
+    """
     pooled = va * va / dfa + vb * vb / dfb
     degrees = (va + vb) ** 2 / pooled if pooled > 0 else dfa + dfb
+    from scipy.special import stdtrit  # noqa: PLC0415 - it takes its time, and is asked for by few commands
+
     return float(stdtrit(degrees, (1 + confidence) / 2))
 
 
@@ -85,7 +90,7 @@ def missing(group: str, customers: int, buyers: int) -> list[str]:
     return found
 
 
-def wilson(part: int, whole: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def wilson(part: float, whole: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The interval of a share by Wilson (1927), J. Am. Stat. Assoc. 22; (0, 1) of nothing.
 
     >>> low, high = wilson(8, 10)
@@ -94,7 +99,7 @@ def wilson(part: int, whole: int, confidence: float = CONFIDENCE) -> tuple[float
     """
     if whole == 0:
         return 0.0, 1.0
-    z = float(ndtri((1 + confidence) / 2))
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
     share, more = part / whole, z * z / whole
     middle = (share + more / 2) / (1 + more)
     spread = z / (1 + more) * sqrt(share * (1 - share) / whole + more / (4 * whole))

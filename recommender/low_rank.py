@@ -20,9 +20,13 @@ def low_rank(G: NDArray[np.float32], rank: int) -> NDArray[np.float32]:
     rank = min(rank, items // ITEMS_A_DIRECTION)
     if rank < 1:
         return np.zeros_like(G)
+    most = float(np.diag(G).max())
+    if most < np.finfo(np.float32).tiny:
+        return np.zeros_like(G)
+    G = G / np.float32(most)  # of what was bought long ago little is left
     diagonal = np.diag(G)
     # An item that hardly anybody bought makes no direction of its own.
-    scale = 1 / np.sqrt(diagonal + 0.01 * max(float(diagonal.mean()), 1e-9))
+    scale = 1 / np.sqrt(diagonal + 0.01 * float(diagonal.mean()))
     _, V = eigsh(G * scale[:, None] * scale[None, :], rank, v0=np.full(items, items**-0.5, G.dtype))
     V = V.astype(np.float32)
     L = V @ V.T

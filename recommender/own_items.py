@@ -17,7 +17,8 @@ class OwnItems:
     customers: NDArray[np.int64]
     items: NDArray[np.int64]
     profile: NDArray[np.float32]
-    """Purchases, each halved per `profile_half_life` of age: what speaks for items that go with it; 0 if returned."""
+    """Purchases, each halved per `profile_half_life` before the customer's newest one: what speaks for items that go
+    with it; 0 if returned. Not before now: of whom nothing was heard for years, all would be nothing."""
     again: NDArray[np.float32]
     """Purchases, each halved per `again_half_life` of age, times how far the item is due."""
     kept: NDArray[np.bool_]
@@ -42,12 +43,26 @@ class OwnItems:
         age = (np.maximum(now - at, 0) / DAY).astype(np.float32)
         bought = quantity > 0
         kept = np.add.reduceat(quantity.astype(np.int64), starts) > 0
-        profile = np.exp2(age * np.float32(-DAY / blend.profile_half_life)) * bought
+        before_newest = _before_newest(age, bought, owners, starts)
+        profile = np.exp2(before_newest * np.float32(-DAY / blend.profile_half_life)) * bought
         again = np.add.reduceat(np.exp2(age * np.float32(-DAY / blend.again_half_life)) * bought, starts)
         if blend.rhythm > 0 and len(gaps):
             latest = np.minimum.reduceat(np.where(bought, age, np.float32(np.inf)), starts)
             again *= due(latest, np.where(numbers < len(gaps), gaps[np.minimum(numbers, len(gaps) - 1)], 0), blend)
         return cls(owners, numbers, np.add.reduceat(profile, starts) * kept, again, kept)
+
+
+def _before_newest(
+    age: NDArray[np.float32], bought: NDArray[np.bool_], owners: NDArray[np.int64], starts: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Days that each line is older than its customer's newest purchase, at least 0; pairs begin at `starts`."""
+    latest = np.minimum.reduceat(np.where(bought, age, np.float32(np.inf)), starts)
+    first = np.flatnonzero(np.diff(owners, prepend=-1))
+    newest = np.minimum.reduceat(latest, first)
+    newest[np.isinf(newest)] = 0  # who only returned things
+    of_pairs = np.repeat(newest, np.diff(first, append=len(owners)))
+    older: NDArray[np.float32] = age - np.repeat(of_pairs, np.diff(starts, append=len(age)))
+    return np.maximum(older, np.float32(0))
 
 
 def due(days: NDArray[np.float32], gaps: NDArray[np.float32], blend: Blend) -> NDArray[np.float32]:

@@ -53,10 +53,6 @@ class Ranked:
     because: NDArray[np.int32]
     """Where the reason is BECAUSE, the number of the own item that speaks for it most; -1 elsewhere."""
 
-    def of(self, customers: slice) -> "Ranked":
-        """The lists of some customers."""
-        return Ranked(self.items[customers], self.scores[customers], self.reasons[customers], self.because[customers])
-
 
 def rank(
     history: History,

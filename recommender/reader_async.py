@@ -20,7 +20,7 @@ from recommender.store import MemoryViews, ViewsUnavailableError, as_bytes, unav
 R = TypeVar("R")
 
 CONNECTIONS: Final = 50
-"""Most of one reader; further questions wait for one."""
+"""Most to each server of several; one server is asked over a single one."""
 
 
 class AsyncCustomerReader:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import redis
-from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio import ConnectionPool, Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.asyncio.sentinel import Sentinel
@@ -13,6 +13,7 @@ from redis.retry import Retry
 from contracts.errors import LivesegmentsError
 from contracts.redaction import without_password
 from recommender.reader_connections import DirectViews, pool_for_readers
+from recommender.reader_line import SharedLine
 from recommender.redis_open import asking_sentinels, open_redis
 from recommender.redis_url import RedisUrl
 from recommender.store import ReadableViews, RedisViews
@@ -48,18 +49,17 @@ def open_for_reader(url: str, timeout: float) -> tuple[ReadableViews, redis.Conn
         raise ReaderUrlError.of(url, error) from None
 
 
-def open_for_async_reader(url: str, timeout: float, connections: int) -> tuple["Redis | RedisCluster", bool]:
-    """A client, and whether it is of one server. Raises ReaderUrlError."""
+def open_for_async_reader(
+    url: str, timeout: float, connections: int
+) -> tuple["SharedLine | Redis | RedisCluster", bool]:
+    """What to ask, and whether it is one server. `connections` are for several. Raises ReaderUrlError."""
     # At once: a server that was restarted has closed what was idle.
     retry = AsyncRetry(NoBackoff(), ATTEMPTS - 1, supported_errors=(redis.ConnectionError,))
     limits: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
     try:
         said = RedisUrl.read(url)
         if said.kind == "server":
-            pool = BlockingConnectionPool.from_url(
-                url, max_connections=connections, timeout=timeout, retry=retry, **limits
-            )
-            return Redis.from_pool(pool), True
+            return SharedLine(ConnectionPool.from_url(url, retry=retry, **limits), timeout), True
         options = {**limits, **said.options()}
     except ValueError as error:
         raise ReaderUrlError.of(url, error) from None

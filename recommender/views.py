@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -32,8 +32,10 @@ SCORE_STEPS: Final = 1_000
 
 _BY_RULE: Final = '"by_rule":true,'
 _SCORES: Final = [f"{step / SCORE_STEPS}," for step in range(SCORE_STEPS + 1)]
+_SCORE_SIZES: Final = np.array([len(score) for score in _SCORES], np.int32)
 _REASONS: Final = [f'"{reason.name.lower()}"]' for reason in Reason]
 """The end of an item's JSON, by reason; because of an item, that item tells it."""
+_NO_FORECAST: Final = "null"
 _SHOWN: Final = 10
 """So many items of a shelf are shown on a page."""
 
@@ -51,17 +53,46 @@ class ItemTexts:
         self.heads: list[str] = []
         self.tails: list[str] = list(_REASONS)
         """How an item's JSON ends: by reason, and after those because of each item."""
+        self._sizes = np.zeros((0, 3), np.int32)
+        self._tail_sizes = np.array([len(reason) for reason in _REASONS], np.int32)
         self.extend(item_ids)
 
     def extend(self, item_ids: Iterable[str]) -> None:
         """Append items."""
-        for item_id in item_ids:
-            self.ids.append(item_id)
-            self.heads.append(f"[{quoted(item_id)},")
-            self.tails.append(f"{quoted(f'because:{item_id}')}]")
+        new = list(item_ids)
+        self.ids += new
+        self.heads += [f"[{quoted(item_id)}," for item_id in new]
+        self.tails += [f"{quoted(f'because:{item_id}')}]" for item_id in new]
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def sizes(self) -> "ItemSizes":
+        """How long the texts are."""
+        known = len(self._sizes)
+        if known < len(self):
+            tails = self.tails[len(_REASONS) + known :]
+            columns = zip(self.ids[known:], self.heads[known:], tails, strict=True)
+            new = [(len(item_id), _bytes(head), _bytes(tail)) for item_id, head, tail in columns]
+            self._sizes = np.concatenate((self._sizes, np.array(new, np.int32)))
+            self._tail_sizes = np.concatenate((self._tail_sizes[: len(_REASONS)], self._sizes[:, 2]))
+        return ItemSizes(self._sizes[:, 0], self._sizes[:, 1], self._tail_sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSizes:
+    """How long the texts of items are."""
+
+    ids: NDArray[np.int32]
+    """Characters, (items,)."""
+    heads: NDArray[np.int32]
+    """Bytes, (items,)."""
+    tails: NDArray[np.int32]
+    """Bytes: by reason, and after those because of each item."""
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,64 +126,111 @@ class Stamp:
 
 
 def customer_views(
-    members: Members, ranked: Ranked, items: ItemTexts, names: Mapping[int, str], stamp: Stamp
+    members: Members,
+    ranked: Ranked,
+    items: ItemTexts,
+    names: Mapping[int, str],
+    stamps: Sequence[tuple[Stamp, int]],
+    *,
+    forecasts: Sequence[str] = (),
 ) -> list[bytes]:
     """The view of each customer, in order: JSON of contracts.documents.CustomerView.
 
-    At most SHORT_VIEW_BYTES where no id has more than SHORT_ID_CHARACTERS characters, never above MAX_VIEW_BYTES.
-    Raises KeyError where a segment has no name.
+    `stamps`: each for so many customers in turn. `forecasts`: JSON of each, or nothing where there are none.
+
+    At most SHORT_VIEW_BYTES where no id has more than SHORT_ID_CHARACTERS characters, never above MAX_VIEW_BYTES: the
+    last items say `because` only, and not because of what; where that is not enough, the least needed go. Raises
+    KeyError where a segment has no name.
     """
-    lists = _Lists.of(ranked, items)
-    memberships = _memberships(members, names)
-    audiences = _audience_lists(members)
     head = f'{{"v":{VERSION},"customer_id":'
-    tail = (
-        f'],"forecast":null,"as_of":"{rfc3339(stamp.as_of)}","model_version":{stamp.model_version},'
+    memberships, audiences = _memberships(members, names), _audience_lists(members)
+    fronts = [
+        f'{head}{quoted(customer_id)},"segment":{membership},{within}"items":['
+        for customer_id, membership, within in zip(members.customer_ids, memberships, audiences, strict=True)
+    ]
+    backs = [back for stamp, customers in stamps for back in [_back(stamp)] * customers]
+    ahead = forecasts or [_NO_FORECAST] * len(backs)
+    backs = [f'],"forecast":{forecast}{back}' for forecast, back in zip(ahead, backs, strict=True)]
+    ends = [_bytes(front) + _bytes(back) for front, back in zip(fronts, backs, strict=True)]
+    everyday = [
+        len(customer_id) <= SHORT_ID_CHARACTERS and len(within) <= _SHORT_LIST
+        for customer_id, within in zip(members.customer_ids, audiences, strict=True)
+    ]
+    lists = _Lists.of(ranked, items, np.array(ends, np.int64), np.array(everyday, np.bool_))
+    pieces, start = lists.pieces, 0
+    views: list[bytes] = []
+    for front, back, stop, over in zip(fronts, backs, lists.stops, lists.over, strict=True):
+        some = pieces[start:stop]
+        if over > 0:
+            some = _fewer(some, lists.reasons[start:stop], over)
+        views.append(f"{front}{','.join(some)}{back}".encode())
+        start = stop
+    return views
+
+
+def _back(stamp: Stamp) -> str:
+    return (
+        f',"as_of":"{rfc3339(stamp.as_of)}","model_version":{stamp.model_version},'
         f'"written_by":[{stamp.sequence},{quoted(stamp.token)}]}}'
     )
-    views: list[bytes] = []
-    start = 0
-    for customer_id, membership, within, end in zip(
-        members.customer_ids, memberships, audiences, lists.ends, strict=True
-    ):
-        front = f'{head}{quoted(customer_id)},"segment":{membership},{within}"items":['
-        view = f"{front}{','.join(lists.pieces[start:end])}{tail}".encode()
-        if len(view) > SHORT_VIEW_BYTES:
-            ids = [customer_id, *(items.ids[item] for item in lists.items[start:end])]
-            is_short = max(map(len, ids)) <= SHORT_ID_CHARACTERS and len(within) <= _SHORT_LIST
-            limit = SHORT_VIEW_BYTES if is_short else MAX_VIEW_BYTES
-            if len(view) > limit:
-                view = _cut((front, tail), lists, slice(start, end), len(view) - limit)
-        views.append(view)
-        start = end
-    return views
 
 
 @dataclass(frozen=True, slots=True)
 class _Lists:
     """The items of all lists, one after another."""
 
-    items: list[int]
     reasons: list[int]
     pieces: list[str]
-    """The JSON of each."""
-    plain: list[str]
-    """The same without the item that speaks for it."""
-    ends: list[int]
-    """Where each customer's end."""
+    """The JSON of each, the last ones without the item that speaks for them where there is no room."""
+    stops: list[int]
+    """Where each customer's stop."""
+    over: list[int]
+    """Bytes that each customer's view is too long by, still."""
 
     @classmethod
-    def of(cls, ranked: Ranked, texts: ItemTexts) -> "_Lists":
+    def of(cls, ranked: Ranked, texts: ItemTexts, rest: NDArray[np.int64], everyday: NDArray[np.bool_]) -> "_Lists":
+        """`rest`: bytes of each view beside its items; `everyday`: whose are to be short if their items' ids are."""
         there = ranked.items >= 0
-        steps = np.rint(np.clip(ranked.scores[there], 0, 1) * SCORE_STEPS).astype(np.int32).tolist()
-        items, reasons = ranked.items[there].tolist(), ranked.reasons[there].tolist()
-        because = ranked.because[there]
-        ends = np.where(because >= 0, because + len(_REASONS), ranked.reasons[there]).tolist()
-        heads, tails = texts.heads, texts.tails
-        begun = [heads[item] + _SCORES[step] for item, step in zip(items, steps, strict=True)]
-        pieces = [piece + tails[end] for piece, end in zip(begun, ends, strict=True)]
-        plain = [piece + tails[reason] for piece, reason in zip(begun, reasons, strict=True)]
-        return cls(items, reasons, pieces, plain, np.cumsum(there.sum(axis=1)).tolist())
+        items, reasons, because = ranked.items[there], ranked.reasons[there].astype(np.int64), ranked.because[there]
+        steps = np.rint(np.clip(ranked.scores[there], 0, 1) * SCORE_STEPS).astype(np.int32)
+        whole = np.where(because >= 0, because + len(_REASONS), reasons)
+        sizes = texts.sizes()
+        counts = there.sum(axis=1)
+        stops = np.cumsum(counts)
+        owners = np.repeat(np.arange(len(counts)), counts)
+        commas = np.maximum(counts - 1, 0)
+        length = rest + commas + _sums(sizes.heads[items] + _SCORE_SIZES[steps] + sizes.tails[whole], stops)
+        short = everyday & (_sums(sizes.ids[items] > SHORT_ID_CHARACTERS, stops) == 0)
+        over = length - np.where(short, SHORT_VIEW_BYTES, MAX_VIEW_BYTES)
+        # An item says less where what those after it save is not enough.
+        savings = sizes.tails[whole] - sizes.tails[reasons]
+        saved = np.cumsum(savings)
+        says_less = over[owners] > np.append(0, saved)[stops][owners] - saved
+        over -= _sums(np.where(says_less, savings, 0), stops)
+        tails = np.where(says_less, reasons, whole)
+        heads, ending = texts.heads, texts.tails
+        pieces = [
+            heads[item] + _SCORES[step] + ending[tail]
+            for item, step, tail in zip(items.tolist(), steps.tolist(), tails.tolist(), strict=True)
+        ]
+        return cls(reasons.tolist(), pieces, stops.tolist(), over.tolist())
+
+
+def _sums(values: NDArray[Any], stops: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sums of the values of each customer, which stop where the next one's begin."""
+    reached = np.append(0, np.cumsum(values, dtype=np.int64))[stops]
+    return np.diff(reached, prepend=0)
+
+
+def _fewer(pieces: list[str], reasons: list[int], over: int) -> list[str]:
+    """Those of a list that are needed most, shorter by at least so many bytes."""
+    kept = set(range(len(pieces)))
+    for place in reversed(_most_needed(reasons)):
+        if over <= 0:
+            break
+        kept.discard(place)
+        over -= _bytes(pieces[place]) + 1
+    return [pieces[place] for place in sorted(kept)]
 
 
 def _memberships(members: Members, names: Mapping[int, str]) -> Iterable[str]:
@@ -176,28 +254,6 @@ def _audience_lists(members: Members) -> Sequence[str]:
     lists = [tuple(names) for names in members.audiences] or [()] * len(members.customer_ids)
     encoded = {names: f'"audiences":[{",".join(map(quoted, names))}],' if names else "" for names in set(lists)}
     return [encoded[names] for names in lists]
-
-
-def _cut(ends: tuple[str, str], lists: _Lists, one: slice, over: int) -> bytes:
-    """The view of one list, between its two ends, shorter by at least so many bytes.
-
-    The last items say `because` only, and not because of what; where that is not enough, the least needed go.
-    """
-    pieces, plain = lists.pieces[one], lists.plain[one]
-    for place in reversed(range(len(pieces))):
-        if over <= 0:
-            break
-        over -= len(pieces[place].encode()) - len(plain[place].encode())
-        pieces[place] = plain[place]
-    if over > 0:
-        kept = set(range(len(pieces)))
-        for place in reversed(_most_needed(lists.reasons[one])):
-            if over <= 0:
-                break
-            kept.discard(place)
-            over -= len(pieces[place].encode()) + 1
-        pieces = [pieces[place] for place in sorted(kept)]
-    return f"{ends[0]}{','.join(pieces)}{ends[1]}".encode()
 
 
 def _most_needed(reasons: list[int]) -> list[int]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.servers import LocalCluster, LocalKafka, LocalRedis, LocalSentinel, NoServerError, kafka_server, redis_server
@@ -15,9 +16,15 @@ from tests.servers import LocalCluster, LocalKafka, LocalRedis, LocalSentinel, N
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Told to stop, stop as on Ctrl-C: containers of the fixtures would outlive us otherwise."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A time limit for each example, hypothesis' default outside CI, makes a busy machine a failing test.
+    hypothesis.settings.register_profile("unhurried", parent=hypothesis.settings(), deadline=None)
+    hypothesis.settings.load_profile("unhurried")
+    if os.environ.get("CI") == "true":
+        # Of a run there only a part may be kept: what failed, and not a thousand lines of a broker that was killed.
+        config.option.showcapture = "no"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from contracts.events import Line, Purchase
-from contracts.times import DAY, EPOCH
+from contracts.times import DAY, EPOCH, rfc3339
 from tests.in_process import START
 
 
@@ -40,3 +40,16 @@ def purchases_of(
                 currency="GBP",
                 lines=(Line(item_id=kind.item, quantity=1, unit_price=price), *others),
             )
+
+
+def purchase_event(n: int) -> dict:
+    """The purchase e<n>, of customer c<n>, as an application would send it."""
+    return {
+        "type": "purchase",
+        "event_id": f"e{n}",
+        "customer_id": f"c{n}",
+        "occurred_at": rfc3339(START),
+        "order_id": f"o{n}",
+        "lines": [{"item_id": "mug", "quantity": 1, "unit_price": 2.5}],
+        "currency": "GBP",
+    }

@@ -14,15 +14,19 @@ from dashboard.api.app import create_app
 from dashboard.audit import AuditTrail
 from dashboard.change_feed import ChangeFeed
 from dashboard.event_intake import EventIntake
+from dashboard.pages.parts import PageParts
 from dashboard.parts import WebParts
+from livesegments.app import Deployment
+from livesegments.settings import Settings
 from livesegments.web.judging import judge_of
+from livesegments.web.opening import open_pages
 from livesegments.web.rows import StateRows
 from livesegments.web.serving import Server
 from logs.base import LogSpec
 from recommender.reader_async import AsyncCustomerReader
 from tests.in_process import LOG_TIME, InProcess
 
-SECONDS = 30.0
+SECONDS = 120.0
 NOW = LOG_TIME
 
 
@@ -68,13 +72,18 @@ class WebShop(InProcess):
         return [value for batch in self.logs.read_all(self.names.audit) for value in batch.values]
 
 
+def page_parts(shop: WebShop, parts: WebParts) -> PageParts:
+    """What the pages need beside it."""
+    return open_pages(Deployment(Settings(key_prefix=shop.keys.prefix), shop.logs, shop.state, shop.views), parts)
+
+
 @contextlib.contextmanager
-def served(parts: WebParts):
-    """The URL at which the app answers."""
+def served(parts: WebParts, pages: PageParts | None = None):
+    """The URL at which the app answers, with the pages where they are given."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        server = Server(create_app(parts))
+        server = Server(create_app(parts, pages))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -3,15 +3,13 @@
 import base64
 import binascii
 from http import HTTPStatus
-from typing import Any, Final
-from urllib.parse import urlsplit
 
 from fastapi import Request
+from starlette.requests import HTTPConnection
 
-from dashboard.access import ANYBODY, ApiKeys, Caller, Scope
+from dashboard.access import ANYBODY, CALLER, ApiKeys, Caller, Scope
 from dashboard.api.problems import Problem
-
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+from dashboard.local_only import is_from_here
 
 
 class Needs:
@@ -23,7 +21,7 @@ class Needs:
     async def __call__(self, request: Request) -> Caller:
         """Raises Problem: 401 without a key that is known, 403 where it lacks the scope."""
         keys: ApiKeys = request.app.state.api_keys
-        caller = _caller(keys, request)
+        caller = caller_of(keys, request)
         if self.scope not in caller.scopes:
             raise Problem(
                 HTTPStatus.FORBIDDEN,
@@ -34,7 +32,12 @@ class Needs:
         return caller
 
 
-def _caller(keys: ApiKeys, request: Request) -> Caller:
+def caller_of(keys: ApiKeys, request: HTTPConnection) -> Caller:
+    """Who asks. Raises Problem: 401 without a key that is known, 403 without keys from elsewhere."""
+    # Nobody but the gate of the pages can put anything into the scope: a download by somebody who has logged in.
+    logged_in: Caller | None = request.scope.get(CALLER)
+    if logged_in is not None:
+        return logged_in
     if not keys:
         return _local(request)
     key = _key(request.headers.get("authorization", ""))
@@ -63,15 +66,9 @@ def _key(header: str) -> str:
     return ""
 
 
-def _local(request: Request) -> Caller:
+def _local(request: HTTPConnection) -> Caller:
     """Anybody on this machine. A page from elsewhere that has its name point here shows another Host."""
-    host = request.headers.get("host", "")
-    try:
-        name: Any = urlsplit(f"//{host}").hostname
-    except ValueError:
-        name = None
-    origin = request.headers.get("origin")
-    if name not in LOOPBACK or (origin is not None and origin.partition("://")[2] != host):
+    if not is_from_here(request.headers.get("host", ""), request.headers.get("origin")):
         raise Problem(
             HTTPStatus.FORBIDDEN,
             "host",

@@ -1,10 +1,12 @@
 """GET /changes: who moves, as it happens, by server-sent events; resumable."""
 
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Query
 from starlette.responses import Response
 
@@ -19,10 +21,15 @@ from dashboard.parts import WebParts
 from logs.base import LogError, PositionGoneError
 
 MAX_LISTENERS: Final = 200
+EVENTS_KEPT: Final = 8_192
+ID_EVERY: Final = 50
+"""Each so manieth event of a burst has an id, and its last one."""
 HEARTBEAT_SECONDS: Final = 15.0
 """A line at least so often: proxies cut what is silent."""
 MEDIA_TYPE: Final = "text/event-stream"
 Kind = Literal["moved", "entered", "left", "born", "split", "restored", "merged", "gone"]
+
+_NOTHING: Final = b": nothing new\n\n"
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
@@ -66,8 +73,11 @@ class Listeners:
 
     def __init__(self, parts: WebParts) -> None:
         self._stream = ChangeStream(parts.changes)
+        self._ends = parts.changes.ends
         self._masks = parts.masks
         self._count = 0
+        # Whoever listens is told the same: each record is judged and written once for all.
+        self.event = lru_cache(EVENTS_KEPT)(self._event)
 
     async def position(self, last_event_id: str | None, start: str) -> ChangePosition:
         """Where somebody begins. Raises Problem."""
@@ -84,6 +94,12 @@ class Listeners:
         if position.identity != now.identity or len(position.next) != len(now.next):
             detail = "this id is of another log of changes: begin without Last-Event-ID"
             raise Problem(HTTPStatus.GONE, "gone", detail)
+        if not now.reaches([one or 0 for one in position.next]):
+            # Another process may have been further than this one is; nobody can have been further than the log.
+            ends = ChangePosition(now.identity, list(await to_thread.run_sync(self._ends)))
+            if not ends.reaches([one or 0 for one in position.next]):
+                detail = "this id lies beyond the end of the log of changes: begin without Last-Event-ID"
+                raise Problem(HTTPStatus.GONE, "gone", detail)
         return position
 
     async def frames(self, position: ChangePosition, kinds: frozenset[str], *, masked: bool) -> AsyncIterator[bytes]:
@@ -93,13 +109,15 @@ class Listeners:
             # The first frame gives the client an id before anything happens.
             yield f"retry: 2000\nid: {position}\n\n".encode()
             async for burst in self._stream.after(position, HEARTBEAT_SECONDS):
-                told = []
+                told, last = list[bytes](), _NOTHING
                 for change in burst:
                     position.next[change.partition] = change.position + 1
-                    frame = self._frame(change.value, kinds, position, masked=masked)
-                    if frame:
-                        told.append(frame)
-                yield b"".join(told) or f": nothing new\nid: {position}\n\n".encode()
+                    kind, event = self.event(change.value, masked=masked)
+                    if event and (not kinds or kind in kinds):
+                        # An id costs more than a record. Whoever is cut off between two of them is told some again.
+                        told.append(event if (len(told) + 1) % ID_EVERY else _identified(position, event))
+                        last = event
+                yield b"".join([*told[:-1], _identified(position, last)])
         except PositionGoneError as error:
             # Without an id the client begins at the present when it comes back.
             detail = _encode({"type": "urn:livesegments:gone", "status": 410, "detail": str(error)}).decode()
@@ -109,15 +127,19 @@ class Listeners:
         finally:
             self._count -= 1
 
-    def _frame(self, value: bytes, kinds: frozenset[str], position: ChangePosition, *, masked: bool) -> bytes:
-        """One record; nothing where it is not asked for, or is none of ours."""
+    def _event(self, value: bytes, *, masked: bool) -> tuple[str, bytes]:
+        """The kind of a record, and how it is sent; nothing for what is none of ours."""
         try:
             change = _decode(value)
-        except msgspec.MsgspecError:
-            return b""
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return "", b""
         kind = change.get("kind")
-        if not isinstance(kind, str) or (kinds and kind not in kinds):
-            return b""
+        if not isinstance(kind, str) or not kind.isidentifier():
+            return "", b""
         if masked and isinstance(change.get("customer_id"), str):
             change["customer_id"] = self._masks.mask(change["customer_id"])
-        return b"id: %b\nevent: %b\ndata: %b\n\n" % (str(position).encode(), kind.encode(), _encode(change))
+        return kind, b"event: %b\ndata: %b\n\n" % (kind.encode(), _encode(change))
+
+
+def _identified(position: ChangePosition, event: bytes) -> bytes:
+    return b"id: %b\n%b" % (str(position).encode(), event)

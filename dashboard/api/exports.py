@@ -1,11 +1,13 @@
 """Tables to be fetched whole, by Tableau, Power BI or a notebook: streamed, with stable columns."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 import pyarrow as pa
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
@@ -36,11 +38,12 @@ FLOWS: Final = pa.schema(
 """Of the table of flows. No `from`: new customers; no `to`: erased ones."""
 
 
-def _tables(kind: TableFormat) -> dict[int | str, dict[str, Any]]:
+def tables(kind: TableFormat, missing: str = "There is no such segment.") -> dict[int | str, dict[str, Any]]:
+    """What a table answers, for OpenAPI; and what it says where there is nothing to make one of."""
     media = MEDIA_TYPES[kind].partition(";")[0]
     schema = {"type": "string"} if kind == "csv" else {"type": "string", "format": "binary"}
     return {
-        **problems(s404="There is no such segment."),
+        **problems(s404=missing),
         200: {"description": "The table.", "content": {media: {"schema": schema}}},
     }
 
@@ -50,27 +53,27 @@ def add_routes(router: APIRouter, parts: WebParts) -> None:
     exports = Exports(parts)
     may = Depends(Needs("export"))
 
-    @router.get("/export/customers.csv", response_class=Response, responses=_tables("csv"))
+    @router.get("/export/customers.csv", response_class=Response, responses=tables("csv"))
     async def customers_csv(caller: Annotated[Caller, may]) -> Response:
         """Every customer, a row each (docs/http-api.md has the columns)."""
         return await exports.customers("csv", caller, "/export/customers.csv")
 
-    @router.get("/export/customers.parquet", response_class=Response, responses=_tables("parquet"))
+    @router.get("/export/customers.parquet", response_class=Response, responses=tables("parquet"))
     async def customers_parquet(caller: Annotated[Caller, may]) -> Response:
         """The same as Parquet, compressed."""
         return await exports.customers("parquet", caller, "/export/customers.parquet")
 
-    @router.get("/segments/{segment_id}/customers.csv", response_class=Response, responses=_tables("csv"))
+    @router.get("/segments/{segment_id}/customers.csv", response_class=Response, responses=tables("csv"))
     async def members_csv(segment_id: SegmentId, caller: Annotated[Caller, may]) -> Response:
         """Every customer of a segment."""
         return await exports.customers("csv", caller, f"/segments/{segment_id}/customers.csv", segment_id)
 
-    @router.get("/segments/{segment_id}/customers.parquet", response_class=Response, responses=_tables("parquet"))
+    @router.get("/segments/{segment_id}/customers.parquet", response_class=Response, responses=tables("parquet"))
     async def members_parquet(segment_id: SegmentId, caller: Annotated[Caller, may]) -> Response:
         """The same as Parquet, compressed."""
         return await exports.customers("parquet", caller, f"/segments/{segment_id}/customers.parquet", segment_id)
 
-    @router.get("/export/flows.csv", response_class=Response, responses=_tables("csv"))
+    @router.get("/export/flows.csv", response_class=Response, responses=tables("csv"))
     async def flows(
         caller: Annotated[Caller, may],
         days: Annotated[int, Query(ge=1, le=400, description="The newest so many stream days.")] = 30,
@@ -84,17 +87,37 @@ class Exports:
 
     def __init__(self, parts: WebParts) -> None:
         self._parts = parts
+        self._one_at_a_time = CapacityLimiter(1)
+        """Of what takes a processor for a while."""
 
     async def customers(self, kind: TableFormat, caller: Caller, path: str, segment_id: int | None = None) -> Response:
         """All customers, or those of a segment. Raises Problem."""
-        if "ids" not in caller.scopes:
-            detail = "a table of customers holds their ids: ask for a key with the scope ids, too"
-            raise Problem(HTTPStatus.FORBIDDEN, "scope", detail, needs="ids")
         if segment_id is not None:
             await known_segment(self._parts, segment_id)
-        constants = await self._begin(caller, path)
+        return await self.some_customers(kind, caller, path, partial(all_rows, self._parts.rows, segment_id))
+
+    async def some_customers(
+        self,
+        kind: TableFormat,
+        caller: Caller,
+        path: str,
+        rows: Callable[[], Iterator[Any]],
+        more: Mapping[str, Any] | None = None,
+    ) -> Response:
+        """Customers as record batches of COLUMNS, read while they are sent; `more`: constants. Raises Problem."""
+        _needs_ids(caller)
+        found = await to_thread.run_sync(rows)
+        constants = await self._begin(caller, path) | dict(more or {})
         schema = schema_with_constants(COLUMNS, constants)
-        return _download(kind, schema, _with(constants, all_rows(self._parts.rows, segment_id)), path)
+        return _download(kind, schema, _with(constants, found), path)
+
+    async def one_batch(self, kind: TableFormat, caller: Caller, path: str, made: Callable[[], Any]) -> Response:
+        """Customers as one record batch, made in a thread. Raises Problem, and what that raises."""
+        _needs_ids(caller)
+        batch = await to_thread.run_sync(made, abandon_on_cancel=False, limiter=self._one_at_a_time)
+        constants = await self._begin(caller, path)
+        schema = schema_with_constants(batch.schema, constants)
+        return _download(kind, schema, _with(constants, [batch]), path)
 
     async def flows(self, days: int, caller: Caller) -> Response:
         """The moves of the newest days."""
@@ -108,11 +131,17 @@ class Exports:
         """Write the export down; what stands in each of its rows."""
         segments = await self._parts.reader.segments()
         now = self._parts.now()
-        await to_thread.run_sync(self._parts.audit.note, now, caller.name, "export", path)
+        await self._parts.audit.noted(now, caller.name, "export", path)
         return {
             "model_version": pa.scalar(0 if segments is None else segments.model_version, pa.int32()),
             "exported_at": pa.scalar(from_micros(now), pa.timestamp("us", tz="UTC")),
         }
+
+
+def _needs_ids(caller: Caller) -> None:
+    if "ids" not in caller.scopes:
+        detail = "a table of customers holds their ids: ask for a key with the scope ids, too"
+        raise Problem(HTTPStatus.FORBIDDEN, "scope", detail, needs="ids")
 
 
 def _with(constants: dict[str, Any], batches: Iterable[Any]) -> Iterator[Any]:
@@ -135,6 +164,7 @@ def _flows_of(day: HistoryDay) -> Iterator[dict[str, Any]]:
 
 
 def _download(kind: TableFormat, schema: Any, batches: Iterable[Any], path: str) -> Response:
-    name = path.strip("/").replace("/", "-")
+    # A name may hold anything; a header may not.
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.strip("/"))
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return PatientStream(encoded(kind, schema, batches), media_type=MEDIA_TYPES[kind], headers=headers)

@@ -14,7 +14,8 @@ from dashboard.api.problems import Problem
 BODY_SECONDS: Final = 30.0
 """So long a client may take to send a body."""
 FIRST_PRINTABLE: Final = 0x20
-_HEADERS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+HEADERS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+"""Of every answer."""
 
 
 class Gate:
@@ -37,7 +38,7 @@ class Gate:
 
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+                message["headers"] = [*message.get("headers", ()), *HEADERS]
             await send(message)
 
         if b"%" in scope.get("raw_path", b"") and (wrong := _wrong_with(scope["raw_path"])):

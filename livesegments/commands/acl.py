@@ -41,6 +41,13 @@ def acl(
         bool,
         typer.Option(help="Let readers have a near-cache: CLIENT TRACKING tells names of keys of the whole server."),
     ] = True,
+    *,
+    redis_6: Annotated[
+        bool,
+        typer.Option(
+            "--redis-6", help="For Redis 6.2, which can not keep webhooks from writing to all that they read."
+        ),
+    ] = False,
 ) -> None:
     """Print access control lists: who may do what in this deployment's Redis and Kafka.
 
@@ -51,7 +58,7 @@ def acl(
     settings = loaded.settings
     names = log_names(settings)
     if kafka:
-        typer.echo("\n".join(commands(names, settings.group, settings.key_prefix)))
+        typer.echo("\n".join(commands(names, settings.group, settings.key_prefix, webhooks=bool(settings.webhooks))))
         return
     found = users(
         keys(settings),
@@ -59,6 +66,8 @@ def acl(
         log_in_redis=not settings.event_log_url.startswith("kafka:"),
         near_cache=tracking,
         cluster="+cluster:" in settings.redis_url,
+        webhooks=bool(settings.webhooks),
+        selectors=not redis_6,
     )
     known = {} if passwords is None else _passwords(passwords, found)
     for role, user in found.items():

@@ -11,7 +11,12 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from livesegments.demo.background import ShopInBackground, WebInBackground, WorkerInBackground
+from livesegments.demo.background import (
+    ShopInBackground,
+    WebhooksInBackground,
+    WebInBackground,
+    WorkerInBackground,
+)
 from livesegments.demo.drawing import as_line, draw, summary
 from livesegments.demo.servers import Stage, set_stage
 from livesegments.demo.watching import Snapshot, Watcher
@@ -52,8 +57,9 @@ def demo(
     stopping = threading.Event()
     console = Console(highlight=False)
     with stop_signals(stopping.set), set_stage(settings, redis, log, keep) as stage:
+        telling = WebhooksInBackground(stage, stopping)
         web = WebInBackground(stage, stopping)
-        stage = replace(stage, about=f"{stage.about}; HTTP API at {web.address}")  # noqa: PLW2901 - the same stage
+        stage = replace(stage, about=f"{stage.about}; open {web.address}")  # noqa: PLW2901 - the same stage
         working = WorkerInBackground(stage, stopping)
         shop = ShopInBackground(stage, stopping, customers=customers, rate=rate)
         try:
@@ -63,6 +69,7 @@ def demo(
             shop.join()
             working.join()
             web.join()
+            telling.join()
     console.print(summary(seen, stage))
 
 

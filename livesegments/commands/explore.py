@@ -19,7 +19,7 @@ from livesegments.flags import with_settings
 from livesegments.parts import zone
 from livesegments.settings import Settings
 from livesegments.sources import Loaded
-from livesegments.table_options import Columns, Constants, Sheet, TimeFormat, mapping_request
+from livesegments.table_options import Columns, Constants, NoHeader, Sheet, TimeFormat, mapping_request
 
 app = typer.Typer(add_completion=False)
 LIVE: Final = "live"
@@ -44,6 +44,7 @@ def explore(
     ] = None,
     time_format: TimeFormat = None,
     sheet: Sheet = None,
+    no_header: NoHeader = False,
     out: Annotated[Path, typer.Option(help="The report, one HTML file; replaced if it is there.")] = Path(
         "report.html"
     ),
@@ -59,6 +60,7 @@ def explore(
         currency=settings.currency,
         time_format=time_format,
         sheet=sheet,
+        header=not no_header,
     )
     console = Console(stderr=True)
     with console.status(f"exploring {source}"):

@@ -13,6 +13,7 @@ from contracts.keys import Keys
 from livesegments.app import open_deployment
 from livesegments.day_documents import read_days
 from livesegments.flags import with_settings
+from livesegments.screen import literal
 from livesegments.sources import Loaded
 from recommender.lift import wilson
 
@@ -57,7 +58,7 @@ def _table(found: list[FeedbackDay], by: By) -> Table:
     for title in ("shown", "clicked", "click-through", "bought", "conversion"):
         table.add_column(title, justify="right")
     for name, whole in shown.most_common():
-        table.add_row(name, *_figures(whole, clicked[name], bought[name]))
+        table.add_row(literal(name), *_figures(whole, clicked[name], bought[name]))
     table.add_row("all", *_figures(shown.total(), clicked.total(), bought.total()), style="bold")
     return table
 

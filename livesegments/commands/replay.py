@@ -8,17 +8,15 @@ import typer
 
 from consumer.clock import wall_micros
 from contracts.times import to_micros
-from livesegments.app import create_logs, open_logs
+from livesegments.app import open_logs
+from livesegments.catalogue_feeding import feed_catalogue
 from livesegments.flags import with_settings
 from livesegments.parts import log_names, zone
-from livesegments.screen import plain
 from livesegments.sources import Loaded
-from livesegments.table_options import Columns, Constants, Sheet, TimeFormat, mapping_request
-from producer.catalogue import publish_items
+from livesegments.table_options import Columns, Constants, NoHeader, Sheet, TimeFormat, mapping_request
 from producer.cli import run_replay
 from producer.mapping import MappingRequest
 from producer.pacing import parse_speed
-from producer.replay import Replay
 
 app = typer.Typer(add_completion=False)
 
@@ -42,6 +40,7 @@ def replay(
     ] = MappingRequest().cancelled,
     time_format: TimeFormat = None,
     sheet: Sheet = None,
+    no_header: NoHeader = False,
 ) -> None:
     """Publish a table as events, sorted by time. Doing it twice changes nothing."""
     settings = loaded.settings
@@ -52,19 +51,10 @@ def replay(
         cancelled=cancelled,
         time_format=time_format,
         sheet=sheet,
+        header=not no_header,
     )
     pace = parse_speed(speed)
     logs = open_logs(settings)
-
-    def feed_catalogue(table: Replay) -> None:
-        # Before the events: no worker is to recommend postage even once.
-        create_logs(settings, logs)
-        non_products = [plain(one.item_id) for one in table.items if one.recommendable is False]
-        if non_products:
-            typer.echo(f"{len(non_products)} items are no products: {', '.join(non_products)}")
-        told = publish_items(table.items, logs, log_names(settings).catalog, wall_micros())
-        if told.new or told.changed:
-            typer.echo(f"catalogue: {told.new:,} items new, {told.changed:,} changed")
 
     try:
         run_replay(
@@ -77,7 +67,7 @@ def replay(
             speed=pace,
             log=log_names(settings).events,
             partitions=settings.partitions,
-            on_read=feed_catalogue,
+            on_read=lambda table: feed_catalogue(table.items, logs, settings),
         )
     finally:
         logs.close()

@@ -65,7 +65,7 @@ def rename(
     loaded: Loaded,
     segment: Annotated[int, typer.Argument(help="The segment's id.", metavar="ID")],
     name: Annotated[str | None, typer.Argument(help="1 to 60 characters; no other segment's name.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="What to do about the segment.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="What to do about it; empty: what is worked out.")] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Take the own name and strategy back.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Call a segment something else. The name stays whatever is learnt; views and cards follow within seconds."""
@@ -77,7 +77,7 @@ def rename(
             typer.echo(f"segment {segment} is called what is worked out again")
             return
         own = rename_segment(deployment.state, deployment.reader().segments(), segment, name, strategy)
-    typer.echo(f"segment {segment} is called {plain(own.name)}")
+    typer.echo(f"segment {segment} is called {'what is worked out' if own.name is None else plain(own.name)}")
 
 
 def read_cards(reader: CustomerReader) -> list[SegmentCard]:

@@ -97,6 +97,8 @@ def _explain(explanation: Explanation, console: Console) -> None:
     if explanation.reasons is not None:
         for sentence in explanation.reasons.sentences:
             console.print(literal(sentence))
+    for sentence in explanation.expected:
+        console.print(literal(sentence))
     if explanation.next_expected_at is not None:
         console.print(f"next order expected about {explanation.next_expected_at.date().isoformat()}", style="dim")
 

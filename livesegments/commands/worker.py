@@ -11,10 +11,12 @@ from consumer import collector
 from consumer.patience import Patience, StoppedError
 from contracts.redaction import without_password
 from livesegments.app import open_deployment, open_worker
+from livesegments.audience_days import AudienceDays
 from livesegments.durations import Duration
 from livesegments.flags import duration, with_settings
 from livesegments.log_output import configure
 from livesegments.monitoring.monitor import monitored
+from livesegments.parts import keys
 from livesegments.signals import stop_signals
 from livesegments.sources import Loaded
 from livesegments.status import StatusLine, report
@@ -63,10 +65,12 @@ def worker(
             collector.calm()
             line = StatusLine(settings.status_interval.seconds)
             published = StatusPublisher(deployment.state, settings.figures_interval.seconds)
+            audience_days = AudienceDays(deployment.state, deployment.views, keys(settings))
 
             def on_step(stepped: "Worker") -> None:
                 line(stepped)
                 published(stepped)
+                audience_days(stepped)
                 monitor(stepped)
 
             with contextlib.closing(published), stop_signals(working.stop):

@@ -1,24 +1,34 @@
 """Work beside the screen: the shop and the worker, each in a thread whose errors are not lost."""
 
+import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from consumer.clock import wall_micros
 from consumer.patience import Patience, StoppedError
 from contracts.times import SECOND
-from livesegments.app import create_logs, open_worker
+from livesegments.app import create_logs, open_ledger, open_worker
+from livesegments.audience_days import AudienceDays
 from livesegments.demo.servers import Stage
-from livesegments.parts import log_names
+from livesegments.parts import endpoints, keys, log_names
 from livesegments.records import count_partitions
 from livesegments.sources import replaced
 from livesegments.web.serving import Server, WebAddressError, address_of, listening
+from livesegments.webhooks.memory_ledger import MemoryLedger
+from livesegments.webhooks.signing import secret_texts
+from livesegments.worker_status import StatusPublisher
 from producer.pacing import Timer, at_rate
 from producer.sending import send
 from producer.shop import Shop, ShopSettings
 
 if TYPE_CHECKING:
     from consumer.worker import Worker
+
+
+_importing: Final = threading.Lock()
+"""Two threads that import the same packages may each wait for a module that the other is in the middle of."""
 
 
 class Background:
@@ -57,12 +67,26 @@ class WorkerInBackground:
         self._background = Background("worker", self._work, stopping)
 
     def _work(self) -> None:
+        with _importing:
+            import consumer.worker  # noqa: F401, PLC0415
+
         with (
             self._stage.open() as deployment,
             open_worker(deployment, Patience(self._stopping)) as worker,
         ):
             self.worker = worker
-            worker.run(on_step=lambda working: working.stop() if self._stopping.is_set() else None)
+            settings = deployment.settings
+            published = StatusPublisher(deployment.state, settings.figures_interval.seconds)
+            audience_days = AudienceDays(deployment.state, deployment.views, keys(settings))
+
+            def on_step(working: "Worker") -> None:
+                published(working)
+                audience_days(working)
+                if self._stopping.is_set():
+                    working.stop()
+
+            with contextlib.closing(published):
+                worker.run(on_step=on_step)
 
     @property
     def lag(self) -> int | None:
@@ -111,7 +135,7 @@ class ShopInBackground:
 
 
 class WebInBackground:
-    """The HTTP API, where the settings say, or at a free port where that one is taken."""
+    """The pages and the HTTP API, where the settings say, or at a free port where that one is taken."""
 
     def __init__(self, stage: Stage, stopping: threading.Event) -> None:
         self._stage = stage
@@ -124,14 +148,51 @@ class WebInBackground:
         self._background = Background("web", self._work, stopping)
 
     def _work(self) -> None:
-        # It takes half a second to import; the shop and the worker need not wait for it.
-        from dashboard.api.app import create_app  # noqa: PLC0415
-        from livesegments.web.opening import open_web  # noqa: PLC0415
+        # It takes a second to import; the shop need not wait for it.
+        with _importing:
+            from dashboard.api.app import create_app  # noqa: PLC0415
+            from livesegments.web.opening import open_pages, open_web  # noqa: PLC0415
 
         with self._listener, self._stage.open() as deployment, open_web(deployment) as parts:
             self._listener.listen()
-            Server(create_app(parts), self._stopping.is_set).run(sockets=[self._listener])
+            Server(create_app(parts, open_pages(deployment, parts)), self._stopping.is_set).run(
+                sockets=[self._listener]
+            )
 
     def join(self) -> None:
         """Wait until it has stopped."""
         self._background.join()
+
+
+class WebhooksInBackground:
+    """Tells the endpoints of the settings of changes, where there are any. Raises SecretError."""
+
+    def __init__(self, stage: Stage, stopping: threading.Event) -> None:
+        self._stage = stage
+        self._stopping = stopping
+        self._endpoints = endpoints(stage.settings)
+        self._secrets = {name: secret_texts(endpoint) for name, endpoint in self._endpoints.items()}
+        self._background = Background("webhooks", self._work, stopping) if self._endpoints else None
+
+    def _work(self) -> None:
+        with _importing:
+            from livesegments.webhooks.running import deliver  # noqa: PLC0415
+
+        async def until_stopped() -> None:
+            done = asyncio.Event()
+
+            def on_look(_: object) -> None:
+                if self._stopping.is_set():
+                    done.set()
+
+            await deliver(deployment, ledger, self._endpoints, self._secrets, stopping=done, on_look=on_look)
+
+        with self._stage.open() as deployment, contextlib.ExitStack() as stack:
+            settings = self._stage.settings
+            ledger = MemoryLedger() if self._stage.redis_url is None else stack.enter_context(open_ledger(settings))
+            asyncio.run(until_stopped())
+
+    def join(self) -> None:
+        """Wait until what was under way has ended."""
+        if self._background is not None:
+            self._background.join()

@@ -61,7 +61,7 @@ def explore_file(
         zone: Of times that name none.
         seed: Of samples.
     """
-    table = open_table(path, request.sheet)
+    table = open_table(path, request.sheet, header=request.header)
     unknown = [name for name in only if name not in table.columns]
     if unknown:
         raise TableError(f"{path}: there is no column {unknown[0]!r}; it has {', '.join(table.columns)}")
@@ -90,19 +90,32 @@ def explore_file(
 
 
 def explore_live(
-    state: State, settings: Settings, *, now: int, seed: int = 0, categories: CategorySource = no_categories
+    state: State,
+    settings: Settings,
+    *,
+    now: int,
+    seed: int = 0,
+    categories: CategorySource = no_categories,
+    segment_id: int | None = None,
+    most: int = LIVE_CUSTOMERS,
 ) -> Exploration:
-    """Explore the customers of a deployment as they stand in Redis; where there are very many, a uniform sample.
+    """Explore the customers of a deployment as they stand in Redis; where there are more than `most`, a uniform sample.
 
-    `now`, in microseconds UTC, is what the days since purchases are counted to with `clock = "wall"`.
-    Raises TableError where there are none.
+    `now`, in microseconds UTC, is what the days since purchases are counted to with `clock = "wall"`. With a
+    `segment_id` only its customers are looked at, among those of the sample. Raises TableError where there are none.
     """
     first = read_customers(state, settings, 1, categories)
     expected = max(len(first), 1) * BUCKETS
-    buckets = max(1, min(BUCKETS, BUCKETS * LIVE_CUSTOMERS // expected))
+    buckets = max(1, min(BUCKETS, BUCKETS * most // expected))
     frame = read_customers(state, settings, buckets, categories)
+    if segment_id is not None:
+        frame = frame[(frame["segment_id"] == segment_id).fillna(value=False)].reset_index(drop=True)
     if frame.empty:
-        raise TableError("there are no customers yet: `livesegments worker` makes them from the log's events")
+        raise TableError(
+            "there are no customers yet: `livesegments worker` makes them from the log's events"
+            if segment_id is None
+            else f"none of the customers that were looked at is in segment {segment_id}"
+        )
     purchases = frame["last_purchase_at"]
     as_of = now if settings.clock == "wall" or purchases.isna().all() else to_micros(purchases.max().to_pydatetime())
     recency = (pd.Timestamp(as_of, unit="us", tz="UTC") - purchases).dt.total_seconds() * 1e6 / DAY

@@ -18,7 +18,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from contracts.documents import CAUSES
-from contracts.times import SECOND
+from contracts.times import SECOND, to_micros
 from livesegments import __version__
 from livesegments.monitoring.health import Health
 
@@ -114,6 +114,10 @@ def _models(worker: "Worker") -> Iterable[Metric]:
         yield _gauge("item_model_version", "Of what was learnt about items.", memory.item_version)
         age = max(0, now - memory.item_model.as_of) / SECOND
         yield _gauge("item_model_age_seconds", "Since items were learnt, by the deployment's clock.", age)
+    if (forecasts := memory.forecasts.forecaster.document) is not None:
+        yield _gauge("forecast_version", "Of what is forecast by.", memory.forecasts.version)
+        age = max(0, now - to_micros(forecasts.at)) / SECOND
+        yield _gauge("forecast_age_seconds", "Since forecasts were learnt, by the deployment's clock.", age)
 
 
 def _durations(worker: "Worker") -> Iterable[Metric]:
@@ -131,8 +135,18 @@ def _durations(worker: "Worker") -> Iterable[Metric]:
         count_value=figures.sweeps.times,
         sum_value=figures.sweeps.seconds,
     )
+    yield SummaryMetricFamily(
+        f"{PREFIX}_forecast_seconds",
+        "Slices of passes that work out everybody's forecast.",
+        count_value=figures.forecasts.times,
+        sum_value=figures.forecasts.seconds,
+    )
     reviews = SummaryMetricFamily(f"{PREFIX}_review_seconds", "Reviews, where this worker leads.", labels=["kind"])
-    for kind, spent in (("segments", figures.reviews), ("items", figures.item_reviews)):
+    for kind, spent in (
+        ("segments", figures.reviews),
+        ("items", figures.item_reviews),
+        ("forecasts", figures.forecast_reviews),
+    ):
         reviews.add_metric([kind], spent.times, spent.seconds)
     yield reviews
 

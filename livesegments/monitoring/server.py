@@ -7,7 +7,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import AF_INET, AF_INET6
 from socketserver import TCPServer
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import structlog
@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from contracts.errors import LivesegmentsError
-from livesegments.monitoring.health import Health, Verdict
+from livesegments.monitoring.health import Verdict
 
 _PATIENCE_SECONDS: Final = 10
 """A client that says nothing for so long is let go of."""
@@ -25,6 +25,16 @@ _log = structlog.get_logger("livesegments.monitoring")
 
 class AddressError(LivesegmentsError):
     """The worker can not listen where it is told to."""
+
+
+class Health(Protocol):
+    """Of whatever runs here; asked from any thread."""
+
+    def alive(self) -> Verdict:
+        """Whether a restart would cure nothing."""
+
+    def ready(self) -> Verdict:
+        """Whether it does its work."""
 
 
 @contextlib.contextmanager

@@ -1,27 +1,48 @@
-"""The parts of the HTTP API, opened as the settings say."""
+"""The parts of the HTTP API and of the pages, opened as the settings say."""
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
 
 from consumer.clock import wall_micros
 from consumer.state import StateUnavailableError
-from contracts.documents import HistoryDay
+from contracts.documents import AudienceDay, HistoryDay
 from contracts.keys import Keys
+from contracts.segment_names import OwnName
 from dashboard.access import ApiKeys
 from dashboard.audit import AuditTrail
 from dashboard.change_feed import ChangeFeed
 from dashboard.event_intake import EventIntake
 from dashboard.masking import Masks
+from dashboard.pages.live import Live
+from dashboard.pages.parts import PageParts
 from dashboard.parts import WebParts
 from livesegments import __version__
-from livesegments.app import Deployment, create_logs
+from livesegments.app import Deployment, create_logs, open_ledger
 from livesegments.day_documents import read_days
+from livesegments.item_names import item_names
+from livesegments.look_alikes import look_alike_table, look_alikes
+from livesegments.open_explainer import explainer_of
 from livesegments.parts import audit_spec, log_names, rates
+from livesegments.records import read_forecaster
 from livesegments.redis_address import redis_address
+from livesegments.segment_renaming import rename_segment, reset_segment
+from livesegments.web.analysing import StateAnalysis
+from livesegments.web.campaigning import StateCampaigns
 from livesegments.web.judging import judge_of
 from livesegments.web.rows import StateRows
+from livesegments.web.sheets import Sheets
+from livesegments.webhooks.desk import Desk
+from livesegments.worker_status import read_status
+from online_model.forecasts.words import TURNED_OFF, about
 from recommender.reader_async import AsyncCustomerReader
 from recommender.store import MemoryViews
+
+_log = structlog.get_logger("livesegments.web")
 
 
 @contextlib.contextmanager
@@ -32,14 +53,21 @@ def open_web(deployment: Deployment) -> Iterator[WebParts]:
     """
     settings, logs = deployment.settings, deployment.logs
     names, keys = log_names(settings), ApiKeys.read(settings.web_keys)
+    if keys.masks_nothing:
+        _log.warning(
+            "whoever holds the only key can find out whom masked ids stand for: make a second one, which nobody needs"
+            " to use (livesegments web-key)"
+        )
     create_logs(settings, logs)
     logs.create(audit_spec(settings))
-    writer = logs.writer()
-    try:
+    with contextlib.ExitStack() as stack:
+        writer = logs.writer()
+        stack.callback(writer.close, 10.0)
+        ledger = stack.enter_context(open_ledger(settings))
         yield WebParts(
             reader=_reader(deployment),
             intake=EventIntake(writer, names.events, judge_of(rates(settings))),
-            rows=StateRows(deployment.state, settings.out_of_scope_name),
+            rows=_rows(deployment),
             history=lambda days: read_days(deployment, days, HistoryDay, Keys.history),
             changes=ChangeFeed(logs, names.changes, settings.group),
             audit=AuditTrail(writer, names.audit),
@@ -49,9 +77,56 @@ def open_web(deployment: Deployment) -> Iterator[WebParts]:
             max_body=settings.web_max_body,
             unavailable=(StateUnavailableError,),
             version=__version__,
+            audiences=frozenset(settings.audiences),
+            look_alikes=partial(likest, deployment),
+            webhooks=Desk(deployment, ledger),
+            campaigns=StateCampaigns(deployment),
         )
-    finally:
-        writer.close(10.0)
+
+
+def likest(deployment: Deployment, audience: str, most: int) -> Any:
+    """See dashboard.parts.WebParts.look_alikes."""
+    explainer = explainer_of(deployment)
+    return look_alike_table(look_alikes(explainer, audience, most), explainer.names.name, is_text=False)
+
+
+def open_pages(deployment: Deployment, web: WebParts) -> PageParts:
+    """What the pages need beside it."""
+    settings, state = deployment.settings, deployment.state
+    return PageParts(
+        web=web,
+        currency=settings.currency,
+        live=Live(web, lambda: [one for told in state.workers().values() if (one := read_status(told)) is not None]),
+        sheet=Sheets(deployment).sheet,
+        naming=StateNaming(deployment),
+        item_names=partial(item_names, state),
+        conditions=dict(settings.audiences),
+        audience_days=lambda days: read_days(deployment, days, AudienceDay, Keys.audience_sizes),
+        about_forecasts=lambda: (
+            about(read_forecaster(state, told=True).document) if settings.forecasts else (TURNED_OFF,)
+        ),
+        analysis=StateAnalysis(deployment, _rows(deployment)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StateNaming:
+    """See dashboard.pages.parts.Naming."""
+
+    deployment: Deployment
+
+    def rename(self, segment_id: int, name: str | None, strategy: str | None) -> OwnName:
+        """See Naming."""
+        return rename_segment(self.deployment.state, self.deployment.reader().segments(), segment_id, name, strategy)
+
+    def reset(self, segment_id: int) -> None:
+        """See Naming."""
+        reset_segment(self.deployment.state, segment_id)
+
+
+def _rows(deployment: Deployment) -> StateRows:
+    settings = deployment.settings
+    return StateRows(deployment.state, settings.out_of_scope_name, settings.clock, forecasts=settings.forecasts)
 
 
 def _reader(deployment: Deployment) -> AsyncCustomerReader:

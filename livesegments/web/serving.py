@@ -1,15 +1,18 @@
 """Listening, and answering until told to stop."""
 
+import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from contracts.errors import LivesegmentsError
 from livesegments.settings import Settings
+from livesegments.web.joined_writes import JoinedWrites
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -59,6 +62,19 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+class _Protocol(HttpToolsProtocol):
+    """HTTP of one client."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See asyncio.Protocol."""
+        super().connection_made(cast("asyncio.Transport", JoinedWrites(transport)))
+
+    def handle_websocket_upgrade(self) -> None:
+        """From here on the client speaks WebSocket, and what is written to it is whole."""
+        self.transport = cast("JoinedWrites", self.transport).bare()
+        super().handle_websocket_upgrade()
+
+
 class Server(uvicorn.Server):
     """What serves an app; `run(sockets=[…])` returns after SIGTERM or SIGINT, or once `stopping` says so."""
 
@@ -66,6 +82,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=_Protocol,
                 log_config=None,
                 access_log=False,
                 server_header=False,

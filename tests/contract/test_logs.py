@@ -1,5 +1,6 @@
 """One suite over every log: what the interface promises holds for Kafka, Redis Streams and memory alike."""
 
+import random
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -19,6 +20,7 @@ from logs.base import (
     Polled,
     PositionGoneError,
     RecordTooLargeError,
+    count_between,
 )
 from logs.kafka_client import KafkaCluster
 from logs.kafka_log import KafkaLogs
@@ -26,7 +28,7 @@ from logs.memory import MemoryLogs
 from logs.redis_log import RedisLogs
 from tests.servers.secured import kafka_security_of_tests
 
-DEADLINE = 30.0
+DEADLINE = 90.0
 
 
 class Backend:
@@ -315,6 +317,32 @@ def test_a_record_that_is_too_large_fails_alone(backend, unique, writer):
     with pytest.raises(RecordTooLargeError):
         futures[1].result(DEADLINE)
     assert futures[2].result(DEADLINE).partition == 0
+    assert writer.append(unique, b"k", b"later", partition=0).result(DEADLINE).partition == 0
+    last = backend.partitions - 1
+    assert writer.append(unique, b"k", b"elsewhere", partition=last).result(DEADLINE).partition == last
+
+
+def test_many_are_appended_and_waited_for_together(backend, log, writer):
+    keys = [f"c{n % 7}".encode() for n in range(500)]
+    assert writer.append_all(log, [(key, b"%d" % n) for n, key in enumerate(keys)], DEADLINE) == {}
+    assert writer.append_all(log, [], DEADLINE) == {}
+    found = {int(value): batch.partition for batch in backend.logs.read_all(log) for value in batch.values}
+    assert found == {n: partition_of(key.decode(), backend.partitions) for n, key in enumerate(keys)}
+
+
+def test_of_many_one_that_is_too_large_fails(backend, unique, writer):
+    backend.logs.create(LogSpec(unique, backend.partitions, max_message_bytes=20_000))
+    large = random.Random(0).randbytes(5_000_000)
+    # The last one: kafka-python gives up all that follows it.
+    failed = writer.append_all(unique, [(b"a", b"small"), (b"k", large)], DEADLINE)
+    assert list(failed) == [1]
+    assert isinstance(failed[1], RecordTooLargeError)
+
+
+def test_many_on_a_log_that_is_not_there_all_fail(unique, writer):
+    failed = writer.append_all(unique, [(b"a", b"1"), (b"b", b"2")], DEADLINE)
+    assert list(failed) == [0, 1]
+    assert all(isinstance(one, LogMissingError) for one in failed.values())
 
 
 def test_read_all_gives_everything_without_a_group(backend, log, writer):
@@ -342,6 +370,19 @@ def test_a_scan_ends_where_the_log_ended_when_it_began(backend, log, writer):
     assert len(set(found)) == len(found) >= 300
 
 
+def test_a_scan_may_begin_at_positions(backend, log, writer):
+    ended([writer.append(log, b"k%d" % n, b"%d" % n) for n in range(100)])
+    ends = dict(enumerate(backend.logs.ends(log)))
+    assert list(backend.logs.scan(log, positions=ends)) == []
+    later = ended([writer.append(log, b"k%d" % n, b"later") for n in range(20)])
+    found = [(batch.partition, at) for batch in backend.logs.scan(log, positions=ends) for at in batch.positions]
+    assert sorted(found) == sorted((one.partition, one.position) for one in later)
+    some = [at for batch in backend.logs.scan(log, positions={0: ends[0]}) for at in batch.positions]
+    everything = list(backend.logs.read_all(log))
+    before = sum(at < ends[0] for batch in everything if batch.partition == 0 for at in batch.positions)
+    assert len(some) == sum(map(len, everything)) - before
+
+
 def test_the_ends_are_where_the_next_records_will_stand(backend, log, writer, join):
     ended([writer.append(log, b"%d" % n, b"before") for n in range(20)])
     ends = backend.logs.ends(log)
@@ -356,6 +397,16 @@ def test_nothing_is_missed_after_the_ends_of_an_empty_log(backend, log, writer, 
     consumption = Consumption(join(), dict(enumerate(backend.logs.ends(log))))
     ended([writer.append(log, b"%d" % n, b"first") for n in range(20)])
     consumption.until(lambda: len(consumption.values) == 20)
+
+
+def test_the_starts_are_where_the_oldest_records_stand(backend, log, writer, join):
+    assert backend.logs.starts(log) == backend.logs.ends(log)
+    placed = ended([writer.append(log, None, b"%d" % n, partition=0) for n in range(20)])
+    backend.logs.trim(log, 0, placed[12].position)
+    start = backend.logs.starts(log)[0]
+    assert placed[11].position <= start <= placed[12].position  # on Redis one stays that proves that no other is gone
+    assert count_between(start, backend.logs.ends(log)[0]) in {8, 9}
+    assert count_between(placed[3].position, start) in {8, 9}
 
 
 def test_how_long_a_log_keeps_records(backend, unique):

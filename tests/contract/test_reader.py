@@ -136,7 +136,7 @@ def anna(store, keys) -> bytes:
     return view
 
 
-def until(condition, what: str, seconds: float = 10.0):
+def until(condition, what: str, seconds: float = 60.0):
     """Wait for a condition; its first true value."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

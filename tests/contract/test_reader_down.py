@@ -56,7 +56,7 @@ def ids(answer) -> list[str]:
     return [item.item_id for item in answer.items]
 
 
-def until(condition, what: str, seconds: float = 30.0):
+def until(condition, what: str, seconds: float = 60.0):
     """Wait for a condition; its first true value."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -145,7 +145,8 @@ def cluster_port():
     if binary is None:
         missing("no redis-server")
     folder = Path(tempfile.mkdtemp(prefix="livesegments-test-cluster-"))
-    port = free_port()
+    # Nodes talk to each other on the port 10,000 above: where there is none, the server ends at once.
+    port = next(port for port in iter(free_port, None) if port + 10_000 < 65_536)
     options = {"port": port, "dir": folder, "save": "", "bind": "127.0.0.1", "cluster-enabled": "yes"}
     command = [str(binary), *(str(word) for name, value in options.items() for word in (f"--{name}", value))]
     process = start_tied(command, output=folder / "log")

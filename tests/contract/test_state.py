@@ -157,6 +157,20 @@ def test_partitions_are_apart(state):
     assert all_rows(state, 1) == {}
 
 
+def test_steps_written_together_are_each_written_or_refused(state):
+    for partition, token in enumerate("abcd"):
+        state.claim(partition, token, 0)
+    state.checkpoint(3, "d", step(1, rows=[("eve", b"3")]))
+    steps = [step(1, rows=[("ann", b"0")]), step(1, rows=[("bob", b"1")]), step(3), step(1, rows=[("eve", b"3")])]
+    work = list(zip(range(4), ["a", "zombie", "c", "d"], steps, strict=True))
+    for first in (Written.NOW, Written.BEFORE):  # a lost reply: it is done again
+        written = state.checkpoint_all(work)
+        assert [written[0], written[3]] == [first, Written.BEFORE]
+        assert all(isinstance(one, StateConflictError) for one in written[1:3])
+    assert [all_rows(state, partition) for partition in range(4)] == [{"ann": b"0"}, {}, {}, {"eve": b"3"}]
+    assert state.checkpoint_all([]) == []
+
+
 def test_a_skipped_number_is_a_conflict(state):
     state.claim(0, "a", 0)
     with pytest.raises(StateConflictError):
@@ -179,6 +193,7 @@ def test_rows_of_some_buckets(state):
     half = all_rows(state, 0, range(BUCKETS // 2))
     assert half == {who: row for who, row in rows.items() if bucket_of(who) < BUCKETS // 2}
     assert 150 < len(half) < 350
+    assert (state.row_count(0), state.row_count(1)) == (500, 0)
 
 
 def test_model_versions_follow_one_another(state):
@@ -223,6 +238,30 @@ def test_a_partitions_owner_is_told(state):
     assert state.meta(0).owner == "a"
     state.checkpoint(0, "a", step(1))
     assert state.meta(0).owner == "a"
+
+
+def test_forecasts_only_become_newer_and_what_they_go_on_from_comes_with_them(state):
+    assert (state.forecast_version(), state.forecast(), state.forecast_memory()) == (0, None, None)
+    assert state.publish_forecast(1, 1, b"one", b"memory of one")
+    assert state.publish_forecast(1, 1, b"one", b"memory of one"), "a repeated publication says yes again"
+    assert not state.publish_forecast(1, 1, b"other", b"")
+    assert state.publish_forecast(3, 2, b"two", b"memory of two")
+    assert not state.publish_forecast(3, 2, b"late", b"")
+    assert not state.publish_forecast(2, 3, b"of an older leader", b"")
+    assert (state.forecast_version(), state.forecast(), state.forecast_memory()) == (2, b"two", b"memory of two")
+    assert state.leader() == 3
+
+
+def test_what_forecasts_go_on_from_is_amended_and_all_of_it_taken_out(state):
+    assert state.publish_forecast(2, 3, b"three", b"memory")
+    assert not state.amend_forecast(1, 3, b"of an older leader")
+    assert not state.amend_forecast(2, 2, b"of an older version")
+    assert state.amend_forecast(2, 3, b"less")
+    assert (state.forecast_version(), state.forecast(), state.forecast_memory()) == (3, b"three", b"less")
+    assert state.amend_forecast(4, 3, None)
+    assert (state.forecast_version(), state.forecast(), state.forecast_memory()) == (3, None, None)
+    assert not state.publish_forecast(3, 4, b"of an older leader", b"")
+    assert state.publish_forecast(4, 4, b"four", b"memory of four")
 
 
 def test_item_models_only_become_newer_and_never_an_older_leader_s(state):
@@ -349,6 +388,29 @@ def test_names_of_segments_are_replaced_and_taken_out(state):
     state.put_segment_name(4, None)
     state.put_segment_name(4, None)
     assert state.segment_names() == {-101: b"b"}
+
+
+def test_a_campaign_is_replaced_only_by_who_has_read_it(state):
+    assert state.campaigns() == {}
+    assert state.put_campaign("Spring", b"one", None)
+    assert state.put_campaign("Spring", b"one", None), "a repeated call is the same call"
+    assert not state.put_campaign("Spring", b"other", None)
+    assert state.put_campaign("Spring", b"two", b"one")
+    assert not state.put_campaign("Spring", None, b"one")
+    assert state.campaigns() == {"Spring": b"two"}
+    assert state.put_campaign("Spring", None, b"two")
+    assert state.campaigns() == {}
+
+
+def test_members_of_a_campaign_come_in_pieces_and_go_together(state):
+    assert state.campaign_members("n1") == {}
+    state.put_campaign_members("n1", {0: b"a", 1: b"\x00\xff"}, 60)
+    state.put_campaign_members("n1", {0: b"b"}, 60)
+    state.put_campaign_members("n2", {0: b"other"}, 60)
+    assert state.campaign_members("n1") == {0: b"b", 1: b"\x00\xff"}
+    state.put_campaign_members("n1", {}, 0)
+    assert state.campaign_members("n1") == {}
+    assert state.campaign_members("n2") == {0: b"other"}
 
 
 def test_pages_of_the_feedback_book_are_written_with_the_rows(state):

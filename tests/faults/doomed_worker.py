@@ -20,7 +20,7 @@ import redis
 import structlog
 
 from consumer.clock import wall_micros
-from consumer.state import Checkpoint, Meta, Written
+from consumer.state import Checkpoint, Meta, Written, one_by_one
 from contracts.errors import LivesegmentsError
 from recommender.store import RedisViews
 from tests.deployment import Deployment
@@ -100,6 +100,10 @@ class DoomedState:
         written = self._state.checkpoint(partition, token, step)
         self._bullet.here("after checkpoint")
         return written
+
+    def checkpoint_all(self, work) -> list:
+        """One by one, so that some are written when it ends."""
+        return one_by_one(self.checkpoint, work)
 
     def publish_model(self, leader: int, version: int, document: bytes) -> bool:
         self._bullet.here("before model")

@@ -18,7 +18,7 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.faults.doomed_worker"])
 
 
-def wait_for(holds: Callable[[], Any], what: str, seconds: float = 100.0) -> Any:
+def wait_for(holds: Callable[[], Any], what: str, seconds: float = 200.0) -> Any:
     """What a condition gives once it is true. Fails after a deadline."""
     deadline = time.monotonic() + seconds
     while not (found := holds()):

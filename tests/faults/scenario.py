@@ -146,10 +146,13 @@ class Scenario:
     def more_checkpoints(self, count: int, *of: WorkerProcess) -> None:
         """Wait until each of these workers, or of all, has written so many more."""
         before = {one: one.status("checkpoints") or 0 for one in of or self.alive}
-        wait_for(
-            lambda: all((one.status("checkpoints") or 0) >= before[one] + count for one in before),
-            f"{count} more checkpoints",
-        )
+        try:
+            wait_for(
+                lambda: all((one.status("checkpoints") or 0) >= before[one] + count for one in before),
+                f"{count} more checkpoints",
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {self._said()}") from None
 
     def wait(self, seconds: float) -> None:
         """Let a fault last: the load goes on."""
@@ -194,7 +197,7 @@ class Scenario:
         metas = {number: self.deployment.state.meta(number) for number in range(self.deployment.partitions)}
         return {number: meta.position if meta else None for number, meta in metas.items()}
 
-    def recovered(self, over_at: float, *, within: float = 100.0) -> float:
+    def recovered(self, over_at: float, *, within: float = 200.0) -> float:
         """End the load; seconds from `over_at` (monotonic) until every event that was published counts."""
         assert self._load is not None
         self._load.stop()
@@ -227,7 +230,7 @@ class Scenario:
             raise AssertionError(f"not idle: {self._said()}") from None
 
     def _said(self) -> list[str]:
-        return [f"{one.exitcode} {one.said}" for one in self.workers]
+        return [f"{one.exitcode} {one.said} waiting for {one.waiting_for or 'nothing'}" for one in self.workers]
 
     def checked(self, *, rolled_back: bool = False) -> int:
         """Number of rows, once everything holds: rows, changes, assigned columns.

@@ -37,13 +37,15 @@ def test_workers_frozen_past_their_sessions_write_nothing_and_claim_only_what_th
         rows = shop.checked()
 
         assert writer.status("conflicts") >= 1
+        # They come back one after the other, and each time the group may hand the same partition on.
+        most = {number: claims + len(had) for number, claims in taken.items()}
         for one in workers:
-            once = all(claims <= taken[number] + 1 for number, claims in one.held.items())
-            assert once, "somebody claims what the group has not given"
+            given = all(claims <= most[number] for number, claims in one.held.items())
+            assert given, f"somebody claims what the group has not given: {one.held}, {taken} before"
         fault_report(
             "two of three workers frozen until the third had all partitions and published a model version; then"
             " continued, one amid a checkpoint, the leader amid its publication",
-            f"{rows} rows exact; {writer.status('conflicts')} checkpoint refused, the model refused; each partition"
-            " claimed once per hand-over",
+            f"{rows} rows exact; {writer.status('conflicts')} checkpoint refused, the model refused; no"
+            " partition claimed but when the group gave it",
             took,
         )

@@ -93,7 +93,7 @@ def test_kills_and_workers_coming_and_going_change_nothing_on_online_retail(
 
 
 def kill_and_check(deployment: Deployment, messages: Sequence[Message], kills: int) -> None:
-    """Publish at about 200 events a second until enough workers were killed, then the rest at once."""
+    """Publish at about 100 events a second until enough workers were killed, then the rest at once."""
     rng = random.Random(20)
     enough = threading.Event()
 
@@ -101,7 +101,7 @@ def kill_and_check(deployment: Deployment, messages: Sequence[Message], kills: i
         with deployment.writer() as writer:
             for place, message in enumerate(messages):
                 writer.append(deployment.names.events, message.key, message.value)
-                if place % 20 == 19:
+                if place % 10 == 9:
                     enough.wait(0.1)
 
     publisher = threading.Thread(target=publish, daemon=True)

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -21,7 +22,7 @@ PROXIED = {
 def test_redis_reset_slow_and_cut_off(kafka_bootstrap, redis_url, unique, fault_report, soak_seconds):
     """One of two workers sees Redis through a proxy; it keeps its place in the group, and waits."""
     with (
-        CutProxy(int(redis_url.partition("?")[0].rstrip("/0").rpartition(":")[2])) as proxy,
+        CutProxy(port_of(redis_url)) as proxy,
         Scenario(faulty(f"kafka://{kafka_bootstrap}", redis_url, unique)) as shop,
     ):
         (cut,) = shop.start(1, where={"redis_url": f"redis://127.0.0.1:{proxy.port}/0"})
@@ -88,6 +89,12 @@ def test_kafka_reset_slow_and_cut_off(proxied_kafka, redis_url, unique, fault_re
             f"{rows} rows exact; the other one took over, then it got partitions again",
             took,
         )
+
+
+def port_of(url: str) -> int:
+    port = urlsplit(url).port
+    assert port is not None
+    return port
 
 
 def cpu_seconds(pid: int) -> float:

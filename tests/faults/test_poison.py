@@ -11,7 +11,9 @@ from kafka import KafkaProducer
 from consumer.clock import wall_micros
 from contracts.events import Line, Purchase, encode_event
 from contracts.times import from_micros
+from logs.kafka_client import KafkaCluster
 from tests.faults.scenario import SPOILT, Scenario
+from tests.servers.secured import kafka_security_of_tests
 
 CODECS = (None, "gzip", "snappy", "lz4", "zstd")
 HOSTILE = ("*", "{}", "a:b", "{p0}:meta", "..", "%s", "𝔘𝔫𝔦", "x" * 128)
@@ -74,25 +76,26 @@ def spoilt() -> list[bytes | None]:
     ]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_poison_of_every_kind_stops_nothing(kafka_bootstrap, deployment, fault_report):
+    servers = KafkaCluster(kafka_bootstrap, kafka_security_of_tests()).settings()
     with Scenario(deployment) as shop:
         shop.start(2)
         shop.load()
         topic = deployment.names.events
         # Every codec, hostile ids, and keys that are missing or say something else than the event.
         for codec in CODECS:
-            with closing(KafkaProducer(bootstrap_servers=kafka_bootstrap, compression_type=codec)) as producer:
+            with closing(KafkaProducer(**servers, compression_type=codec)) as producer:
                 for number, who in enumerate(HOSTILE):
                     key = (who.encode(), None, b"another key")[number % 3]
                     producer.send(topic, value=purchase(f"{codec}-{number}", who), key=key)
                 producer.flush()
         bad = spoilt()
-        with closing(KafkaProducer(bootstrap_servers=kafka_bootstrap, max_request_size=4_000_000)) as producer:
+        with closing(KafkaProducer(**servers, max_request_size=4_000_000)) as producer:
             placed = [producer.send(topic, value=value, key=None if n % 2 else b"ann") for n, value in enumerate(bad)]
             wanted = {(one.get(30).partition, one.get(30).offset) for one in placed}
         # Control records: at the end of a partition they are all that a reader is still behind.
-        transactional = KafkaProducer(bootstrap_servers=kafka_bootstrap, transactional_id=deployment.tag)
+        transactional = KafkaProducer(**servers, transactional_id=deployment.tag)
         with closing(transactional) as producer:
             producer.init_transactions()
             for number, ends in enumerate((producer.commit_transaction, producer.abort_transaction) * 2):

@@ -4,8 +4,9 @@ import time
 
 import pytest
 
+from tests.deployment import Deployment
 from tests.faults.processes import wait_for
-from tests.faults.scenario import Scenario, faulty
+from tests.faults.scenario import LEARNT_AT_ONCE, Scenario, faulty
 
 
 @pytest.fixture
@@ -95,6 +96,28 @@ def test_redis_without_memory_refuses_and_nothing_is_lost(shop, fault_report):
     fault_report(
         "`maxmemory` below what is used, `noeviction`: every write refused until it was raised",
         f"{rows} rows exact; no checkpoint meanwhile, both workers waited",
+        took,
+    )
+
+
+def test_redis_without_memory_is_waited_for_where_the_log_is_in_it_too(local_redis, unique, fault_report):
+    """Then it refuses what is only read, too, where that is read in one piece; the only reader's lease runs out."""
+    settings = {"model": LEARNT_AT_ONCE}
+    deployment = Deployment(local_redis.url, local_redis.url, unique, 1, session_timeout=2.0, settings=settings)
+    with Scenario(deployment) as shop:
+        shop.start(1)
+        shop.load()
+        shop.deployment.redis.config_set("maxmemory", "1mb")
+        wait_for(lambda: shop.workers[0].waiting_for == "checkpoint", "it waits")
+        seqs = shop.seqs
+        wait_for(lambda: shop.published_since(seqs) > 300, "events pile up")
+        assert shop.seqs == seqs, "nothing is written"
+        shop.deployment.redis.config_set("maxmemory", "0")
+        took = shop.recovered(time.monotonic())
+        rows = shop.checked()
+    fault_report(
+        "the same with the log in the same Redis, which then refuses to be read, too",
+        f"{rows} rows exact; the worker waited past its lease, what was published meanwhile waited in its producer",
         took,
     )
 

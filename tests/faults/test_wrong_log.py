@@ -4,13 +4,13 @@ import time
 from contextlib import closing
 from itertools import islice
 
-from kafka import KafkaAdminClient
-
 from consumer.clock import wall_micros
 from logs.base import LogMissingError, LogSpec
+from logs.kafka_client import KafkaCluster
 from producer.shop import Shop, ShopSettings
 from tests.faults.processes import WorkerProcess, wait_for
 from tests.faults.scenario import Scenario
+from tests.servers.secured import kafka_security_of_tests
 
 
 def deleted(logs, admin, name: str) -> None:
@@ -39,7 +39,7 @@ def test_a_topic_deleted_and_made_again_stops_the_workers_and_changes_no_row(kaf
         name = deployment.names.events
         with (
             closing(deployment.logs()) as logs,
-            closing(KafkaAdminClient(bootstrap_servers=kafka_bootstrap)) as admin,
+            closing(KafkaCluster(kafka_bootstrap, kafka_security_of_tests()).admin()) as admin,
         ):
             deleted(logs, admin, name)
             began = time.monotonic()

@@ -16,7 +16,7 @@ from livesegments.cli import app
 from livesegments.sources import load_settings
 from recommender.store import RedisViews
 
-SECONDS = 30.0
+SECONDS = 120.0
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 
 

@@ -21,9 +21,10 @@ import redis
 from logs.kafka_log import KafkaLogs
 from logs.redis_server import find_redis_server, free_port
 from tests.conftest import missing
+from tests.servers.secured import clean_environment, kafka_security_of_tests
 
 COMMAND = [sys.executable, "-m", "livesegments"]
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 
 @dataclass
@@ -34,8 +35,7 @@ class Shell:
     environment: dict = field(default_factory=dict)
 
     def variables(self) -> dict:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("LIVESEGMENTS_")}
-        return clean | {"COLUMNS": "200"} | self.environment
+        return clean_environment() | {"COLUMNS": "200"} | self.environment
 
     def run(self, *arguments: str, status: int = 0) -> str:
         done = subprocess.run(
@@ -326,7 +326,7 @@ def test_a_server_that_is_not_redis(own):
 
 @pytest.mark.parametrize("shell", ["kafka"], indirect=True)
 def test_a_topic_made_by_hand_gets_advice(kafka_bootstrap, shell, unique):
-    with closing(KafkaLogs(kafka_bootstrap)) as logs, logs._asking() as admin:
+    with closing(KafkaLogs(kafka_bootstrap, security=kafka_security_of_tests())) as logs, logs._asking() as admin:
         topic = {"num_partitions": 2, "replication_factor": 1, "configs": {"message.timestamp.type": "CreateTime"}}
         admin.create_topics({f"{unique}-customer-events": topic}, wait_for_metadata=True)
     shown = shell.run("check")

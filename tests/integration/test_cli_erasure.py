@@ -9,6 +9,7 @@ from logs.base import LogSpec
 from logs.open import open_logs
 from producer.publisher import EventPublisher
 from tests.integration.test_cli import shell  # noqa: F401 - a fixture
+from tests.servers.secured import kafka_security_of_tests
 
 WHO = "customer-0017-a"
 
@@ -17,7 +18,10 @@ def publish(shell, *values: bytes) -> None:  # noqa: F811
     """Bytes as they are, onto the events log."""
     environment = shell.environment
     name = f"{environment['LIVESEGMENTS_LOG_PREFIX']}customer-events"
-    with closing(open_logs(environment["LIVESEGMENTS_LOG_URL"])) as logs, closing(logs.writer()) as writer:
+    with (
+        closing(open_logs(environment["LIVESEGMENTS_LOG_URL"], security=kafka_security_of_tests())) as logs,
+        closing(logs.writer()) as writer,
+    ):
         logs.create(LogSpec(name, 4))
         for value in values:
             writer.append(name, WHO.encode(), value).result(30)
@@ -85,7 +89,7 @@ def test_events_of_the_past_published_again_resurrect_nobody(shell):  # noqa: F8
     publish(shell, purchase("1"), purchase("3", customer_id="bob"))
     environment = shell.environment
     with (
-        closing(open_logs(environment["LIVESEGMENTS_LOG_URL"])) as logs,
+        closing(open_logs(environment["LIVESEGMENTS_LOG_URL"], security=kafka_security_of_tests())) as logs,
         EventPublisher(logs, log=f"{environment['LIVESEGMENTS_LOG_PREFIX']}customer-events", partitions=4) as publisher,
     ):
         publisher.erase(customer_id=WHO, occurred_at="2024-01-02T00:00:00Z")

@@ -150,7 +150,7 @@ WITHOUT = (("map",), ("tree", "--customers", "20"), ("model", "try"), ("export",
 @pytest.mark.parametrize("command", WITHOUT, ids=" ".join)
 def test_where_the_catalogue_is_not_found_it_says_so_and_where_it_looked(call, tmp_path, command):
     arguments = [part.format(file=tmp_path / "all.csv") for part in command]
-    with pytest.raises(NoCategoriesError, match=r"log elsewhere-catalog at redis://.*log_prefix as the workers"):
+    with pytest.raises(NoCategoriesError, match=r"log elsewhere-catalog at rediss?://.*log_prefix as the workers"):
         call(*arguments, log_prefix="elsewhere-")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+import httpx
 import pytest
 import redis
 from confluent_kafka.admin import AdminClient
@@ -151,6 +152,21 @@ def test_nothing_listens_beyond_this_machine(shop):
         if publisher.PublishedPort
     ]
     assert sorted(published) == [("kafka", "127.0.0.1"), ("redis", "127.0.0.1"), ("web", "127.0.0.1")]
+
+
+def test_the_pages_answer_with_all_their_files(shop):
+    [port] = {
+        publisher.PublishedPort
+        for container in shop.compose.get_containers()
+        for publisher in container.Publishers or ()
+        if container.Service == "web" and publisher.PublishedPort
+    }
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, follow_redirects=True) as client:
+        page = client.get("/", headers={"Accept": "text/html"})
+        assert (page.status_code, page.url.path) == (200, "/app/")
+        files = re.findall(r'(?:src|href)="(/app/[^"]+)"', page.text)
+        assert len(files) > 5
+        assert [(one, client.get(one).status_code) for one in files] == [(one, 200) for one in files]
 
 
 def test_our_containers_run_as_nobody_in_particular_and_can_not_change_their_image(shop):

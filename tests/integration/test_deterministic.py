@@ -13,7 +13,7 @@ from producer.shop import Shop, ShopSettings
 from tests.in_process import START, InProcess
 
 ROOT = Path(__file__).parents[2]
-EVENTS = 6_000
+EVENTS = 2_000
 
 
 def documents() -> list[bytes]:

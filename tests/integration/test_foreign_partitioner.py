@@ -15,6 +15,7 @@ from contracts.times import DAY, EPOCH, HOUR
 from tests.against_oracle import wrong_rows
 from tests.deployment import Deployment
 from tests.oracle import Oracle
+from tests.servers.secured import librdkafka_of_tests
 
 PARTITIONS = 12
 START = 19_000 * DAY
@@ -57,7 +58,9 @@ def deployment(kafka_bootstrap, redis_url, unique):
 
 def publish_by_librdkafka(deployment, events):
     """Its default partitioner: CRC32 of the key."""
-    producer = Producer({"bootstrap.servers": deployment.log_url.removeprefix("kafka://"), "enable.idempotence": True})
+    producer = Producer(
+        {**librdkafka_of_tests(deployment.log_url.removeprefix("kafka://")), "enable.idempotence": True}
+    )
     failed = []
     for event in events:
         producer.produce(

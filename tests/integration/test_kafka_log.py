@@ -8,16 +8,19 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from kafka import KafkaAdminClient
+from kafka import errors
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.partitioner import murmur2 as kafka_murmur2
 
 from contracts.partitioning import murmur2
 from logs.base import LogChangedError, LogReader, LogSpec, LogUnavailableError, Polled
+from logs.kafka_client import KafkaCluster
 from logs.kafka_log import KafkaLogs
+from logs.kafka_watch import KafkaWatch
 from logs.redis_server import free_port
+from tests.servers.secured import kafka_security_of_tests
 
-DEADLINE = 60.0
+DEADLINE = 120.0
 PARTITIONS = 6
 
 
@@ -73,14 +76,14 @@ class Worker:
 
 @pytest.fixture
 def logs(kafka_bootstrap):
-    logs = KafkaLogs(kafka_bootstrap, session_timeout=6.0, heartbeat=0.3)
+    logs = KafkaLogs(kafka_bootstrap, security=kafka_security_of_tests(), session_timeout=6.0, heartbeat=0.3)
     yield logs
     logs.close()
 
 
 @pytest.fixture
 def admin(kafka_bootstrap):
-    admin = KafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+    admin = KafkaCluster(kafka_bootstrap, kafka_security_of_tests()).admin()
     yield admin
     admin.close()
 
@@ -183,7 +186,9 @@ def test_readers_that_only_glance_at_the_log_get_their_partitions_and_leave_the_
 def test_a_reader_that_stood_still_is_told_that_its_partitions_came_back_or_went(kafka_bootstrap, logs, log):
     """The group gives up a reader that does not poll in time; its first poll after that says so."""
     store = Store()
-    impatient = KafkaLogs(kafka_bootstrap, session_timeout=6.0, heartbeat=0.3, max_poll_interval=2.0)
+    impatient = KafkaLogs(
+        kafka_bootstrap, security=kafka_security_of_tests(), session_timeout=6.0, heartbeat=0.3, max_poll_interval=2.0
+    )
     slow, fast = (Worker(each.reader(log, log), store) for each in (impatient, logs))
     until(lambda: slow.step() and fast.step() and {len(slow.held), len(fast.held)} == {3})
     had = set(slow.held)
@@ -240,6 +245,21 @@ def test_what_is_committed_is_seen_by_lag_monitors(logs, admin, log):
     assert {place.partition for place, offset in committed.items() if offset.offset == 0} == {0, 1}
 
 
+def test_a_commit_that_the_group_refused_is_made_again(logs, admin, log, monkeypatch):
+    """As it does amid a rebalance, or where the answer was lost with the connection."""
+    worker = Worker(logs.reader(log, log), Store())
+    until(lambda: worker.step() and len(worker.held) == PARTITIONS)
+    monkeypatch.setattr(
+        worker.reader._consumer,
+        "commit_async",
+        lambda offsets, callback: callback(offsets, errors.RebalanceInProgressError()),
+    )
+    worker.reader.commit({0: 0})
+    worker.step()
+    worker.reader.close()
+    assert [place.partition for place in admin.list_group_offsets([log])[log]] == [0]
+
+
 def test_a_broker_that_is_killed_and_comes_back_loses_and_doubles_nothing(local_kafka):
     logs = KafkaLogs(local_kafka.bootstrap, session_timeout=6.0, heartbeat=0.5)
     logs.create(LogSpec("events", PARTITIONS))
@@ -287,6 +307,16 @@ def test_a_frozen_broker_is_survived(local_kafka):
     writer.close(DEADLINE)
     worker.reader.close()
     logs.close()
+
+
+def test_a_client_that_is_closed_under_a_question_counts_as_no_answer(kafka_bootstrap, logs, log):
+    """kafka-python raises a bare RuntimeError there, which ended the watch's thread."""
+    cluster = KafkaCluster(kafka_bootstrap, kafka_security_of_tests())
+    watch = KafkaWatch(cluster, logs.describe(log))
+    watch._admin.close()
+    watch.look()
+    assert watch.failing_since is not None
+    watch.close()
 
 
 def test_no_broker_at_the_start_is_said_at_once():

@@ -19,7 +19,7 @@ from tests.in_process import comparable
 
 PARTITIONS = 6
 EXACTLY = ("first_at", "last_at", "newest_at", "seen_at", "spend", "refunds", "units", "day_map", "orders", "returns")
-SECONDS = 120.0
+SECONDS = 240.0
 
 
 @pytest.fixture
@@ -44,23 +44,26 @@ def step_until(done, *workers) -> None:
         held = held + 1 if done() else 0
 
 
-def fit(model, columns, now) -> float:
-    """Inertia as a share of the spread about the mean, in the model's own metric."""
-    X = model.features_of(columns, now)
-    X = X[model.assign(X) >= 0]
-    scaled = X / model.metric.deviations
-    nearest = model.metric.squared_distances(X, model.centroids).min(axis=1).sum()
-    return float(nearest / ((scaled - scaled.mean(axis=0)) ** 2).sum())
+def fit(model, by, columns, now) -> float:
+    """Inertia of a model's segments around their means, by the features and in the metric of another.
+
+    Not of its centroids: each model counts money in the median order of the first customers that it saw, and a
+    centroid of the one lies elsewhere in the features of the other.
+    """
+    clusters = model.assign(model.features_of(columns, now))
+    X = by.features_of(columns, now)[clusters >= 0]
+    clusters = clusters[clusters >= 0]
+    assert np.isfinite(X).all()
+    means = np.stack([X[clusters == cluster].mean(axis=0) for cluster in range(model.k)])
+    return float(by.metric.squared_distances(X, means)[np.arange(len(X)), clusters].sum())
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 def test_three_workers_end_with_the_rows_of_one_and_segments_as_good(deployment):
-    shop = Shop(ShopSettings(now=wall_micros(), customers=600, seed=3, currency="GBP"))
-    publish(deployment, islice(shop.history(), 8_000))
+    # Of 600 customers chance alone moves five means by 1 % of the inertia, which no version follows (ADR 6).
+    shop = Shop(ShopSettings(now=wall_micros(), customers=2_500, seed=3, currency="GBP"))
     model = ModelSettings(k=5, k_interval=RARE_LOOKS.k_interval)
-    one = deployment.run(model=model)
-
     keys = Keys(f"{deployment.tag}-three")
     state = RedisState(deployment.redis, keys)
     with contextlib.ExitStack() as stack:
@@ -68,10 +71,14 @@ def test_three_workers_end_with_the_rows_of_one_and_segments_as_good(deployment)
             stack.enter_context(deployment.worker(state=state, keys=keys, group=keys.prefix, model=model))
             for _ in range(3)
         ]
-        step_until(lambda: all(len(worker.memory.held) == 2 and worker.idle for worker in three), *three)
+        # Before anything is there, or the first would have worked it all off before the others came.
+        step_until(lambda: all(len(worker.memory.held) == 2 for worker in three), *three)
+        publish(deployment, islice(shop.history(), 8_000))
+        step_until(lambda: all(worker.idle for worker in three), *three)
         models = [worker.memory.learner.model for worker in three]
         for worker in three:
             worker.close()
+    one = deployment.run(model=model)
 
     rows, others = plain_rows(deployment.state, PARTITIONS), plain_rows(state, PARTITIONS)
     exactly = (*EXACTLY, "lines", "heads", "ids", "attributes")
@@ -82,9 +89,11 @@ def test_three_workers_end_with_the_rows_of_one_and_segments_as_good(deployment)
     assert len({found.version for found in models}) == 1, "all have the leader's last decision"
     assert all(worker.clock.now == one.clock.now for worker in three)
     everybody = np.concatenate([np.fromiter(held.rows.index.values(), int) for held in one.memory.held.values()])
-    columns = Columns.of_store(one.memory.store, everybody)
-    alone, together = (fit(found, columns, one.clock.now) for found in (one.memory.learner.model, models[0]))
-    assert together == pytest.approx(alone, rel=0.01)
+    columns, alone, together = Columns.of_store(one.memory.store, everybody), one.memory.learner.model, models[0]
+    assert together.features == alone.features
+    for by in (alone, together):
+        ratio = fit(together, by, columns, one.clock.now) / fit(alone, by, columns, one.clock.now)
+        assert ratio < 1.01
 
 
 class Watched:
@@ -130,7 +139,7 @@ def tokens(worker) -> dict[int, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 def test_who_joins_or_leaves_moves_its_own_partitions_and_the_others_go_on(deployment, record_property):
     with deployment.writer() as writer, deployment.worker() as staying:
         watched = Watched(deployment, writer)

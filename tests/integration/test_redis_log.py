@@ -13,7 +13,7 @@ from tests.conftest import missing
 from tests.servers import LocalRedis
 from tests.servers.lossy_proxy import LossyProxy
 
-DEADLINE = 30.0
+DEADLINE = 90.0
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -167,3 +167,44 @@ def test_no_server_at_the_start_is_said_without_the_password():
         with pytest.raises(LogUnavailableError, match="does not answer") as caught:
             ask()
         assert "secret" not in str(caught.value)
+
+
+REFUSALS = {
+    "OutOfMemory": ("maxmemory", "1mb", "0"),
+    "NOREPLICAS": ("min-replicas-to-write", "1", "0"),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_what_redis_refuses_for_now_is_waited_for(local_redis, refusal):
+    setting, bad, good = REFUSALS[refusal]
+    logs = RedisLogs(local_redis.url, session_timeout=0.9)
+    logs.create(LogSpec("events"))
+    reader, writer = logs.reader("events", "g"), logs.writer()
+    until(lambda: reader.poll(0.1).assigned)
+    reader.seek(0, None)
+    with Redis.from_url(local_redis.url) as client:
+        client.config_set(setting, bad)
+        ends = time.monotonic() + 1.5
+        polled = [reader.poll(0.3)]
+        sent = writer.append("events", b"k", b"first")
+        until(lambda: polled.append(reader.poll(0.1)) or time.monotonic() > ends)
+        assert not any(one.batches for one in polled)
+        assert reader.failing_since is not None
+        for ask in (lambda: logs.trim("events", 0, 5 << 64), lambda: logs.create(LogSpec("more"))):
+            with pytest.raises(LogUnavailableError, match="refuses for now"):
+                ask()
+        assert not sent.done()
+        client.config_set(setting, good)
+    sent.result(DEADLINE)
+
+    def read() -> bool:
+        polled = reader.poll(0.1)
+        if polled.assigned:
+            reader.seek(0, None)
+        return any(batch.values == [b"first"] for batch in polled.batches)
+
+    until(read)
+    reader.close()
+    writer.close(DEADLINE)
+    logs.close()

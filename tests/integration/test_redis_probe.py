@@ -30,8 +30,8 @@ def test_a_node_is_not_taken_for_a_server(cluster_url, unique):
     assert "write redis+cluster://" in verdict.text
 
 
-def test_a_server_is_not_taken_for_a_cluster(one_redis_url, unique):
-    verdict = probe("redis+cluster://" + one_redis_url.partition("://")[2].partition("/")[0], unique)
+def test_a_server_is_not_taken_for_a_cluster(local_redis, unique):
+    verdict = probe("redis+cluster://" + local_redis.url.partition("://")[2].partition("/")[0], unique)
     assert not verdict.ok
     assert "write redis://" in verdict.text
 

@@ -15,7 +15,7 @@ import logs.redis_server
 from logs.redis_server import RedisServer, RedisServerError, find_redis_server
 from tests.conftest import missing
 
-DEADLINE = 30.0
+DEADLINE = 90.0
 REPOSITORY = Path(__file__).parents[2]
 PARENT = """
 import sys, time

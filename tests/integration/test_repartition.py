@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from kafka import KafkaAdminClient
 
 from consumer.layout import HEADER, UNFINISHED
 from consumer.redis_images import RedisImages
@@ -18,6 +17,7 @@ from contracts.events import Erase, encode_event
 from contracts.keys import Keys, LogNames
 from contracts.partitioning import partition_of
 from contracts.times import HOUR, from_micros
+from logs.kafka_client import KafkaCluster
 from logs.kafka_log import KafkaLogs
 from recommender.redis_open import open_redis
 from tests.deployment import plain_rows
@@ -25,6 +25,7 @@ from tests.dying_images import DyingImages, Killed
 from tests.in_process import START, InProcess, comparable, fixed_model
 from tests.integration.test_cli import Shell
 from tests.integration.test_snapshot import event
+from tests.servers.secured import kafka_security_of_tests
 
 BEFORE, AFTER = 2, 5
 EVENTS = 400
@@ -185,7 +186,10 @@ def test_the_command_on_kafka(kafka_bootstrap, redis_url, unique, tmp_path):
     topic = LogNames(f"{unique}-").events
 
     def publish(some):
-        with closing(KafkaLogs(kafka_bootstrap)) as logs, closing(logs.writer()) as writer:
+        with (
+            closing(KafkaLogs(kafka_bootstrap, security=kafka_security_of_tests())) as logs,
+            closing(logs.writer()) as writer,
+        ):
             for one in some:
                 writer.append(topic, one.customer_id.encode(), encode_event(one))
             writer.flush(30)
@@ -196,7 +200,7 @@ def test_the_command_on_kafka(kafka_bootstrap, redis_url, unique, tmp_path):
     shell.environment["LIVESEGMENTS_PARTITIONS"] = str(AFTER)
     assert "kafka-topics.sh --alter" in shell.run("repartition", status=1)
     publish(events[300:310])
-    admin = KafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+    admin = KafkaCluster(kafka_bootstrap, kafka_security_of_tests()).admin()
     try:
         admin.create_partitions({topic: AFTER})
     finally:

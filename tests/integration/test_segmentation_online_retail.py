@@ -16,7 +16,7 @@ def messages(data_folder):
     return list(read_events(data_folder / FILE, now=wall_micros()))
 
 
-@pytest.fixture(scope="module", params=[5, 8])  # 3, 4 and 6: tests/unit/test_online_model_retail.py, the benchmark
+@pytest.fixture(scope="module", params=[5])  # 3, 4, 6 and 8: tests/unit/test_online_model_retail.py, the benchmark
 def figures(request, messages):
     settings = Settings.model_validate(
         {"clock": "event", "review_inline": True, "k": request.param, "k_interval_event": "1000d"}

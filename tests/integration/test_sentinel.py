@@ -13,7 +13,7 @@ from recommender.store import RedisViews, ViewsUnavailableError
 from tests.blocking import Blocking
 from tests.contract.test_state import step
 
-SECONDS = 30.0
+SECONDS = 120.0
 
 
 def until_it_answers(call):

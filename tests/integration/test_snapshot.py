@@ -88,6 +88,7 @@ def test_what_is_restored_is_what_was_saved_to_the_byte(shop, client, unique, tm
     shop.state.put_note("pin", b"1")
     shop.state.put_review(b"{}")
     shop.state.publish_item_model(3, 7, b"model")
+    shop.state.publish_forecast(3, 900, b"forecast", b"memory")
     saved = save(shop, client, tmp_path / "shop.snapshot")
     assert saved.customers == len(shop.rows()) > 30
     copy = Keys(f"{unique}-copy")

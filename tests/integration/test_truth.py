@@ -51,10 +51,10 @@ class Shown:
 def silence(data_folder):
     """The year, and then the year and 120 days in which nobody bought."""
     messages = list(read_events(data_folder / FILE, now=wall_micros()))
-    settings = segments_only(WorkerSettings(clock="event", model=ModelSettings(k=5)))
+    settings = segments_only(WorkerSettings(clock="event", model=ModelSettings(k=5, k_interval=1_000 * DAY)))
     newest = max(message.occurred_at for message in messages)
     with TimeOrdered(settings, log_time=newest + MINUTE) as deployment:
-        for part in in_slices(messages, 500, 7 * DAY):
+        for part in in_slices(messages, 1_000, 14 * DAY):
             deployment.publish(part)
         worker = deployment.worker
         before = Shown(worker)

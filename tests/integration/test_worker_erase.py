@@ -276,3 +276,34 @@ def test_a_worker_starts_again_where_nothing_ever_counted(shop):
     assert worker.clock.now == START
     shop.publish(event(Purchase, "1", "ann", START + DAY))
     assert shop.run().clock.now == START + DAY
+
+
+def test_the_view_goes_of_who_came_back_and_was_erased_again(shop):
+    """Before a checkpoint has noted that the first erasure left nothing to delete, because they were back."""
+
+    class OnceUnwilling:
+        """The real views, whose server fails at the first deletion."""
+
+        failed = False
+
+        def __getattr__(self, name):
+            return getattr(shop.views, name)
+
+        def delete_many(self, keys):
+            if shop.keys.customer("ann") in keys and not self.failed:
+                self.failed = True
+                raise ViewsUnavailableError("not now")
+            shop.views.delete_many(keys)
+
+    views = OnceUnwilling()
+    worker = shop.worker(views=views)
+    shop.publish(event(Purchase, "1", "ann", START), event(Erase, "x1", "ann", START + DAY))
+    step_until(worker, lambda: views.failed)
+    shop.publish(event(Purchase, "2", "ann", START + 2 * DAY))
+    step_until(worker, lambda: any(held.viewed for held in worker.memory.held.values()))
+    assert view_of(shop, "ann") is not None
+    shop.publish(event(Erase, "x2", "ann", START + 3 * DAY))
+    shop.run(worker)
+    worker.close()
+    assert view_of(shop, "ann") is None
+    assert unviewed(shop) == set()

@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
@@ -11,10 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.redis_state import RedisState
-from contracts.keys import Keys
+from contracts.keys import Keys, LogNames
 from livesegments.access import literal
 from livesegments.segment_names import own_names
 from livesegments.web.rows import StateRows
+from livesegments.webhooks.ledger import Kept, Letter, Step
+from livesegments.webhooks.redis_ledger import RedisLedger
+from logs.base import LogSpec
+from logs.redis_log import RedisLogs
 from logs.redis_server import find_bundled_redis_server, find_redis_server
 from recommender.reader import CustomerReader
 from recommender.reader_invalidations import tracked_prefixes
@@ -46,7 +51,7 @@ HASHES = {"catalogue"}
 READERS_COMMANDS = {"get", "mget", "hget", "hmget", "ping", "select", "client|tracking"}
 EVERYBODYS = {"auth", "hello", "quit", "reset", "exec"}
 """What a server answers without a log-in; 6.2 also refuses EXEC only for want of a MULTI, which is refused."""
-ROLES = ("worker", "producer", "reader", "dashboard")
+ROLES = ("worker", "producer", "reader", "dashboard", "webhooks")
 
 
 @dataclass
@@ -65,7 +70,11 @@ class Server:
 
 
 def printed(*arguments: str) -> list[str]:
-    command = [sys.executable, "-m", "livesegments", "acl", "--key-prefix", PREFIX, *arguments]
+    endpoints = '{"crm": {"url": "https://crm.example/", "secrets": ["env:CRM"]}}'
+    command = [
+        *(sys.executable, "-m", "livesegments", "acl", "--key-prefix", PREFIX, "--webhooks", endpoints),
+        *arguments,
+    ]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
 
 
@@ -76,7 +85,7 @@ def server(request, tmp_path_factory):
     if binary is None:
         missing(f"no redis-server ({request.param})")
     secrets = tmp_path_factory.mktemp("acl") / "passwords"
-    lines = printed("--passwords", str(secrets))
+    lines = printed("--passwords", str(secrets), *["--redis-6"] * (request.param == "6.2"))
     assert secrets.stat().st_mode & 0o777 == 0o600
     passwords = dict(line.split() for line in secrets.read_text().splitlines())
     assert not any(password in line for password in passwords.values() for line in lines)
@@ -232,6 +241,8 @@ def test_the_dashboard_reads_what_the_http_api_shows(server):
         assert rows.read(0, range(1024)).batch.num_rows == 0
         assert RedisState(client, keys).number_audiences(()) == {"Bulk": 0}
         assert own_names(RedisState(client, keys))[1].name == "Ours"
+        ledger = RedisLedger(client, keys, 2)
+        assert (ledger.kept("crm"), ledger.letters("crm", 0, 9), ledger.find("crm", "0:1")) == (Kept(), [], None)
     server.admin.delete(keys.audiences(), keys.segment_names())
 
 
@@ -243,6 +254,63 @@ def test_the_producer_only_publishes(server):
                 client.xadd(key, {"v": "x"})
         with pytest.raises(redis.exceptions.NoPermissionError):
             client.delete("livesegments-log:{customer-events}")
+
+
+def test_webhooks_are_told_and_nothing_else_is_done(server):
+    keys = Keys(PREFIX)
+    names = b'{"v": 1, "as_of": "2026-01-01T00:00:00Z", "model_version": 1, "segments": []}'
+    server.admin.set(keys.segments(), names)
+    with server.client("webhooks") as client:
+        ledger = RedisLedger(client, keys, 2)
+        ledger.begin("crm", "log", {0: 0})
+        letters = [Letter(0, n, n, 1) for n in range(5)]
+        ledger.advance("crm", Step("a", "log", 1, {0: 9}, letters=letters))
+        assert ledger.ask_again("crm", ["0:4"]) == 1
+        assert [one.id for one in ledger.take("crm", 9, 1, 2)] == ["0:4"]
+        assert [one.position for one in ledger.letters("crm", 0, 9)] == [3]
+        assert ledger.find("crm", "0:3") == letters[3]
+        assert ledger.drop("crm", None) == 2
+        ledger.begin("crm", "another", {0: 0})
+        assert ledger.kept("crm").identity == "another"
+        assert client.get(keys.segments()) == names
+        for command in ("GETSET", "APPEND"):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                client.execute_command(command, keys.segments(), "x")
+        for key in (keys.customer("c"), keys.rows(0, 1), keys.model(), keys.audiences(), "session:1"):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                client.hget(key, "f")
+    server.admin.delete(keys.segments())
+    (line,) = [one for one in printed("--log-url", "kafka://k:1") if "-webhooks " in one]
+    assert not {"+set", "+del", "+xread"} & set(line.split()), "these are for the lease of a log in Redis"
+
+
+def test_webhooks_follow_changes_and_delete_none(server):
+    """Where the log is in Redis, too; 6.2 can not allow a command for the lease alone (docs/security.md)."""
+    keys, names = Keys(PREFIX), LogNames()
+    stream = f"livesegments-log:{{{names.changes}}}"
+    logs = RedisLogs(server.local.url)
+    logs.create(LogSpec(names.changes))
+    server.admin.set(keys.segments(), b"{}")
+    with closing(logs), closing(logs.writer()) as writer:
+        writer.append(names.changes, b"c", b"moved").result(30)
+    following = RedisLogs(server.url("webhooks"))
+    reader = following.reader(names.changes, "told")
+    assert reader.poll(0.5).assigned == {0}
+    reader.seek(0, None)
+    [batch] = reader.poll(0.5).batches
+    assert batch.values == [b"moved"]
+    with server.client("webhooks") as client:
+        refused = [("XADD", stream, "*", "v", "x"), ("XTRIM", stream, "MAXLEN", "0")]
+        if int(server.admin.info("server")["redis_version"].split(".")[0]) >= 7:
+            refused += [("SET", keys.segments(), "x"), ("DEL", keys.segments()), ("DEL", stream)]
+            refused += [("HSET", f"{stream}:meta", "identity", "x"), ("DEL", f"{keys.prefix}:{{webhook-crm}}")]
+        for command in refused:
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                client.execute_command(*command)
+    reader.close()
+    following.close()
+    assert not server.admin.exists(f"{stream}:lease:told"), "given back"
+    server.admin.delete(keys.segments(), stream, f"{stream}:meta")
 
 
 def test_the_worker_sees_how_the_server_is_set_up(server):

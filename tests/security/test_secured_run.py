@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -103,15 +104,15 @@ def test_no_password_is_told(secured, said):
 
 def test_each_may_do_its_own_only(secured):
     events = f"{PREFIX}.customer-events"
-    with pytest.raises(LogError, match="does not allow"):
-        KafkaLogs(secured.kafka.bootstrap, security=secured.kafka_security(PRODUCER)).read_all(events)
-    logs = KafkaLogs(secured.kafka.bootstrap, security=secured.kafka_security(DASHBOARD))
-    assert logs.describe(events).partitions == 2
-    writer = logs.writer()
-    with pytest.raises(LogError):
-        writer.append(events, b"k", b"v").result(30)
-    writer.close(30)
-    logs.close()
+    only_publishes = KafkaLogs(secured.kafka.bootstrap, security=secured.kafka_security(PRODUCER))
+    with closing(only_publishes), pytest.raises(LogError, match="does not allow"):
+        only_publishes.read_all(events)
+    with closing(KafkaLogs(secured.kafka.bootstrap, security=secured.kafka_security(DASHBOARD))) as logs:
+        assert logs.describe(events).partitions == 2
+        writer = logs.writer()
+        with pytest.raises(LogError):
+            writer.append(events, b"k", b"v").result(30)
+        writer.close(30)
 
 
 def test_an_application_publishes_by_url(secured):
@@ -127,8 +128,8 @@ def test_without_certificate_or_login_nobody_gets_in(secured, tmp_path):
     for url in (bare, nobody):
         with CustomerReader(url, PREFIX) as reader, pytest.raises(ViewsUnavailableError):
             reader.get("c")
-    with pytest.raises(LogUnavailableError):
-        KafkaLogs(secured.kafka.bootstrap).describe("customer-events")
+    with closing(KafkaLogs(secured.kafka.bootstrap)) as logs, pytest.raises(LogUnavailableError):
+        logs.describe("customer-events")
     env = secured.settings_of(WORKER) | {"LIVESEGMENTS_REDIS_CA_FILE": "", "LIVESEGMENTS_KAFKA_PASSWORD": "Wrong-1"}
     done = livesegments(tmp_path, "check", env=env, status=1)
     assert "name its authority by redis_ca_file" in done.stdout

@@ -21,7 +21,7 @@ from tests.servers.errors import NoServerError
 POM = Path(__file__).parent / "pom.xml"
 CACHE = Path(__file__).parents[2] / ".state" / "kafka"
 CLUSTER_ID = "livesegments-tests-0000"
-STARTUP_SECONDS = 60.0
+STARTUP_SECONDS = 120.0
 
 LOGGING = """
 rootLogger.level = warn

@@ -1,7 +1,7 @@
 """Kafka and Redis as they are locked up in production: TLS on both sides, SCRAM, access control lists.
 
 `python -m tests.servers.secured COMMAND…` runs a command, such as pytest, on such servers: REDIS_URL and
-KAFKA_BOOTSTRAP_SERVERS lead to them, and `kafka_security_of_tests` says how to log in.
+KAFKA_BOOTSTRAP_SERVERS lead to them, and LIVESEGMENTS_KAFKA_… and `kafka_security_of_tests` say how to log in.
 """
 
 import contextlib
@@ -26,6 +26,7 @@ from tests.servers.local_redis import LocalRedis
 
 ADMIN = "admin"
 MECHANISM = "SCRAM-SHA-512"
+_KAFKA_SETTINGS = "LIVESEGMENTS_KAFKA_"
 
 
 class Certificates:
@@ -172,25 +173,49 @@ def secured_servers(passwords: dict[str, str], redis_lines: Iterable[str]) -> It
 
 def kafka_security_of_tests() -> KafkaSecurity | None:
     """How tests log in to the broker of KAFKA_BOOTSTRAP_SERVERS; None: not at all."""
-    if (password := os.environ.get("KAFKA_TEST_PASSWORD")) is None:
+    if (password := os.environ.get(f"{_KAFKA_SETTINGS}PASSWORD")) is None:
         return None
     return KafkaSecurity(
         tls=True,
-        ca_file=Path(os.environ["KAFKA_TEST_CA_FILE"]),
+        ca_file=Path(os.environ[f"{_KAFKA_SETTINGS}CA_FILE"]),
         mechanism=MECHANISM,
         username=ADMIN,
         password=password,
     )
 
 
+def librdkafka_of_tests(bootstrap: str) -> dict[str, str]:
+    """The settings of a librdkafka client that logs in to the broker in the same way."""
+    security = kafka_security_of_tests()
+    if security is None:
+        return {"bootstrap.servers": bootstrap}
+    return {
+        "bootstrap.servers": bootstrap,
+        "security.protocol": "sasl_ssl",
+        "ssl.ca.location": str(security.ca_file),
+        "sasl.mechanism": MECHANISM,
+        "sasl.username": ADMIN,
+        "sasl.password": str(security.password),
+    }
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without settings of ours, but for how to log in to the broker."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("LIVESEGMENTS_") or name.startswith(_KAFKA_SETTINGS)
+    }
+
+
 def main(command: list[str]) -> int:
     """Run the command on secured servers; its exit status."""
     with secured_servers({}, ()) as servers:
+        said = servers.settings_of(ADMIN)
         environment = {
             "REDIS_URL": servers.redis_url(ADMIN),
             "KAFKA_BOOTSTRAP_SERVERS": servers.kafka.bootstrap,
-            "KAFKA_TEST_CA_FILE": str(servers.certificates.ca),
-            "KAFKA_TEST_PASSWORD": servers.passwords[ADMIN],
+            **{name: value for name, value in said.items() if name.startswith(_KAFKA_SETTINGS)},
         }
         return subprocess.run(command, env=os.environ | environment, check=False).returncode
 

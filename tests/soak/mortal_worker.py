@@ -22,8 +22,27 @@ from livesegments.worker_status import StatusPublisher
 
 WRITES = frozenset(
     {
-        *("append", "checkpoint", "claim", "delete_many", "drop_models", "number_audiences", "publish_catalogue"),
-        *("publish_item_model", "publish_model", "put_note", "put_popularity", "put_review", "put_sums", "put_worker"),
+        *(
+            "amend_forecast",
+            "append",
+            "checkpoint",
+            "checkpoint_all",
+            "claim",
+            "delete_many",
+            "drop_models",
+            "number_audiences",
+        ),
+        *(
+            "publish_catalogue",
+            "publish_forecast",
+            "publish_item_model",
+            "publish_model",
+            "put_note",
+            "put_popularity",
+            "put_review",
+            "put_sums",
+            "put_worker",
+        ),
         *("set_fields", "set_many"),
     }
 )
@@ -40,7 +59,7 @@ class Fate:
     def passed(self, write: str, *, done: bool) -> None:
         """Before (`done` False) and after each write."""
         if self.checkpoints > 0:
-            self.checkpoints -= write == "checkpoint" and done
+            self.checkpoints -= write.startswith("checkpoint") and done
             return
         self.writes -= 1
         if self.writes <= 0:
@@ -69,7 +88,8 @@ class Mortal:
         def write(*arguments, **named):
             self._fate.passed(name, done=False)
             answer = found(*arguments, **named)
-            self._fate.passed(name, done=True)
+            for _ in arguments[0] if name == "checkpoint_all" else (None,):
+                self._fate.passed(name, done=True)
             return answer
 
         return write

@@ -27,10 +27,20 @@ def backlog_of(*batches, most=5_000):
 
 
 def test_each_partition_gives_one_batch_a_step_in_order():
-    backlog = backlog_of(batch([b"a"] * 3), batch([b"b"] * 4, 1), batch([b"a"] * 5))
+    backlog = backlog_of(batch([b"a"] * 3), batch([b"b"] * 4, 1), batch([b"a"] * 5), most=7)
     assert [len(one) for one in backlog.take({})] == [3, 4]
     assert [len(one) for one in backlog.take({})] == [5]
     assert not backlog
+
+
+def test_records_that_come_meanwhile_join_those_that_wait_for_the_step():
+    first, rest = batch([b"a"] * 10), Batch(0, range(10, 14), [b"x"] * 4, [None] * 4, [1] * 4, {1: (("h", b"y"),)})
+    (both,) = backlog_of(first, rest).take({})
+    assert list(both.positions) == list(range(14))
+    assert both.values == [*first.values, *rest.values]
+    assert both.keys == [*first.keys, *rest.keys]
+    assert both.log_times == [0] * 10 + [1] * 4
+    assert both.headers == {**first.headers, 11: (("h", b"y"),)}
 
 
 def test_a_cut_batch_loses_nothing():

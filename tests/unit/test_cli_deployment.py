@@ -104,7 +104,8 @@ def test_columns_stand_in_the_promised_order_and_type(worked, tmp_path):
     schema = pq.read_schema(exported(worked, tmp_path))
     assert schema.names == [
         *("customer_id", "first_purchase_at", "last_purchase_at", "orders", "returns", "spend", "refunds", "units"),
-        *("segment_id", "segment_name", "age", "city", "height", "mixed", "attribute_orders", "vip"),
+        *("segment_id", "segment_name", "p_active", "expected_orders_90d", "expected_spend_90d", "churn_90d"),
+        *("age", "city", "height", "mixed", "attribute_orders", "vip"),
         *("feature_recency", "feature_frequency", "feature_monetary", "cluster"),
     ]
     types = {name: str(schema.field(name).type) for name in schema.names}

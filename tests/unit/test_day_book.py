@@ -3,11 +3,14 @@
 import json
 from collections import Counter
 from datetime import date, timedelta
+from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.clock import Clock
 from consumer.day_book import ERASED, KEPT_DAYS, DayBook, read_page
+from consumer.feed import Feed
 from contracts.documents import NO_SEGMENT, HistoryDay
 from contracts.events import Erase, Purchase
 from contracts.times import DAY, from_micros
@@ -128,3 +131,28 @@ def test_a_backlog_of_many_days_leaves_a_document_of_each():
     assert [one.day.day for one in days_of(shop)] == [
         (date(1970, 1, 1) + timedelta(days=START // DAY + n)).day for n in range(25)
     ]
+
+
+def test_a_clock_that_jumps_ahead_takes_no_day_out_of_the_history():
+    """By the wall clock: what happens meanwhile is booked on the day of the log, what happens later too."""
+    shop = InProcess(partitions=1)
+    now = START
+    worker = shop.worker(clock="wall", wall=lambda: now)
+    for day, off in ((0, 0), (1, 0), (2, 500), (3, 500), (4, 0)):
+        shop.log_time, now = START + day * DAY, START + (day + off) * DAY
+        shop.publish(*(purchase(f"c{n}", day, 0, 5.0 + n) for n in range(day % 2, 60, 3)))
+        worker._deciding.due_at = 0.0
+        shop.run(worker)
+    worker.close()
+    [pages] = shop.state.pages(1)
+    assert sorted(pages) == [START // DAY + day for day in range(5)]
+    assert [one.day for one in days_of(shop)] == [date(1970, 1, 1) + timedelta(days=day) for day in sorted(pages)]
+
+
+def test_a_partition_to_which_nothing_comes_is_booked_by_the_clock_while_others_hear_of_something():
+    learner = SimpleNamespace(quiet=False)
+    feed = Feed(Clock("wall", lambda: START + 10 * DAY), learner, 3 * DAY)
+    assert feed.day() == START // DAY + 10, "nobody has heard anything yet"
+    assert feed.day(START) == START // DAY
+    feed.listen([], START + 9 * DAY, at_rest=False)
+    assert feed.day(START) == START // DAY + 10

@@ -89,6 +89,13 @@ def test_feedback_by_shelf_with_intervals(asked):
     assert "nothing was shown yet" in ask(feedback, "--days", "1")
 
 
+def test_names_that_producers_chose_are_shown_as_they_are(asked):
+    def publish(publisher):
+        publisher.shown(customer_id="c", items=["jam"], source="home[/x]", occurred_at=START + timedelta(days=20))
+
+    assert "home[/x]" in asked(publish)(feedback, "--by", "shelf")
+
+
 def test_nobody_is_held_out(asked):
     ask = asked(busy)
     assert "nobody is held out" in ask(lift)

@@ -204,7 +204,7 @@ def cell(day, segment=1, source="home"):
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.booleans()), max_size=20),
+    st.lists(st.tuples(st.integers(0, 5) | st.integers(0, 60), st.integers(0, 3), st.booleans()), max_size=40),
     st.lists(st.integers(0, 20), max_size=3),
 )
 def test_a_feedback_book_carried_on_by_another_worker_ends_like_one_that_was_never_put_down(steps, handed_over):
@@ -222,6 +222,17 @@ def test_a_feedback_book_carried_on_by_another_worker_ends_like_one_that_was_nev
     assert stored == again
     found = sum(counts.shown for day, page in stored.items() for counts in read_tally(day, page).values())
     assert found == 2 * len(steps)
+
+
+def test_a_page_of_long_ago_goes_on_where_it_was():
+    """Pages that nothing happens on are packed away."""
+    book, stored = FeedbackBook(), {}
+    for day in [*range(40), 3]:
+        book.add({cell(day): Outcomes(1, 0, 0)})
+        stored.update(book.news()[0])
+        book.noted()
+    assert read_tally(3, stored[3]) == {cell(3): (2, 0, 0)}
+    assert {read_tally(day, stored[day])[cell(day)].shown for day in range(40) if day != 3} == {1}
 
 
 def test_pages_go_after_400_days_and_nothing_is_counted_on_them():

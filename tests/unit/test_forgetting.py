@@ -153,6 +153,47 @@ def test_a_silent_feed_forgets_nobody(shop):
     worker.close()
 
 
+def test_a_clock_that_jumps_ahead_forgets_nobody(shop):
+    """Not in the very step in which it does either, where that goes on with a sweep begun before."""
+    now = START + DAY
+    shop.log_time = START
+    shop.publish(*(purchase(f"{n}", f"c{n}", START) for n in range(20)))
+    worker = shop.worker(clock="wall", wall=lambda: now, monotonic=lambda: 0.0)
+    step_until(worker, lambda: len(shop.rows()) == 20 and worker.memory.learner.swept_at is not None)
+    for _ in range(3):
+        worker.memory.learner.begin_sweep(now)
+        now = START + 4 * IDLE
+        worker.step(0.0)
+        now = START + 2 * DAY
+        worker.step(0.0)
+    worker.close()
+    assert erasures(shop) == []
+
+
+def test_whom_a_wrong_clock_found_silent_is_not_forgotten_once_it_is_right(shop):
+    """The look is by one clock, the erasure by another; and who looked in the future looks again in time."""
+    now, seconds = START + DAY, [0.0]
+    shop.publish(*(purchase(f"{n}", f"c{n}", START) for n in range(int(3 * RATE))))
+    worker = shop.worker(clock="wall", wall=lambda: now, monotonic=lambda: seconds[0])
+    step_until(worker, lambda: len(shop.rows()) == 3 * RATE)
+
+    def forgotten(at: int, *, trusted: bool = True) -> int:
+        nonlocal now
+        now = at
+        seconds[0] += 60
+        worker._forgetting.forget(worker.memory.held, worker.clock, took=False, trusted=trusted)
+        return len(erasures(shop))
+
+    assert forgotten(START + 2 * IDLE) == RATE
+    assert forgotten(START + 2 * IDLE, trusted=False) == RATE
+    assert not worker._forgetting._waiting
+    assert forgotten(START + 2 * DAY) == RATE
+    assert forgotten(START + 2 * IDLE) == 2 * RATE
+    assert forgotten(START + 3 * DAY) == 2 * RATE
+    assert forgotten(START + IDLE) == 3 * RATE, "by now they are silent"
+    worker.close()
+
+
 def test_they_go_a_few_at_a_time(shop):
     many = int(3 * RATE)
     shop.publish(*(purchase(f"{n}", f"c{n}", START) for n in range(many)), purchase("z", "z", START + IDLE))

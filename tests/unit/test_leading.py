@@ -8,7 +8,7 @@ from datetime import timedelta
 from contracts.events import Line, Purchase
 from contracts.times import DAY, EPOCH
 from recommender.store import ViewsUnavailableError
-from tests.in_process import START, InProcess, fixed_model, step_until
+from tests.in_process import NO_RULES, START, InProcess, fixed_model, step_until
 
 
 def purchases(first, count, day=0):
@@ -156,3 +156,47 @@ def test_a_worker_that_waited_for_the_first_event_decides_amid_a_history():
     assert worker.lag > 0, "the log is not at rest, where it would decide in any case"
     assert worker.memory.learner.model is not None
     worker.close()
+
+
+class NoCustomersViews:
+    """Takes no customer's view until it is mended."""
+
+    def __init__(self, shop) -> None:
+        self._views, self._customers = shop.views, shop.keys.customer("")
+        self.broken = False
+
+    def __getattr__(self, name):
+        return getattr(self._views, name)
+
+    def set_many(self, views, ttl_ms=None):
+        if self.broken and any(key.startswith(self._customers) for key in views):
+            raise ViewsUnavailableError("broken")
+        self._views.set_many(views, ttl_ms)
+
+
+def test_by_the_wall_clock_the_means_make_no_version_while_views_name_the_one_before_the_last():
+    shop = InProcess(1, clock="wall", figures_interval=0.0, model=NO_RULES)
+    shop.adopt(replace(fixed_model(), purchases=99, buyers=7))
+    views = NoCustomersViews(shop)
+    worker = shop.worker(views=views)
+    learner = worker.memory.learner
+    shop.publish(*purchases(0, 100))
+    step_until(worker, lambda: learner.model is not None and learner.model.version == 1 and worker.memory.held)
+    views.broken = True
+    step_until(worker, lambda: learner.model.version == 2)
+    shop.publish(*(replace_value(one) for one in purchases(100, 3)))  # too few for a review
+    decided = worker._deciding.due_at
+    step_until(worker, lambda: worker.figures.records == 103 and not learner.sweeping)
+    for _ in range(20):
+        worker.step(0.0)
+    assert worker._deciding.due_at > decided
+    assert worker.memory.views.adopting
+    assert learner.model.version == 2
+    views.broken = False
+    step_until(worker, lambda: learner.model.version == 3)
+    worker.close()
+
+
+def replace_value(purchase):
+    """The same purchase, much dearer."""
+    return purchase.model_copy(update={"lines": (Line(item_id="a", quantity=1, unit_price=250),)})

@@ -17,7 +17,9 @@ from contracts.documents import CAUSES
 from contracts.events import Line, Purchase, encode_event
 from contracts.times import DAY, EPOCH, HOUR
 from logs.base import Batch
-from online_model.model import NO_PURCHASES, NOT_ENOUGH_DATA
+from online_model.forecasts.ahead_columns import unknown
+from online_model.model import NO_PURCHASES, NOT_ENOUGH_DATA, OUT_OF_SCOPE
+from online_model.rules import parse
 from online_model.settings import ModelSettings
 from tests.in_process import fixed_model
 
@@ -28,11 +30,11 @@ PURCHASE = CAUSES.index("purchase")
 class Shop:
     """Rows with their learner, and nothing else."""
 
-    def __init__(self, settings=None):
+    def __init__(self, settings=None, scope=None):
         self.store = RowStore()
         self.store.partitions[0] = PartitionRows(0)
         self.applier = Applier(self.store, Limits(), 1)
-        self.learner = Learner(self.store, settings or ModelSettings(), 1)
+        self.learner = Learner(self.store, settings or ModelSettings(), 1, scope=scope)
         self.sold = 0
 
     def buy(self, who, at, price=10.0):
@@ -70,6 +72,31 @@ def test_no_row_is_read_before_it_is_written(monkeypatch):
     shop.sweep(START)
     shop.buy("ann", START)
     assert shop.learner.sums(0)[1].total == 1
+
+
+def test_percentiles_of_forecasts_are_measured_of_fewer_customers(monkeypatch):
+    monkeypatch.setattr("consumer.learning._AHEAD_ROWS", 5)
+    shop = Shop(scope=parse("expected_orders_90d >= median and spend > p25"))
+    for number in range(40):
+        shop.buy(f"c{number}", START, price=float(number + 1))
+    asked = []
+
+    def ahead(rows, _now):
+        asked.append(len(rows))
+        found = unknown(len(rows))
+        found["orders"] = rows[:, None]
+        return found
+
+    shop.store.ahead = ahead
+    shop.learner.begin_sweep(START)
+    assert asked == [5]
+    asked.clear()
+    shop.sweep(START)
+    assert sum(asked) == 40
+    rows = np.arange(40)
+    outside = shop.store.header["segment"][rows] == OUT_OF_SCOPE
+    measured = rows[::8]  # of every eighth
+    assert outside.tolist() == ((rows < np.median(measured)) | (rows + 1 <= np.percentile(measured + 1, 25))).tolist()
 
 
 def test_before_a_model_buyers_have_not_enough_data():

@@ -24,6 +24,7 @@ from livesegments.trials import TrialError, try_out
 from online_model.choose_k import SHOWN
 from online_model.model import SegmentModel
 from online_model.settings import ModelSettings
+from tests.failing import fails_once
 from tests.in_process import START, InProcess, step_until
 from tests.kinds import Kind, purchases_of
 
@@ -380,3 +381,30 @@ def test_a_version_in_force_is_taken_over_whatever_fails_after_it(method):
     assert worker.memory.learner.model.version == shop.model().version > 1
     assert shop.state.notes()["announced"] == b"%d" % shop.model().version
     worker.close()
+
+
+# ---- when something fails ----
+
+
+def test_who_asked_for_a_model_that_is_in_force_is_told_so_although_the_state_failed(monkeypatch, shop, worker):
+    trial = try_out(shop.state, settings(k=3), 0, 999)
+
+    def answers(_, request):
+        return request is not None and ModelRequest.model_validate_json(request).answer is not None
+
+    calls = fails_once(monkeypatch, shop.state, "put_request", when=answers)
+    answer = shop.ask(worker, "adopt", candidate=trial.model.to_document(), k="3")
+    assert len(calls) == 2
+    assert answer.done
+    assert answer.message == f"version {trial.model.version} is adopted"
+    assert shop.model().k == 3
+
+
+def test_a_request_that_a_worker_fails_at_is_answered_and_ends_nobody(monkeypatch, shop, worker):
+    def singular(*_):
+        raise ValueError("a matrix of no rank")
+
+    monkeypatch.setattr(worker._deciding._leader._requests, "_held", singular)
+    with pytest.raises(NotDoneError, match=r"the worker failed at it .*a matrix of no rank"):
+        shop.ask(worker, "pin")
+    assert shop.ask(worker, "review").done

@@ -1,15 +1,28 @@
 """What is shipped for Prometheus, Grafana and Docker names what a worker tells, and only that."""
 
 import json
+import random
 import re
 import shutil
+import ssl
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from consumer.clock import wall_micros
 from livesegments.monitoring.health import Health
 from livesegments.monitoring.metrics import WorkerMetrics
+from livesegments.monitoring.webhooks import WebhookHealth, WebhookMetrics
+from livesegments.webhooks.delivery import Delivery, Source
+from livesegments.webhooks.dispatching import Dispatcher
+from livesegments.webhooks.endpoints import Endpoint
+from livesegments.webhooks.filtering import Filter, SegmentNames
+from livesegments.webhooks.memory_ledger import MemoryLedger
+from livesegments.webhooks.retrying import RetryPolicy
+from livesegments.webhooks.running import Running
+from livesegments.webhooks.sending import Sender
+from logs.memory import MemoryLogs
 from tests.conftest import missing
 from tests.in_process import InProcess, fixed_model
 from tests.unit.test_freshness import purchase
@@ -34,7 +47,22 @@ def told() -> set[str]:
     metrics = WorkerMetrics(Health(300, worker.patience))
     metrics.look(worker, 0.0)
     worker.close()
-    return {sample.name for metric in metrics.collect() for sample in metric.samples} | ITEMS
+    told = [*metrics.collect(), *webhook_metrics().collect()]
+    return {sample.name for metric in told for sample in metric.samples} | ITEMS
+
+
+def webhook_metrics() -> WebhookMetrics:
+    """Those of an endpoint that is told of nothing yet, and knows how far behind it is."""
+    endpoint = Endpoint("crm", "https://crm.example/", ())
+    sender = Sender(endpoint, [b"k" * 24], ssl.create_default_context(), 1.0)
+    dispatcher = Dispatcher(endpoint, sender, RetryPolicy(), wall_micros, random.Random(1))
+    source = Source(MemoryLogs(), "segment-changes", "g")
+    wanted = Filter(endpoint, SegmentNames(dict))
+    delivery = Delivery("crm", source, MemoryLedger(), dispatcher, wanted, now=wall_micros)
+    delivery._behind = 0
+    metrics = WebhookMetrics(WebhookHealth())
+    metrics.look([Running(endpoint, delivery, sender)])
+    return metrics
 
 
 def families(told: set[str]) -> set[str]:
@@ -126,7 +154,7 @@ def test_every_port_that_is_published_is_so_to_this_machine_only(services):
 def test_images_are_pinned_and_monitoring_is_asked_for(services):
     for name, service in services.items():
         assert "build" in service or re.fullmatch(r"[\w./-]+:v?\d[\w.-]*", service["image"]), name
-    assert {name for name, one in services.items() if one.get("profiles")} == {"prometheus", "grafana"}
+    assert {name for name, one in services.items() if one.get("profiles")} == {"prometheus", "grafana", "webhooks"}
 
 
 def test_prometheus_asks_where_the_worker_answers(services):

@@ -27,6 +27,7 @@ from online_model.condition_fields import FIGURES
 from online_model.condition_parser import MAX_CHARACTERS, MAX_DEPTH
 from online_model.condition_truth import Customers
 from online_model.features import FEATURES, MISSING_TIME, TextColumn
+from online_model.forecasts.ahead_columns import FIGURES as FORECASTS
 from online_model.rules import BULK_BUYERS, Audience, Rule, RuleError, audiences, measure, parse
 
 NOW = 20_000 * DAY
@@ -45,6 +46,9 @@ class Columns(SimpleNamespace):
         texts = [written(one.get(attribute)) for one in self.profiles]
         values = sorted({text for text in texts if text is not None})
         return TextColumn(np.array([-1 if one is None else values.index(one) for one in texts], np.int32), values)
+
+    def forecast(self, name, now):
+        return np.full(len(self.last_at), np.nan)
 
     def kept_purchases(self):
         owners = np.repeat(np.arange(len(self.times)), [len(one) for one in self.times])
@@ -138,9 +142,16 @@ def test_figures_come_in_a_persons_units():
         "recent_spend": 40,
         "orders_decayed": 4 * 2 ** -(90 / 365),
     }
-    assert set(figures) == set(FIGURES)
+    assert set(figures) == set(FIGURES) - set(FORECASTS)
     for name, value in figures.items():
         assert holds(f"{name} between {value - 0.001} and {value + 0.001}", row, {"bought": []}) == [True, False]
+
+
+def test_what_is_not_forecast_is_not_known():
+    assert set(FORECASTS) < set(FIGURES)
+    for name in FORECASTS:
+        assert holds(f"{name} is missing", {"bought": [30]}) == [True]
+        assert holds(f"{name} >= 0 or not {name} >= 0", {"bought": [30]}) == [False]
 
 
 def test_features_are_those_of_the_model():

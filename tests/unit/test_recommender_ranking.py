@@ -182,6 +182,20 @@ def test_the_newer_purchase_speaks_louder():
     assert new.tolist() == [11, 10]
 
 
+@pytest.mark.parametrize("half_lives", [0, 1, 100, 126, 130, 140, 150, 200, 2000])
+def test_however_long_ago_the_last_purchase_was_the_same_goes_with_it(half_lives):
+    """Weights that only rounding tells from nothing must not become infinite scores."""
+    everything, blend = np.ones(ITEMS, np.bool_), Blend(profile_half_life=7 * DAY)
+    popular = popular_among([(0, [(20, -1, 3), (21, -1, 2)])], everything)
+    days = 7 * half_lives
+    mine = (0, [(3, -days, 1), (4, -days - 7, 1)])
+    result = ranked([mine], popular, everything, 6, learnt({(3, 10): 1.0, (4, 11): 1.0}, blend))
+    new = result.reasons[0] == Reason.BECAUSE
+    assert result.items[0][new].tolist() == [10, 11]
+    trust = CUSTOMERS / (CUSTOMERS + 50)
+    assert result.scores[0][new] == pytest.approx([trust / (1 + trust), trust / 2 / (1 + trust / 2)], rel=1e-4)
+
+
 def test_few_customers_see_popular_items_first():
     everything = np.ones(ITEMS, np.bool_)
     shop = [(0, [(1, 0, 1)] * 50)]

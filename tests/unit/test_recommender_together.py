@@ -54,6 +54,17 @@ def test_no_rank_is_too_large_or_small(rank):
     assert np.isfinite(low_rank(co_purchases(shop()).toarray()[:5, :5], rank)).all()
 
 
+@pytest.mark.parametrize("left", [1e-10, 1e-30, 1e-40, 0.0])
+def test_of_purchases_that_have_all_but_decayed_the_same_directions_are_found(left):
+    G = np.full((16, 16), 0.1, np.float32) + np.eye(16, dtype=np.float32)
+    G[:8, :8] += 1
+    little = G * np.float32(left)
+    found = low_rank(little, 2)
+    assert np.isfinite(found).all()
+    if little.any() and left > 1e-38:
+        np.testing.assert_allclose(found, low_rank(G, 2), atol=1e-3)
+
+
 @pytest.mark.parametrize("head_items", [1, 4, 100])
 def test_items_go_with_their_own_kind_in_head_and_tail(head_items):
     learnt = together(shop(), head_items=head_items)

@@ -26,7 +26,7 @@ def views_of(customer_ids, segments, ranked, item_ids, names=None, stamp=STAMP, 
         np.full(n, previous, np.int32),
         np.full(n, cause, np.uint8),
     )
-    return customer_views(members, ranked, ItemTexts(item_ids), names or {}, stamp)
+    return customer_views(members, ranked, ItemTexts(item_ids), names or {}, [(stamp, n)])
 
 
 def full_list(n: int, customers: int = 1) -> Ranked:

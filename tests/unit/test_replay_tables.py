@@ -290,7 +290,7 @@ MAPPED = {"customer_id": "c", "occurred_at": "t", "unit_price": "p"}
         ("blank.csv", b"\n\n", None, "is empty"),
         ("head.csv", HEADER.encode(), None, "no rows"),
         ("broken.csv.gz", b"nonsense", None, "cannot be read"),
-        ("cut.csv.gz", gzip.compress(HEADER.encode() * 100)[:40], None, "cannot be read"),
+        ("cut.csv.gz", gzip.compress(HEADER.encode() * 100, mtime=0)[:40], None, "cannot be read"),
         ("broken.parquet", b"nonsense", None, "cannot be read"),
         ("table.doc", b"nonsense", None, "expected .csv"),
         ("twice.csv", b"a,a \n1,2\n", None, "two columns are named 'a'"),
@@ -385,3 +385,34 @@ def test_amounts_and_units_are_exact_whatever_the_quantity(tmp_path_factory, row
     assert sum(line.quantity for line in lines) == sum(quantity for quantity, _ in rows)
     spend = sum(line.quantity * to_millionths(line.unit_price) for line in lines)
     assert Fraction(spend, 10**6) == Fraction(sum(amount for _, amount in rows), 100)
+
+
+@pytest.mark.parametrize(
+    ("name", "separator"),
+    [("bare.csv", ","), ("bare.txt", " "), ("bare.txt", "   "), ("bare.tsv", "\t"), ("b.csv", ";")],
+)
+def test_a_bare_table_has_numbers_for_names(tmp_path, name, separator):
+    rows = [
+        ("004", "19970101", "2", "29.33"),
+        ("004", "19970118", "1", "14.96"),
+        ("021", "19970101", "3", "63.34"),
+    ]
+    lead = " " if separator.isspace() and separator != "\t" else ""
+    path = write(tmp_path, "".join(f"{lead}{separator.join(row)}\n" for row in rows), name)
+    columns = {"customer_id": "1", "occurred_at": "2", "quantity": "3", "amount": "4"}
+    _, got = events(path, MappingRequest(columns=columns, currency="USD", header=False))
+    assert [(one.customer_id, one.occurred_at.date().isoformat()) for one in got] == [
+        ("004", "1997-01-01"),
+        ("021", "1997-01-01"),
+        ("004", "1997-01-18"),
+    ]
+    worth = [sum(Fraction(str(line.unit_price)) * line.quantity for line in one.lines) for one in got]
+    assert worth == [Fraction("29.33"), Fraction("63.34"), Fraction("14.96")]
+
+
+def test_a_bare_table_names_what_can_be_mapped_and_other_kinds_have_names(tmp_path):
+    bare = write(tmp_path, "a,2026-01-01,3\n", "bare.csv")
+    with pytest.raises(MappingError, match="The table has: 1, 2, 3"):
+        events(bare, MappingRequest(columns={"customer_id": "4"}, header=False))
+    with pytest.raises(TableError, match="--no-header is for text tables"):
+        events(write(tmp_path, '{"a": 1}\n', "lines.jsonl"), MappingRequest(header=False))

@@ -7,8 +7,10 @@ import pytest
 from rich.console import Console
 
 from consumer.memory_state import MemoryState
+from consumer.names import Names
 from contracts.documents import SegmentCard, SegmentList, SegmentSize
 from contracts.events import Line, Purchase
+from contracts.segment_names import OwnName
 from contracts.times import DAY, EPOCH, from_micros
 from livesegments.explaining import Explainer
 from livesegments.records import read_document, read_records
@@ -60,6 +62,8 @@ def test_all_segments_fit_into_80_columns_with_whole_names():
     assert "36 customers are nearer to another segment" in lines
     assert "the feed seems broken" in lines
     assert "nearer to another" not in printed(show_segments, cards, listed())
+    guests = printed(show_segments, cards, listed(guest_orders=1234, guest_share_of_revenue=0.231))
+    assert "besides, 1,234 orders of guests, 23.1% of revenue" in guests
 
 
 def test_a_card_in_full():
@@ -98,10 +102,26 @@ def test_a_name_is_unique_and_readable_and_can_be_taken_back():
         rename_segment(state, listed(), 1, "x" * 61, None)
     with pytest.raises(NoSuchSegmentError, match=r"no segment 7; there are 1 \(Loyal\)"):
         rename_segment(state, listed(), 7, "Friends", None)
+    assert rename_segment(state, listed(), 1, "Our friends", None) == OwnName(name="Our friends", strategy="Write")
     reset_segment(state, 1)
     assert own_names(state) == {}
     with pytest.raises(NoSuchSegmentError):
         reset_segment(state, 1)
+
+
+def test_what_nobody_wrote_goes_on_being_worked_out():
+    state = MemoryState()
+    assert rename_segment(state, listed(), 1, None, "Write") == OwnName(strategy="Write")
+    names = Names({1: "Loyal", 2: "Lapsed"})
+    names.take_over(state.segment_names())
+    names.learn({1: "Champions", 3: "Loyal"})
+    assert (names[1], names.strategy(1, "x"), names[3]) == ("Champions", "Write", "Loyal")
+    assert SegmentNames(state, None).name(1) is None
+    assert rename_segment(state, listed(), 1, "Friends", "") == OwnName(name="Friends")
+    names.take_over(state.segment_names())
+    assert (names[1], names.strategy(1, "x")) == ("Friends", "x")
+    assert rename_segment(state, listed(), 1, "", None) == OwnName()
+    assert own_names(state) == {}
 
 
 def purchase(who, days_ago, price):

@@ -11,15 +11,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.memory_state import MemoryState
 from consumer.settings import WorkerSettings
 from contracts.keys import Keys, LogNames
 from contracts.redaction import without_password
 from contracts.times import DAY, HOUR, MINUTE, to_micros
+from livesegments.campaigns.consent import Consent
+from livesegments.campaigns.opening import open_campaigns
 from livesegments.durations import Duration
-from livesegments.parts import kafka_security, log_specs, model_settings, recommender_settings, worker_settings, zone
+from livesegments.parts import (
+    consent,
+    kafka_security,
+    log_specs,
+    model_settings,
+    recommender_settings,
+    worker_settings,
+    zone,
+)
 from livesegments.settings import Settings
 from livesegments.settings_file import SECTIONS, as_toml
 from livesegments.sources import SettingsError, load_settings, shown
+from logs.memory import MemoryLogs
 from online_model.settings import ModelSettings
 from recommender.holdout import HoldOut
 from recommender.settings import RecommenderSettings
@@ -133,6 +145,10 @@ def test_a_misspelt_variable_is_noticed_and_others_are_left_alone(monkeypatch):
         ("key_prefix", "a b", "should match pattern"),
         ("kafka_mechanism", "GSSAPI", "'PLAIN'"),
         ("session_timeout", "1ms", "at least"),
+        ("webhooks", "crm", 'expected a JSON object such as {"crm"'),
+        ("webhooks", '{"crm": {"secrets": ["env:CRM"]}}', "webhooks.crm.url: expected https://host/path"),
+        ("webhook_timeout", "1ms", "at least"),
+        ("webhook_dead_letters", "0", "greater than or equal to 1"),
         ("first_model_buyers", "3", "at least k = 5"),
     ],
 )
@@ -337,6 +353,8 @@ def test_every_setting_of_the_worker_arrives():
         "clock": "event",
         "currency": "EUR",
         "allowed_lateness": "2d",
+        "forecasts": "false",
+        "seen_from": "2025-02-01",
         "batch_events": "7",
         "session_timeout": "7s",
         "views_share": "0.7",
@@ -363,7 +381,21 @@ def test_every_setting_of_the_worker_arrives():
     assert (told.keys, told.names) == (Keys("p"), LogNames("l-"))
     assert told.session_timeout == told.figures_interval == 7
     assert told.limits.lateness == told.limits.attribution_window == 2 * DAY
+    assert told.seen_from == to_micros(datetime(2025, 2, 1, tzinfo=UTC))
     assert told.holdout == HoldOut(0.1, to_micros(datetime(2026, 1, 31, tzinfo=UTC)), "s")
+
+
+def test_every_setting_of_campaigns_arrives():
+    flags = {"consent_attribute": "newsletter", "consent_values": "Ja, 2.0", "consent_unknown": "true"}
+    flags |= {"campaign_retention": "9d", "allowed_lateness": "2d", "clock": "event", "log_prefix": "x-"}
+    settings = load_settings(flags={**flags, "currency": "EUR"}).settings
+    assert consent(settings) == Consent("newsletter", frozenset({"ja", "2.0"}), unknown=True)
+    assert consent(Settings()) == Consent()
+    campaigns = open_campaigns(settings, MemoryState(), MemoryLogs())
+    assert (campaigns.log, campaigns.clock, campaigns.rates.currency) == ("x-customer-events", "event", "EUR")
+    assert campaigns.limits.lateness == 2 * DAY
+    default = open_campaigns(Settings(), MemoryState(), MemoryLogs())
+    assert default.keep_seconds(0) - campaigns.keep_seconds(0) == (365 - 9 + 30 - 2) * 86_400
 
 
 def test_logs_are_created_as_the_settings_say():

@@ -31,6 +31,9 @@ shared = st.builds(
     models=st.dictionaries(st.integers(1, 999), st.binary(max_size=9), max_size=3),
     item_version=st.just(0),
     item_model=st.none(),
+    forecast_version=st.just(0),
+    forecast=st.none(),
+    forecast_memory=st.none(),
     review=st.none() | st.binary(),
     notes=st.dictionaries(names, st.binary(max_size=9), max_size=3),
     segment_names=st.dictionaries(st.integers(-3, 99), st.binary(max_size=9), max_size=3),
@@ -66,8 +69,8 @@ def test_what_stands_beside_partitions_survives_its_table(shared):
     assert shared_of(fields_of(fields_batch(shared_triples(shared)))) == shared
 
 
-def test_an_item_model_keeps_its_version():
-    found = Shared(item_version=7, item_model=b"model")
+def test_what_was_learnt_keeps_its_version():
+    found = Shared(item_version=7, item_model=b"model", forecast_version=3, forecast=b"f", forecast_memory=b"m")
     assert shared_of(shared_triples(found)) == found
 
 

@@ -4,6 +4,7 @@ import json
 import threading
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 import redis
 from hypothesis import given
@@ -22,6 +23,9 @@ from livesegments.key_contents import KeysUnreadableError, contents
 from livesegments.settings import Settings
 from livesegments.traces import Sought, verify
 from logs.memory import MemoryLogs
+from online_model.forecasts.churn import Churn, customer_keys
+from online_model.forecasts.churn_features import CHURN_FEATURES
+from online_model.forecasts.churn_memory import encode
 from producer.publisher import EventPublisher
 from recommender.redis_open import open_redis
 from recommender.store import MemoryViews, RedisViews
@@ -108,6 +112,21 @@ def test_of_an_erased_customer_nothing_is_left_but_on_logs(shop):
     assert json.dumps(found.as_json())
     others = shop.verify("bob")
     assert not others.clean, "the look at ann is not blind"
+
+
+def test_a_churn_forecast_that_waits_for_its_outcome_is_a_trace_although_no_id_stands_there(shop):
+    state = shop.deployment.state
+    shop.erase(ANN)
+    churn = Churn()
+    churn.begin(NOW, customer_keys([ANN, "bob"]), np.zeros((2, len(CHURN_FEATURES))))
+    assert state.amend_forecast(10, state.forecast_version(), encode(churn))
+    assert shop.verify(ANN).left == ["a churn forecast whose outcome is awaited: is a worker running that leads?"]
+    assert state.amend_forecast(10, state.forecast_version(), b"of another version")
+    assert "can not be shown" in shop.verify(ANN).left[0]
+    churn.forget(customer_keys(["bob"]), np.zeros(1))
+    assert state.amend_forecast(10, state.forecast_version(), encode(churn))
+    assert shop.verify(ANN).clean
+    assert any("churn forecast" in one for one in shop.verify(ANN).shown)
 
 
 def test_whoever_came_back_is_there(shop):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from consumer.applying import Applier
 from consumer.currency import Rates
 from consumer.decoding import Decoder
+from consumer.header_fields import HeaderFields
 from consumer.layout import HEADER, LAYOUT, MISSING_TIME, Limits, in_layout
 from consumer.lift_writer import lift_document
 from consumer.row_store import PartitionRows, RowStore
@@ -43,7 +44,7 @@ def applied_to(store, *batches):
 
 def sums_of(store):
     rows = np.fromiter(store.partitions[0].index.values(), np.int64)
-    return trial_sums(store.header[rows], store.held_out[rows], store.holdout)
+    return trial_sums(HeaderFields(store.header, rows), store.held_out[rows], store.holdout)
 
 
 def expected(events, holdout=HOLDOUT):

@@ -171,11 +171,14 @@ def publisher(shop, clock, state=None):
 def test_a_worker_says_how_it_is_doing(at_work):
     shop, worker = at_work
     shop.publish(*[event_of(n) for n in range(30)])
+    shop.publish(*[event_of(n) for n in range(3)])
+    shop.publish(b"no event", partition=0)
     step_until(worker, lambda: worker.idle)
     said = publisher(shop, [0.0])
     said(worker)
     found = read_status(shop.state.workers()[said.name])
-    assert (found.records, found.customers, found.partitions) == (30, 30, 2)
+    assert (found.records, found.customers, found.partitions) == (34, 30, 2)
+    assert (found.events, found.ignored, found.dead_letters) == ({"purchase": 30}, {"repeated": 3}, {"not-json": 1})
     assert found.model_version == 1
     assert found.moves == dict(worker.figures.moves)
     said.close()

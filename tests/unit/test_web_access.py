@@ -1,5 +1,7 @@
 """Keys of the HTTP API: what settings may say, who is who, and what masks give away."""
 
+import hashlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,3 +64,12 @@ def test_masks_tell_customers_apart_and_need_the_secret(one, other):
     assert (masks.mask(one) == masks.mask(other)) == (one == other)
     assert masks.mask(one) != Masks(b"guessed").mask(one)
     assert len(one) < 4 or one not in masks.mask(one)
+
+
+def test_of_one_key_alone_a_mask_can_be_worked_out_and_that_is_known():
+    only = {"anna": {"sha256": hashed("lsk_a"), "role": "viewer"}}
+    assert ApiKeys.read(only).secret() == hashlib.sha256(hashed("lsk_a").encode()).digest()
+    assert ApiKeys.read(only).masks_nothing
+    assert not ApiKeys.read({**only, "unused": {"sha256": hashed("lsk_b"), "role": "viewer"}}).masks_nothing
+    assert not ApiKeys.read({"root": {"sha256": hashed("lsk_a"), "role": "admin"}}).masks_nothing
+    assert not ApiKeys.read({}).masks_nothing

@@ -2,9 +2,14 @@
 
 import csv
 import io
+import itertools
 import json
+import re
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 import pyarrow.parquet
@@ -13,10 +18,16 @@ import pytest
 from contracts.events import MAX_ID_LENGTH
 from contracts.times import DAY, rfc3339
 from dashboard.access import SCOPES
+from dashboard.api.changes import Listeners
+from dashboard.audit import AT_A_TIME, AuditTrail
 from dashboard.masking import Masks
+from livesegments.app import Deployment
+from livesegments.settings import Settings
+from livesegments.web.opening import likest
 from logs.base import LogUnavailableError
+from online_model.rules import Audience, parse
 from recommender.reader_async import AsyncCustomerReader
-from tests.in_process import START
+from tests.in_process import START, fixed_model
 from tests.web_shop import SECONDS, WebShop, asking, key, keys_of, served
 
 HOSTILE = (
@@ -224,8 +235,8 @@ def test_a_content_type_that_pages_from_elsewhere_could_send_is_refused(client):
 class BrokenWriter:
     """A log that takes nothing."""
 
-    def append(self, *_, **__):
-        raise LogUnavailableError("the log sleeps")
+    def append_all(self, _log, records, _timeout):
+        return dict.fromkeys(range(len(records)), LogUnavailableError("the log sleeps"))
 
 
 def test_events_that_may_not_stand_on_the_log_are_told(shop):
@@ -362,10 +373,10 @@ def test_who_exports_is_written_down_first(shop, client):
     ]
 
     class Broken:
-        def note(self, *_, **__):
+        def append(self, *_):
             raise LogUnavailableError("the log sleeps")
 
-    with asking(shop.parts(audit=Broken())) as other:
+    with asking(shop.parts(audit=AuditTrail(Broken(), "audit"))) as other:
         problem(other.get("/export/customers.csv"), 503)
         problem(other.delete("/customers/c1"), 503)
 
@@ -389,14 +400,16 @@ def frames(lines, count) -> list[dict]:
     raise AssertionError(found)
 
 
-def test_changes_are_streamed_and_resumed(shop, client):
+def test_changes_are_streamed_and_resumed(shop, client, monkeypatch):
+    monkeypatch.setattr("dashboard.api.changes.ID_EVERY", 2)
     told = shop.changes("moved", "entered", "left", "born", "split", "restored", "merged", "gone")
     with client.stream("GET", "/changes?start=beginning") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         found = frames(answer.iter_lines(), len(told))
     assert sorted(json.loads(one["data"])["change_id"] for one in found) == sorted(one["change_id"] for one in told)
     assert all(one["event"] == json.loads(one["data"])["kind"] for one in found)
-    middle = len(found) // 2
+    assert "id" in found[-1]
+    middle = next(place for place in range(len(found) // 3, len(found) - 1) if "id" in found[place])
     with client.stream("GET", "/changes", headers={"Last-Event-ID": found[middle]["id"]}) as answer:
         rest = frames(answer.iter_lines(), len(found) - middle - 1)
     ids = [json.loads(one["data"])["change_id"] for one in found]
@@ -418,6 +431,57 @@ def test_a_wrong_id_of_an_event_is_refused(client):
     problem(client.get("/changes", headers={"Last-Event-ID": "nonsense"}), 422)
     problem(client.get("/changes", headers={"Last-Event-ID": "another.0-0"}), 410)
     problem(client.get("/changes?kind=fell"), 422)
+    with client.stream("GET", "/changes") as answer:
+        present = next(line for line in answer.iter_lines() if line.startswith("id: ")).removeprefix("id: ")
+    identity, _, rest = present.rpartition(".")
+    beyond = "-".join(f"{int(part, 16) + 1:x}" for part in rest.split("-"))
+    found = problem(client.get("/changes", headers={"Last-Event-ID": f"{identity}.{beyond}"}), 410)
+    assert "beyond the end" in found["detail"]
+
+
+def test_all_listeners_share_what_was_made_of_a_record(shop):
+    listeners = Listeners(shop.parts())
+    moved = b'{"kind":"moved","customer_id":"ann","to":2}'
+    assert listeners.event(moved, masked=False) == ("moved", b"event: moved\ndata: %b\n\n" % moved)
+    assert b"ann" not in listeners.event(moved, masked=True)[1]
+    made = listeners.event(moved, masked=True)
+    assert listeners.event(bytes(bytearray(moved)), masked=True) is made
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"[]", b'{"kind":1}', b'{"kind":"moved","customer_id":"\xff"}', b'{"kind":"a\\nb"}', b'{"a":' * 5000]
+)
+def test_a_record_that_is_none_of_ours_ends_nobodys_stream(shop, value):
+    assert Listeners(shop.parts()).event(value, masked=False)[1] == b""
+
+
+def test_while_kafka_is_away_whatever_needs_no_audit_is_answered(shop, client):
+    """The threads of all else are not those that wait for it."""
+    away, waiting = threading.Event(), []
+
+    class Away:
+        def append(self, *_):
+            waiting.append(1)
+            return self
+
+        def result(self, _seconds):
+            assert away.wait(SECONDS)
+            raise LogUnavailableError("away")
+
+    segment = next(one["id"] for one in client.get("/segments").json()["segments"] if one["size"])
+    # More than there are threads for everything.
+    with asking(shop.parts(audit=AuditTrail(Away(), "audit"))) as other, ThreadPoolExecutor(50) as pool:
+        erased = [pool.submit(other.delete, f"/customers/c{n}") for n in range(50)]
+        try:
+            deadline = time.monotonic() + SECONDS
+            while len(waiting) < AT_A_TIME:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            assert other.get(f"/segments/{segment}/customers?limit=1").status_code == 200
+            assert len(waiting) == AT_A_TIME
+        finally:
+            away.set()
+        assert {one.result().status_code for one in erased} == {503}
 
 
 def test_so_many_may_listen(shop, monkeypatch):
@@ -483,7 +547,7 @@ def test_without_a_key_nothing_but_the_description_is_answered(keyed):
     paths = httpx.get(f"{keyed}/openapi.json").json()["paths"]
     for path, operations in paths.items():
         for method in operations:
-            answer = ask(keyed, method, path.format(segment_id=1, customer_id="c1", item_id="mug"))
+            answer = ask(keyed, method, re.sub(r"\{\w+\}", "1", path))
             problem(answer, 401)
             assert answer.headers["www-authenticate"].startswith("Bearer")
 
@@ -554,3 +618,66 @@ def test_paths_and_methods_that_are_not_there(client):
     problem(answer, 405)
     assert answer.headers["allow"] == "DELETE, GET"
     assert client.get("/healthz").text == "ok\n"
+
+
+# ---- audiences ----
+
+RULES = {"Twice or more": "orders >= 2", 'A "quoted" / hostile <b>name</b>': "orders >= 1"}
+
+
+@pytest.fixture(scope="module")
+def with_audiences():
+    shop = WebShop(audiences=tuple(Audience(name, parse(rule)) for name, rule in RULES.items()))
+    for who, n in itertools.product(("c1", "c2", "c3"), range(2)):
+        if (who, n) != ("c3", 1):
+            shop.publish(json.dumps(purchase(who, n)).encode())
+    shop.run()
+    with asking(shop.parts(audiences=frozenset(RULES))) as client:
+        yield shop, client
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_an_audience_is_a_table_of_whom_its_rule_is_true_of(with_audiences, name):
+    shop, client = with_audiences
+    answer = client.get(f"/audiences/{quoted(name)}/customers.csv")
+    assert answer.status_code == 200
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    inside = {who for who in ("c1", "c2", "c3") if name in shop.reader().get(who).audiences}
+    assert {row["customer_id"] for row in rows} == inside
+    assert len(inside) == {"Twice or more": 2}.get(name, 3)
+    assert answer.headers["content-disposition"].isascii()
+    assert len(
+        pyarrow.parquet.read_table(io.BytesIO(client.get(f"/audiences/{quoted(name)}/customers.parquet").content))
+    ) == len(inside)
+
+
+def test_look_alikes_are_a_table_for_who_may_see_ids():
+    shop = WebShop(audiences=(Audience("Twice", parse("orders >= 2")), Audience("Nobody", parse("orders > 99"))))
+    shop.adopt(fixed_model())
+    for n in range(90):
+        shop.publish(*(json.dumps(purchase(f"c{n}", order)).encode() for order in range(1 + n % 2)))
+    shop.run()
+    deployment = Deployment(Settings(key_prefix=shop.keys.prefix), shop.logs, shop.state, shop.views)
+    more = {"audiences": frozenset({"Twice", "Nobody"}), "look_alikes": partial(likest, deployment)}
+    keys = keys_of(anna="marketer", vera="viewer", eva=["export"])
+    with asking(shop.parts(keys=keys, **more), "anna") as client:
+        answer = client.get("/audiences/Twice/look-alikes.csv?n=7")
+        assert answer.status_code == 200
+        rows = list(csv.DictReader(io.StringIO(answer.text)))
+        assert [int(row["rank"]) for row in rows] == list(range(1, 8))
+        assert all(int(row["customer_id"][1:]) % 2 == 0 for row in rows), "members are not among them"
+        table = pyarrow.parquet.read_table(io.BytesIO(client.get("/audiences/Twice/look-alikes.parquet").content))
+        assert len(table) == 45
+        assert table.column_names[-2:] == ["model_version", "exported_at"]
+        assert "0 members" in problem(client.get("/audiences/Nobody/look-alikes.csv"), 409)["detail"]
+        assert problem(client.get("/audiences/Else/look-alikes.csv"), 404)
+        assert client.get("/audiences/Twice/look-alikes.csv?n=0").status_code == 422
+        for who in ("vera", "eva"):
+            refused = client.get("/audiences/Twice/look-alikes.csv", headers={"Authorization": f"Bearer {key(who)}"})
+            assert refused.status_code == 403
+    assert sum(b"look-alikes" in one for one in shop.audited()) == 2
+
+
+def test_an_audience_that_nobody_named_is_none(with_audiences):
+    _, client = with_audiences
+    assert "Twice or more" in problem(client.get("/audiences/other/customers.csv"), 404)["detail"]

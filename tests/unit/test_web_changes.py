@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dashboard.change_feed import ChangeFeed
 from dashboard.change_position import ChangePosition, PositionTextError
-from dashboard.change_stream import ChangeStream
+from dashboard.change_stream import READERS, ChangeStream
 from logs.base import LogSpec, LogUnavailableError, PositionGoneError
 from logs.memory import MemoryLogs
 
@@ -133,6 +133,31 @@ def test_while_nothing_happens_there_are_empty_bursts():
             async for burst in ChangeStream(log.feed).after(await log.present(), 0.01):
                 assert burst == []
                 return
+
+    with a_log() as log:
+        asyncio.run(run(log))
+
+
+def test_who_waits_for_a_turn_to_read_hears_something():
+    async def run(log):
+        log.write(5)
+        now = await log.present()
+        log.write(1)
+        stream = ChangeStream(log.feed)
+        for _ in range(READERS):
+            await stream._readers.acquire()
+        found, silent, position = [], 0, ChangePosition.beginning(now.identity, PARTITIONS)
+        async with asyncio.timeout(SECONDS):
+            async for burst in stream.after(position, 0.2):
+                if not burst:
+                    silent += 1
+                    stream._readers.release()
+                for one in burst:
+                    position.next[one.partition] = one.position + 1
+                found += burst
+                if len(found) == 6:
+                    break
+        assert silent == 1
 
     with a_log() as log:
         asyncio.run(run(log))

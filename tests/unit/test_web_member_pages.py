@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.state import bucket_of
+from contracts.errors import LivesegmentsError
 from contracts.partitioning import partition_of
 from dashboard import member_pages
 from dashboard.customer_rows import COLUMNS, Slice
@@ -132,7 +133,7 @@ def test_no_bytes_break_the_reading_of_cursors(data):
 def test_a_cursor_of_other_keys_or_partitions_is_refused():
     rows = Rows({f"c{n}": 1 for n in range(50)})
     cursor = MemberPages(rows, MASKS).page(1, 10, None).next
-    with pytest.raises(CursorError, match="first page"):
+    with pytest.raises(LivesegmentsError, match="first page"):
         MemberPages(rows, Masks(b"other")).page(1, 10, cursor)
     with pytest.raises(CursorError, match="first page"):
         MemberPages(Rows(rows.segments, PARTITIONS + 1), MASKS).page(1, 10, cursor)

@@ -1,6 +1,7 @@
 """Questions made up from our own OpenAPI document: no answer may be one that it does not describe."""
 
 import json
+from functools import partial
 
 import pytest
 import schemathesis
@@ -8,6 +9,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode, checks
 
 from contracts.times import rfc3339
+from livesegments.app import Deployment
+from livesegments.settings import Settings
+from livesegments.web.opening import likest
+from livesegments.webhooks.desk import Desk
+from livesegments.webhooks.ledger import Step
+from livesegments.webhooks.memory_ledger import MemoryLedger
 from tests.in_process import START
 from tests.web_shop import WebShop, key, keys_of, served
 
@@ -29,7 +36,13 @@ def url():
         }
         shop.publish(json.dumps(event).encode())
     shop.run()
-    with served(shop.parts(keys=keys_of(admin="admin"))) as url:
+    ledger = MemoryLedger()
+    ledger.begin("crm", shop.logs.describe(shop.names.changes).identity, {0: 0, 1: 0})
+    ledger.advance("crm", Step("a", shop.logs.describe(shop.names.changes).identity, 1_700_000_000_000_000))
+    tables = {"crm": {"url": "https://crm.example/", "secrets": ["env:CRM"]}}
+    deployment = Deployment(Settings(webhooks=tables), shop.logs, shop.state, shop.views)
+    more = {"webhooks": Desk(deployment, ledger), "look_alikes": partial(likest, deployment)}
+    with served(shop.parts(keys=keys_of(admin="admin"), **more)) as url:
         yield url
 
 
@@ -47,6 +60,13 @@ OPERATIONS = [
     "GET /segments/{segment_id}/customers",
     "GET /segments/{segment_id}/customers.csv",
     "GET /segments/{segment_id}/customers.parquet",
+    "GET /audiences/{audience}/customers.csv",
+    "GET /audiences/{audience}/customers.parquet",
+    "GET /audiences/{audience}/look-alikes.csv",
+    "GET /audiences/{audience}/look-alikes.parquet",
+    "GET /campaigns",
+    "GET /campaigns/{name}/treated.csv",
+    "GET /campaigns/{name}/treated.parquet",
     "GET /export/customers.csv",
     "GET /export/customers.parquet",
     "GET /export/flows.csv",
@@ -55,6 +75,11 @@ OPERATIONS = [
     "GET /customers/{customer_id}",
     "DELETE /customers/{customer_id}",
     "POST /customers:batchGet",
+    "GET /webhooks",
+    "GET /webhooks/{name}/dead-letters",
+    "GET /webhooks/{name}/dead-letters/{letter_id}",
+    "POST /webhooks/{name}/dead-letters:replay",
+    "DELETE /webhooks/{name}/dead-letters",
 ]
 """All but `GET /changes`, which never ends."""
 

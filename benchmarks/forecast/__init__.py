@@ -1,0 +1,1 @@
+"""Forecasts while a table streams in: held against what came, and against other ways to forecast."""

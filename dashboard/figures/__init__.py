@@ -1,0 +1,1 @@
+"""Figures as pure functions: public documents and samples in, a Plotly figure out."""

@@ -1,0 +1,84 @@
+"""A sync with everything it needs: what the settings say of it, made of a deployment's parts."""
+
+from collections.abc import Callable
+
+from consumer.clock import wall_micros
+from contracts.errors import LivesegmentsError
+from livesegments.app import Deployment
+from livesegments.audience_sync.contacts import Roll
+from livesegments.audience_sync.endpoint import EndpointTarget
+from livesegments.audience_sync.folder import FolderTarget
+from livesegments.audience_sync.ledger import SyncLedger
+from livesegments.audience_sync.syncing import Synced, sync
+from livesegments.audience_sync.syncs import Sync
+from livesegments.audience_sync.targets import Target
+from livesegments.records import read_document
+from livesegments.screen import plain
+from livesegments.segment_names import SegmentNames
+from livesegments.settings import Settings
+from livesegments.webhooks.endpoints import Endpoint
+from livesegments.webhooks.sending import trusted
+from livesegments.webhooks.signing import keys_of, secret_texts
+
+
+class NotSetError(LivesegmentsError):
+    """The settings name no such audience, or no worker has met it yet."""
+
+
+def open_ledger_of(one: Sync, settings: Settings) -> SyncLedger:
+    """What is kept of a sync. Raises LedgerError, LedgerBusyError."""
+    return SyncLedger(one.ledger(settings.audience_sync_folder, settings.key_prefix))
+
+
+def target_of(one: Sync, settings: Settings) -> Target:
+    """Where it goes. Raises SecretError, CertificateFileError."""
+    about = {"audience": one.audience}
+    if isinstance(one.to, Endpoint):
+        return EndpointTarget(
+            one.to,
+            keys_of(secret_texts(one.to, "audience_syncs")),
+            trusted(settings.webhook_ca_file),
+            settings.webhook_timeout.seconds,
+            about,
+        )
+    return FolderTarget(one.to, one.name, {**about, "preset": one.preset})
+
+
+def roll_of(one: Sync, deployment: Deployment) -> Roll:
+    """Who is in it now. Raises NotSetError, StateError."""
+    settings, state = deployment.settings, deployment.state
+    if one.audience not in settings.audiences:
+        there = ", ".join(plain(name) for name in settings.audiences) or "none"
+        raise NotSetError(f"the settings name no audience {plain(one.audience)!r}; there are: {there}")
+    numbers = state.number_audiences(())
+    if one.audience not in numbers:
+        raise NotSetError(f"no worker has counted the audience {plain(one.audience)!r} yet: run one")
+    names = SegmentNames(state, read_document(state), settings.out_of_scope_name)
+    return Roll(state, numbers[one.audience], one.audience, one.shape, names.name)
+
+
+def run_sync(
+    one: Sync,
+    deployment: Deployment,
+    *,
+    full: bool = False,
+    restart: bool = False,
+    now: Callable[[], int] = wall_micros,
+) -> tuple[Synced, int]:
+    """Do one sync; says what it came to, and how many members have no contact. Raises LivesegmentsError."""
+    settings = deployment.settings
+    target, roll = target_of(one, settings), roll_of(one, deployment)
+    with open_ledger_of(one, settings) as ledger:
+        if restart:
+            ledger.restart()
+        done = sync(
+            ledger,
+            target,
+            one.shape,
+            roll.read,
+            now=now(),
+            part_rows=one.rows,
+            full_every=one.full_every,
+            full=full,
+        )
+    return done, roll.skipped

@@ -1,0 +1,87 @@
+"""All syncs of the settings, each when it is due, until told to stop."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from consumer.clock import wall_micros
+from contracts.errors import LivesegmentsError
+from contracts.times import HOUR, MINUTE, SECOND
+from livesegments.audience_sync.ledger import LedgerBusyError
+from livesegments.audience_sync.syncing import Synced
+from livesegments.audience_sync.syncs import Sync
+
+FIRST_RETRY: Final = MINUTE
+LONGEST_RETRY: Final = HOUR
+_log = structlog.get_logger("livesegments.audience_sync")
+
+
+@dataclass(slots=True)
+class Schedule:
+    """When each sync is due. Times in microseconds UTC.
+
+    Parameters:
+        syncs: by name.
+        last: when each was done last, as far as is known.
+        run: does one, and says what it came to and how many members have no contact.
+    """
+
+    syncs: Mapping[str, Sync]
+    last: Mapping[str, int | None]
+    run: Callable[[Sync], tuple[Synced, int]]
+    _due: dict[str, int] = field(default_factory=dict)
+    _failures: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, one in self.syncs.items():
+            last = self.last.get(name)
+            self._due[name] = 0 if last is None else last + one.every
+
+    @property
+    def next_due(self) -> int:
+        """When there is something to do next."""
+        return min(self._due.values())
+
+    def work(self, now: int) -> list[str]:
+        """Do what is due; the names of those that failed."""
+        failed = []
+        for name, one in self.syncs.items():
+            if self._due[name] > now:
+                continue
+            try:
+                done, skipped = self.run(one)
+            except LivesegmentsError as error:
+                failed.append(name)
+                self._failures[name] = self._failures.get(name, 0) + 1
+                wait = min(FIRST_RETRY * 2 ** min(self._failures[name] - 1, 10), LONGEST_RETRY, one.every)
+                self._due[name] = now + wait
+                level = _log.info if isinstance(error, LedgerBusyError) else _log.error
+                level("audience not synced", sync=name, to=one.shown_to, why=str(error), again_in=wait // SECOND)
+                continue
+            self._failures.pop(name, None)
+            self._due[name] = now + one.every
+            _log.info("audience synced", sync=name, to=one.shown_to, **told(done, skipped))
+        return failed
+
+
+def told(done: Synced, skipped: int) -> dict[str, int | str]:
+    """What a sync came to, as fields of a line."""
+    found: dict[str, int | str] = {"members": done.members}
+    if done.finished is not None:
+        found["finished"] = done.finished.sequence
+    if done.delivery is not None:
+        found |= {"sequence": done.delivery.sequence, "kind": done.delivery.kind, **done.delivery.counts}
+    if skipped:
+        found["without_contact"] = skipped
+    return found
+
+
+def run_until(stopping: threading.Event, schedule: Schedule, now: Callable[[], int] = wall_micros) -> None:
+    """Work until the event is set; what is under way is ended first."""
+    while not stopping.is_set():
+        schedule.work(now())
+        # Looked at once a minute at least: a clock that was set back is not waited for.
+        stopping.wait(min(max(schedule.next_due - now(), 0) / SECOND, 60.0))

@@ -1,0 +1,1 @@
+"""Campaigns: an audience frozen, a control group held back, and what the treated did more, with its interval."""

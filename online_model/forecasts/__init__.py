@@ -1,0 +1,1 @@
+"""What customers will do next: still active or not, how many orders, how much money."""

@@ -1,0 +1,1 @@
+"""A shop's own exports: guessed at, asked about, read in pieces, and made into events."""

@@ -1,0 +1,55 @@
+"""Whose view is written first where more wait than can be written."""
+
+import json
+
+from recommender.store import MemoryViews
+from tests.in_process import LOG_TIME, InProcess
+from tests.kinds import purchase_event
+
+BUYERS = 600
+
+
+class RecordingViews(MemoryViews):
+    """Keeps which views were written together; each time takes a second."""
+
+    def __init__(self):
+        super().__init__(lambda: LOG_TIME)
+        self.written = []
+        self.seconds = 0.0
+
+    def set_many(self, views, ttl_ms=None):
+        self.written.append(list(views))
+        self.seconds += 1
+        super().set_many(views, ttl_ms)
+
+
+def first_piece(*, lagging):
+    """Places among the buyers, as they became dirty, of those whose views are written first in half a second."""
+    views = RecordingViews()
+    shop = InProcess(views=views, partitions=1)
+    shop.publish(*(json.dumps(purchase_event(number)).encode() for number in range(BUYERS)))
+    worker = shop.worker(monotonic=lambda: views.seconds)
+    shop.run(worker)
+    (held,) = worker.memory.held.values()
+    ids = [f"c{number}" for number in range(BUYERS)]
+    for who in ids:
+        held.asked[held.rows.index[who]] = None
+    writer = worker.memory.views
+    views.seconds += 1_000
+    views.written.clear()
+    writer.write({held.number: held}, worker.memory.learner.model, worker.clock.now, 0.5, lagging=lagging)
+    worker.close()
+    places = {shop.keys.customer(who): place for place, who in enumerate(ids)}
+    return [places[key] for key in views.written[0]]
+
+
+def test_the_newest_come_first_and_those_who_waited_longest_are_not_forgotten():
+    written = first_piece(lagging=False)
+    assert len(written) < BUYERS
+    longest = len(written) // 4
+    assert sorted(written) == [*range(longest), *range(BUYERS - len(written) + longest, BUYERS)]
+
+
+def test_while_events_wait_only_the_newest_are_written():
+    written = first_piece(lagging=True)
+    assert sorted(written) == [*range(BUYERS - len(written), BUYERS)]
