@@ -8,6 +8,8 @@ PYTHON ?=
 export PYTHON
 # Many tests wait for servers and processes, so one more than the cores of the smallest machine.
 SPREAD = -n $(or $(TESTERS),3) --dist loadfile --no-loadscope-reorder
+# In CI, whose machine is shared, a few tests that fail are run again, alone (ADR 38).
+ONCE_MORE = $(if $(filter true,$(CI)),|| $(BIN)/python scripts/once_more.py)
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
@@ -23,13 +25,13 @@ demo: .venv/runtime.done ## a shop, its live segments in this terminal and on pa
 
 test: lint types ## everything: lint, types, unit, contract, integration, fault and browser tests
 	@echo "== tests"
-	@$(BIN)/pytest -q --durations=20 $(SPREAD) --ignore tests/browser $(ARGS)
+	@$(BIN)/pytest -q --durations=20 $(SPREAD) --ignore tests/browser $(ARGS) $(ONCE_MORE)
 	@$(if $(ARGS),,$(MAKE) --no-print-directory browser)
 
 # Apart: Chromium takes whatever cores there are, and other tests have deadlines.
 browser: .venv/dev.done ## the pages in Chromium
 	@echo "== tests in a browser"
-	@$(BIN)/pytest -q --durations=5 tests/browser $(ARGS)
+	@$(BIN)/pytest -q --durations=5 tests/browser $(ARGS) $(ONCE_MORE)
 
 check: lint types unit ## the fast part: format, lint, types, unit tests, doctests
 

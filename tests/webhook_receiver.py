@@ -113,6 +113,8 @@ class Receiver:
         request = Request(headers["webhook-id"], payload, headers, handler.path)
         reply = self.answer(request)
         if reply.wait is not None:
+            with self._changed:
+                self._changed.notify_all()  # some wait for what `answer` has seen
             reply.wait.wait(SECONDS)
         # Noted before it is answered: whoever is killed meanwhile has sent it all the same.
         with self._changed:
