@@ -1,8 +1,8 @@
-# ruff: noqa: INP001 - a script
+# ruff: noqa: INP001, T201 - a script
 """The tests that failed in the last run of pytest, once more and alone: what fails again fails.
 
-For CI only, whose machine may give its cores to others in the middle of a test that has a deadline (ADR 38). Whatever passes
-the second time is named as flaky, and is to be mended. Where more than a few failed, something is wrong: no second time.
+For CI only, whose machine may give its cores to others in the middle of a test that has a deadline (ADR 38). Whatever
+passes the second time is named as flaky, and is to be mended. More than a few are not run again.
 
 Exit status: that of the second run; 1 where there was none.
 """

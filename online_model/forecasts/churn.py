@@ -14,7 +14,6 @@ from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
-from river import drift
 
 from contracts.times import DAY
 from online_model.arrays import Booleans, Floats, Integers
@@ -62,6 +61,8 @@ class Detector(Protocol):
 
 
 def _adwin() -> Detector:
+    from river import drift  # noqa: PLC0415 - brings scikit-learn and pandas, and only reviews learn
+
     detector: Detector = drift.ADWIN()  # type: ignore[no-untyped-call]
     return detector
 

@@ -2,8 +2,6 @@
 
 from typing import Any, Final, Protocol
 
-from river import linear_model, optim, preprocessing, tree
-
 from contracts.forecasts import ChurnFamily, LogisticScorer, TreeScorer
 from online_model.arrays import Booleans, Floats
 from online_model.forecasts.churn_features import CHURN_FEATURES
@@ -48,12 +46,16 @@ class ChurnLearner:
 
 
 def _logistic() -> Classifier:
+    from river import linear_model, optim, preprocessing  # noqa: PLC0415 - see _tree
+
     # AdaGrad (Duchi, Hazan & Singer 2011) needs no schedule, and a customer comes only once a window: steps must count.
     model: Classifier = preprocessing.StandardScaler() | linear_model.LogisticRegression(optim.AdaGrad(0.1))
     return model
 
 
 def _tree(seed: int) -> Classifier:
+    from river import tree  # noqa: PLC0415 - brings scikit-learn and pandas, and only reviews learn
+
     # Leaves by majority: naive Bayes over features that say much the same thing is far too sure of itself.
     model: Classifier = tree.HoeffdingAdaptiveTreeClassifier(
         grace_period=100, delta=1e-3, leaf_prediction="mc", max_depth=TREE_DEPTH, seed=seed

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 import numpy as np
-from scipy.optimize import minimize
 
 from contracts.errors import LivesegmentsError
 from online_model.arrays import Floats
@@ -137,6 +136,8 @@ def _maximise(
 
     `likelihood` gives log likelihood and slopes by the parameters. Raises NotConvergedError.
     """
+    from scipy.optimize import minimize  # noqa: PLC0415 - takes its time, and only reviews fit
+
     names = [name for name, _ in floors]
     floor = np.array([least for _, least in floors])
 

@@ -142,6 +142,10 @@ def test_a_check_needs_nothing_of_the_worker():
     assert not {"river", "scipy", "pandas", "pyarrow"} & light
 
 
+def test_a_worker_brings_nothing_that_only_reviews_need():
+    assert not {"sklearn", "pandas", "pyarrow"} & imported("import livesegments.commands.worker, consumer.worker")
+
+
 def test_there_is_nothing_else_to_import():
     with pytest.raises(AttributeError, match="Publisher"):
         livesegments.Publisher  # noqa: B018
