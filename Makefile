@@ -13,7 +13,7 @@ ONCE_MORE = $(if $(filter true,$(CI)),|| $(BIN)/python scripts/once_more.py)
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser check format lint types unit bench soak reliability secured cluster fuzz audit up down lock clean
+.PHONY: help setup demo test suite browser check format lint types unit bench soak reliability secured cluster fuzz audit up down lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -23,10 +23,13 @@ setup: .venv/dev.done ## the environment in .venv, exactly as locked; again only
 demo: .venv/runtime.done ## a shop, its live segments in this terminal and on pages; FOR=30s ends by itself
 	@$(BIN)/livesegments demo $(if $(FOR),--for $(FOR))
 
-test: lint types ## everything: lint, types, unit, contract, integration, fault and browser tests
+test: lint ## everything: lint, types, unit, contract, integration, fault and browser tests
+	@$(MAKE) -j2 types suite
+	@$(if $(ARGS),,$(MAKE) browser)
+
+suite: .venv/dev.done
 	@echo "== tests"
 	@$(BIN)/pytest -q --durations=20 $(SPREAD) --ignore tests/browser $(ARGS) $(ONCE_MORE)
-	@$(if $(ARGS),,$(MAKE) --no-print-directory browser)
 
 # Apart: Chromium takes whatever cores there are, and other tests have deadlines.
 browser: .venv/dev.done ## the pages in Chromium
