@@ -1,5 +1,6 @@
 """Who is in an audience now, as the receiver knows them: read from customers' rows, some at a time."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +14,7 @@ from contracts.errors import LivesegmentsError
 from contracts.money import MILLIONTHS
 from contracts.times import rfc3339
 from livesegments.audience_sync.shapes import ATTRIBUTE, CUSTOMER, Shape, address
+from livesegments.campaigns.consent import Consent, Given
 from livesegments.records import Records, count_partitions, read_records
 
 _CENTS: Final = MILLIONTHS // 100
@@ -37,14 +39,27 @@ class Contact:
     """Of the columns beside."""
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Members of an audience who are not handed on, by why."""
+
+    refused: int = 0
+    """They do not want to be written to."""
+    unknown: int = 0
+    """It is not known whether they agreed."""
+    no_contact: int = 0
+    """The receiver could not know them by anything."""
+
+
 @dataclass(slots=True)
 class Roll:
-    """Reads who is in an audience. `skipped` counts members without a usable contact, once `read` has ended.
+    """Reads who is in an audience and is to be handed on. `left_out` is counted once `read` has ended.
 
     Parameters:
         bit: of the audience in rows.
         name: of the audience.
         segment_name: what segments are called.
+        consent: who may be written to; None: everybody is handed on.
     """
 
     state: State
@@ -52,10 +67,14 @@ class Roll:
     name: str
     shape: Shape
     segment_name: Callable[[int], str | None]
-    skipped: int = 0
+    consent: Consent | None
+    left_out: LeftOut = LeftOut()
 
     def read(self) -> Iterator[Contact]:
-        """All members. Two customers may have one contact. Raises RowsMovingError, NobodyThereError, StateError."""
+        """All members who may be handed on. Two customers may have one contact.
+
+        Raises RowsMovingError, NobodyThereError, StateError.
+        """
         partitions = count_partitions(self.state)
         if partitions is None:
             # A Redis that lost everything would have every member leave, in every tool.
@@ -63,20 +82,28 @@ class Roll:
                 "there are no customers in Redis at all, so nothing is handed on: start a worker, or correct redis_url"
                 " and key_prefix"
             )
-        self.skipped = 0
+        left_out: Counter[str] = Counter()
         wanted = np.uint64(1) << np.uint64(self.bit)
         for partition in range(partitions):
             before = self._whole(partition, partitions)
             for records in read_records(self.state, [partition]):
                 for row in np.flatnonzero(records.header["audiences"] & wanted).tolist():
-                    contact = self._contact(records, row)
+                    why = self._held_back(records, row)
+                    contact = None if why else self._contact(records, row)
                     if contact is None:
-                        self.skipped += 1
+                        left_out[why or "no_contact"] += 1
                     else:
                         yield contact
             after = self._whole(partition, partitions)
             if before is not None and (after is None or _was_replaced(before, after)):
                 raise RowsMovingError("customers' rows were replaced while they were read: run this again")
+        self.left_out = LeftOut(**left_out)
+
+    def _held_back(self, records: Records, row: int) -> str | None:
+        """Why this member may not be written to."""
+        if self.consent is None or self.consent.allows(records.attributes[row]):
+            return None
+        return "refused" if self.consent.given(records.attributes[row]) is Given.NO else "unknown"
 
     def _whole(self, partition: int, partitions: int) -> Meta | None:
         meta = self.state.meta(partition)

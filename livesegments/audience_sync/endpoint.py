@@ -63,6 +63,7 @@ class EndpointTarget:
             "kind": delivery.kind,
             "at": rfc3339(delivery.at),
             "members": delivery.members,
+            "left_out": delivery.left_out,
             "counts": delivery.counts,
             "parts": _parts(delivery),
         }

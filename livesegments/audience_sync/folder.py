@@ -92,6 +92,7 @@ class FolderTarget:
                 "kind": delivery.kind,
                 "at": rfc3339(delivery.at),
                 "members": delivery.members,
+                "left_out": delivery.left_out,
                 "columns": list(delivery.headers),
                 "files": files,
             }

@@ -8,13 +8,13 @@ import contextlib
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from contracts.errors import LivesegmentsError
-from livesegments.audience_sync.contacts import Contact
+from livesegments.audience_sync.contacts import Contact, LeftOut
 
 Kind = Literal["full", "delta"]
 Change = Literal["full", "entered", "left"]
@@ -60,6 +60,8 @@ class Delivery:
     part_rows: int
     """Rows of one part, where it is handed on in parts."""
     parts_done: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Members of the audience who are not in it, by why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +179,20 @@ class SyncLedger:
     # ---- what changes ----
 
     def decide(
-        self, contacts: Iterable[Contact], *, headers: tuple[str, ...], source: str, at: int, part_rows: int, full: bool
+        self,
+        contacts: Iterable[Contact],
+        *,
+        headers: tuple[str, ...],
+        source: str,
+        at: int,
+        part_rows: int,
+        full: bool,
+        left_out: Callable[[], LeftOut] = LeftOut,
     ) -> Delivery | None:
         """Make the difference to what the receiver knows, or with `full` everybody, the next delivery.
 
-        None where there is no difference. Nothing may be pending. Raises what the contacts raise, and changes nothing.
+        `left_out` is asked when the contacts have been read. None where there is no difference. Nothing may be pending.
+        Raises what the contacts raise, and changes nothing.
         """
         assert self.pending is None
         with self._transaction():
@@ -220,6 +231,7 @@ class SyncLedger:
                 counts={"full": 0, **counts} if full else counts,
                 members=self.size,
                 part_rows=part_rows,
+                left_out=asdict(left_out()),
             )
             if full:
                 self._put(full_at=at)

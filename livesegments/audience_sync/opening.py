@@ -12,6 +12,7 @@ from livesegments.audience_sync.ledger import SyncLedger
 from livesegments.audience_sync.syncing import Synced, sync
 from livesegments.audience_sync.syncs import Sync
 from livesegments.audience_sync.targets import Target
+from livesegments.parts import consent
 from livesegments.records import read_document
 from livesegments.screen import plain
 from livesegments.segment_names import SegmentNames
@@ -54,7 +55,8 @@ def roll_of(one: Sync, deployment: Deployment) -> Roll:
     if one.audience not in numbers:
         raise NotSetError(f"no worker has counted the audience {plain(one.audience)!r} yet: run one")
     names = SegmentNames(state, read_document(state), settings.out_of_scope_name)
-    return Roll(state, numbers[one.audience], one.audience, one.shape, names.name)
+    asked = consent(settings) if one.consent else None
+    return Roll(state, numbers[one.audience], one.audience, one.shape, names.name, asked)
 
 
 def run_sync(
@@ -64,14 +66,14 @@ def run_sync(
     full: bool = False,
     restart: bool = False,
     now: Callable[[], int] = wall_micros,
-) -> tuple[Synced, int]:
-    """Do one sync; says what it came to, and how many members have no contact. Raises LivesegmentsError."""
+) -> Synced:
+    """Do one sync. Raises LivesegmentsError."""
     settings = deployment.settings
     target, roll = target_of(one, settings), roll_of(one, deployment)
     with open_ledger_of(one, settings) as ledger:
         if restart:
             ledger.restart()
-        done = sync(
+        return sync(
             ledger,
             target,
             one.shape,
@@ -80,5 +82,5 @@ def run_sync(
             part_rows=one.rows,
             full_every=one.full_every,
             full=full,
+            left_out=lambda: roll.left_out,
         )
-    return done, roll.skipped

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Final
 
 import structlog
@@ -26,12 +26,12 @@ class Schedule:
     Parameters:
         syncs: by name.
         last: when each was done last, as far as is known.
-        run: does one, and says what it came to and how many members have no contact.
+        run: does one, and says what it came to.
     """
 
     syncs: Mapping[str, Sync]
     last: Mapping[str, int | None]
-    run: Callable[[Sync], tuple[Synced, int]]
+    run: Callable[[Sync], Synced]
     _due: dict[str, int] = field(default_factory=dict)
     _failures: dict[str, int] = field(default_factory=dict)
 
@@ -52,7 +52,7 @@ class Schedule:
             if self._due[name] > now:
                 continue
             try:
-                done, skipped = self.run(one)
+                done = self.run(one)
             except LivesegmentsError as error:
                 failed.append(name)
                 self._failures[name] = self._failures.get(name, 0) + 1
@@ -63,20 +63,18 @@ class Schedule:
                 continue
             self._failures.pop(name, None)
             self._due[name] = now + one.every
-            _log.info("audience synced", sync=name, to=one.shown_to, **told(done, skipped))
+            _log.info("audience synced", sync=name, to=one.shown_to, **told(done))
         return failed
 
 
-def told(done: Synced, skipped: int) -> dict[str, int | str]:
+def told(done: Synced) -> dict[str, int | str]:
     """What a sync came to, as fields of a line."""
     found: dict[str, int | str] = {"members": done.members}
     if done.finished is not None:
         found["finished"] = done.finished.sequence
     if done.delivery is not None:
         found |= {"sequence": done.delivery.sequence, "kind": done.delivery.kind, **done.delivery.counts}
-    if skipped:
-        found["without_contact"] = skipped
-    return found
+    return found | {f"left_out_{why}": count for why, count in asdict(done.left_out).items() if count}
 
 
 def run_until(stopping: threading.Event, schedule: Schedule, now: Callable[[], int] = wall_micros) -> None:

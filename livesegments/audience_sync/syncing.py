@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from livesegments.audience_sync.contacts import Contact
+from livesegments.audience_sync.contacts import Contact, LeftOut
 from livesegments.audience_sync.ledger import MOST_DELTAS, Delivery, SyncLedger
 from livesegments.audience_sync.shapes import Shape
 from livesegments.audience_sync.targets import Target
@@ -18,6 +18,8 @@ class Synced:
     delivery: Delivery | None
     """What was decided and handed on now; None: nothing has changed."""
     members: int
+    left_out: LeftOut
+    """Members of whom nothing is said."""
 
 
 def sync(
@@ -30,8 +32,11 @@ def sync(
     part_rows: int,
     full_every: int = 0,
     full: bool = False,
+    left_out: Callable[[], LeftOut] = LeftOut,
 ) -> Synced:
     """Tell the receiver what it does not know yet. `now` and `full_every`: microseconds; 0 is never.
+
+    `left_out` tells, once `read` has ended, of whom it said nothing.
 
     1. What was decided before and not handed on is handed on: made of the ledger's rows, so of the same bytes.
     2. The difference between the audience and what the receiver knows is decided, in one transaction: rows to tell,
@@ -46,10 +51,18 @@ def sync(
         ledger.settle(finished, target.hand_on(finished, ledger))
     source = f"{shape.contact}={shape.source}"
     whole = full or _is_due(ledger, target, source, now, full_every)
-    delivery = ledger.decide(read(), headers=shape.headers, source=source, at=now, part_rows=part_rows, full=whole)
+    delivery = ledger.decide(
+        read(),
+        headers=shape.headers,
+        source=source,
+        at=now,
+        part_rows=part_rows,
+        full=whole,
+        left_out=left_out,
+    )
     if delivery is not None:
         ledger.settle(delivery, target.hand_on(delivery, ledger))
-    return Synced(finished, delivery, ledger.size)
+    return Synced(finished, delivery, ledger.size, left_out())
 
 
 def _is_due(ledger: SyncLedger, target: Target, source: str, now: int, full_every: int) -> bool:

@@ -18,7 +18,7 @@ MOST_SYNCS: Final = 100
 ROWS: Final = 500
 """Of a request, unless set."""
 MOST_ROWS: Final = 10_000
-_FIELDS: Final = ("audience", "to", "preset", "contact", "columns", "every", "full_every", "secrets", "rows")
+_FIELDS: Final = ("audience", "to", "preset", "contact", "columns", "every", "full_every", "secrets", "rows", "consent")
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -41,6 +41,8 @@ class Sync:
     """Microseconds; 0: a full list comes when nothing else will do."""
     rows: int = ROWS
     """Of one request."""
+    consent: bool = True
+    """Whether members who have not agreed to be written to are left out."""
 
     @property
     def shown_to(self) -> str:
@@ -89,6 +91,7 @@ def read_sync(name: str, table: object, *, plain_http: bool, place: str | None =
         every=_duration(place, table, "every", DAY, MINUTE),
         full_every=_duration(place, table, "full_every", 0, MINUTE),
         rows=_rows(place, table.get("rows", ROWS)),
+        consent=_switch(place, table, "consent"),
     )
 
 
@@ -120,6 +123,13 @@ def _duration(place: str, table: Mapping[str, Any], name: str, default: int, lea
         raise SyncSettingError(f"{place}.{name}: expected {Duration(least)} at least")
     if name == "every" and not said:
         raise SyncSettingError(f"{place}.every: expected {Duration(least)} at least")
+    return said
+
+
+def _switch(place: str, table: Mapping[str, Any], name: str) -> bool:
+    said = table.get(name, True)
+    if not isinstance(said, bool):
+        raise SyncSettingError(f"{place}.{name}: expected true or false")
     return said
 
 

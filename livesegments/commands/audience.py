@@ -65,6 +65,12 @@ def sync(
     ] = None,
     secret: Annotated[list[str] | None, typer.Option(help="For URLs: env:VARIABLE or file:PATH.")] = None,
     rows: Annotated[int | None, typer.Option(help="Of a request to a URL; 500 unless given.")] = None,
+    consent: Annotated[
+        bool,
+        typer.Option(
+            "--consent/--no-consent", help="Leave out who has not agreed to be written to, or hand on everybody."
+        ),
+    ] = True,
     full: Annotated[bool, typer.Option("--full", help="Hand on everybody, not the difference.")] = False,
     restart: Restart = False,
 ) -> None:
@@ -74,7 +80,7 @@ def sync(
     from livesegments.audience_sync.syncs import read_sync  # noqa: PLC0415
 
     settings = loaded.settings
-    asked: dict[str, Any] = {"audience": name, "preset": preset}
+    asked: dict[str, Any] = {"audience": name, "preset": preset, "consent": consent}
     asked |= {} if contact is None else {"contact": contact}
     asked |= {} if column is None else {"columns": dict(_column(one) for one in column)}
     asked |= {} if rows is None else {"rows": rows}
@@ -91,11 +97,11 @@ def sync(
     with open_deployment(settings) as deployment:
         for one in chosen:
             try:
-                done, skipped = run_sync(one, deployment, full=full, restart=restart)
+                done = run_sync(one, deployment, full=full, restart=restart)
             except LivesegmentsError as error:
                 failures.append(str(error))
                 continue
-            _say(one, done, skipped)
+            _say(one, done)
     if failures:
         raise NotAllSyncedError("\n".join(failures))
 
@@ -236,7 +242,7 @@ def _column(text: str) -> tuple[str, str]:
     return header, source
 
 
-def _say(one: "Sync", done: "Synced", skipped: int) -> None:
+def _say(one: "Sync", done: "Synced") -> None:
     where = plain(one.shown_to)
     for delivery, why in ((done.finished, "what was due: "), (done.delivery, "")):
         if delivery is not None:
@@ -247,8 +253,14 @@ def _say(one: "Sync", done: "Synced", skipped: int) -> None:
             typer.echo(f"{where}: {why}{delivery.kind} {delivery.sequence}, {counts}; {delivery.members:,} in it")
     if done.delivery is None:
         typer.echo(f"{where}: nothing has changed; {done.members:,} in it")
-    if skipped:
-        typer.echo(f"{where}: {skipped:,} members left out: no usable {plain(one.shape.source)}", err=True)
+    left_out = done.left_out
+    reasons = (
+        (left_out.refused, f"{left_out.refused:,} refused to be written to"),
+        (left_out.unknown, f"of {left_out.unknown:,} it is not known whether they agreed"),
+        (left_out.no_contact, f"{left_out.no_contact:,} have no usable {plain(one.shape.source)}"),
+    )
+    if told := ", ".join(why for count, why in reasons if count):
+        typer.echo(f"{where}: left out: {told}", err=True)
 
 
 def _cell(value: object) -> str:

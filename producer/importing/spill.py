@@ -45,7 +45,8 @@ class Spill:
             some = frame[chosen]
             arrays = [pa.array(places[chosen], pa.int64())]
             arrays += [pa.array(some[column], pa.large_string(), from_pandas=True) for column in self._columns]
-            writer.write_batch(pa.record_batch(arrays, schema=self._schema))
+            # Texts of pandas may be in several chunks, which a record batch does not take.
+            writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
 
     def close(self) -> None:
         """End writing."""

@@ -39,6 +39,7 @@ class Shop:
             "LIVESEGMENTS_LOG_PREFIX": f"{tag}-",
             "LIVESEGMENTS_GROUP": tag,
             "LIVESEGMENTS_CLOCK": "event",
+            "LIVESEGMENTS_CONSENT_UNKNOWN": "true",
             "LIVESEGMENTS_AUDIENCES": json.dumps(CONDITIONS),
             "LIVESEGMENTS_AUDIENCE_SYNC_FOLDER": str(folder / "kept"),
         }
@@ -63,7 +64,7 @@ def shop(one_redis_url, unique, tmp_path):
     return shop
 
 
-def test_a_folder_and_an_endpoint_know_who_is_in_an_audience_until_somebody_is_erased(shop):
+def test_a_folder_and_an_endpoint_know_who_is_in_an_audience_until_somebody_is_erased_or_refuses(shop):
     receiver = FolderReceiver(shop.exports, "Tea & mugs")
     with Receiver() as crm:
         to = (
@@ -85,21 +86,32 @@ def test_a_folder_and_an_endpoint_know_who_is_in_an_audience_until_somebody_is_e
         assert shop.call(*to).count("nothing has changed; 20 in it") == 2
         at = purchase_event(0)["occurred_at"]
         erase = {"type": "erase", "event_id": "x", "customer_id": "c3", "occurred_at": at}
-        shop.publish(erase, purchase_event(30))
+        refuse = {"type": "profile", "event_id": "p", "customer_id": "c4", "occurred_at": at}
+        shop.publish(erase, purchase_event(30), {**refuse, "attributes": {"marketing_consent": False}})
         crm.answer = lambda _: Reply(400)
         said = shop.call(*to, status=1)
         assert "answered 400; what is due stays" in said
         receiver.follow()
-        assert receiver.members == {f"c{n}" for n in (*range(20), 30)} - {"c3"}
+        assert receiver.members == {f"c{n}" for n in (*range(20), 30)} - {"c3", "c4"}
+        manifest = json.loads(next(shop.exports.glob("*.manifest.json")).read_text())
+        assert manifest["deliveries"][-1]["left_out"] == {"refused": 1, "unknown": 0, "no_contact": 0}
         crm.answer = lambda _: Reply()
-        assert "what was due: delta 2, 1 entered, 1 left; 20 in it" in shop.call(*to)
-        assert [one["customer_id"] for one in crm.taken[-1].data["left"]] == ["c3"]
+        said = shop.call(*to)
+        assert "what was due: delta 2, 1 entered, 2 left; 19 in it" in said
+        assert said.count("left out: 1 refused to be written to\n") == 2
+        assert [one["customer_id"] for one in crm.taken[-1].data["left"]] == ["c3", "c4"]
         assert not crm.forged
     ledgers = list((shop.exports.parent / "kept").iterdir())
     assert len(ledgers) == 2
     for one in ledgers:
         with SyncLedger(one) as ledger:
             assert set(ledger.members()) == receiver.members
+    shop.environment["LIVESEGMENTS_CONSENT_UNKNOWN"] = "false"
+    folder = to[:4]
+    said = shop.call(*folder)
+    assert "delta 3, 19 left; 0 in it" in said
+    assert "left out: 1 refused to be written to, of 19 it is not known whether they agreed" in said
+    assert "delta 4, 20 entered; 20 in it" in shop.call(*folder, "--no-consent")
 
 
 def test_syncs_of_the_settings(shop):
@@ -145,6 +157,6 @@ def test_mistakes_say_what_to_do(shop):
     assert "no syncs are set" in shop.call("syncs", status=1)
     assert "0 customers; 0 in it" in shop.call("sync", "Nobody", *to)
     said = shop.call("sync", "Tea & mugs", *to, "--preset", "brevo")
-    assert "20 members left out: no usable attributes.email" in said
+    assert "left out: 20 have no usable attributes.email" in said
     shop.environment["LIVESEGMENTS_KEY_PREFIX"] = "elsewhere"
     assert "no worker has counted the audience 'Nobody' yet" in shop.call("sync", "Nobody", *to, status=1)

@@ -8,11 +8,12 @@ import pytest
 
 from contracts.events import Erase, Line, Profile, Purchase, Return
 from contracts.times import DAY, EPOCH
-from livesegments.audience_sync.contacts import NobodyThereError, Roll, RowsMovingError
+from livesegments.audience_sync.contacts import LeftOut, NobodyThereError, Roll, RowsMovingError
 from livesegments.audience_sync.folder import FolderTarget
 from livesegments.audience_sync.ledger import SyncLedger
 from livesegments.audience_sync.shapes import PRESETS, shape_of
 from livesegments.audience_sync.syncing import sync
+from livesegments.campaigns.consent import Consent
 from livesegments.row_lists import audience_members
 from online_model.rules import audiences
 from tests.audience_receiver import FolderReceiver, rows_of
@@ -44,12 +45,13 @@ def profile(who, day, number, **attributes):
     return Profile(event_id=f"p-{who}-{number}", customer_id=who, occurred_at=moment(day), attributes=attributes)
 
 
-def roll_of(shop, name, shape):
-    return Roll(shop.state, shop.state.number_audiences(())[name], name, shape, lambda segment: f"Segment {segment}")
+def roll_of(shop, name, shape, consent=None):
+    number = shop.state.number_audiences(())[name]
+    return Roll(shop.state, number, name, shape, lambda segment: f"Segment {segment}", consent)
 
 
 def one_day(shop, draw, day):
-    """What happens on a day: orders, returns, changed addresses, now and then an erasure."""
+    """What happens on a day: orders, returns, changed addresses, consent given and taken back, an erasure."""
     number = day * 1_000
     for _ in range(draw.randint(3, 12)):
         number += 1
@@ -60,6 +62,8 @@ def one_day(shop, draw, day):
             shop.publish(order(Return, who, at, number, draw.choice([5.0, 60.0])))
         if draw.random() < 0.3:
             shop.publish(profile(who, at, number, email=f"{who}{draw.choice(['', '.new'])}@example.org"))
+        if draw.random() < 0.3:
+            shop.publish(profile(who, at, number + 500, marketing_consent=draw.random() < 0.7))
     if draw.random() < 0.3:
         who = f"c{draw.randint(0, 60)}"
         shop.publish(Erase(event_id=f"x-{day}", customer_id=who, occurred_at=moment(day + 0.95)))
@@ -70,16 +74,17 @@ def one_day(shop, draw, day):
 def test_files_replayed_in_order_give_the_audience_on_each_day_of_a_quarter():
     draw = random.Random(1)
     shop = InProcess(2, audiences=audiences({"Other": "spend >= 0", "Big": BIG}), forecasts=False, model=ONE_REVIEW)
-    syncs = {"Big": PRESETS["generic"], "Mail": PRESETS["mailchimp"]}
-    changed = 0
+    syncs = {"Big": (PRESETS["generic"], None), "Mail": (PRESETS["mailchimp"], Consent())}
+    changed = withdrew = 0
+    agreed = set()
     with folder_in_memory() as folder:
         receivers = {name: FolderReceiver(folder, name) for name in syncs}
         worker = shop.worker()
         for day in range(DAYS):
             erased = one_day(shop, draw, day)
             step_until(worker, lambda: worker.idle)
-            for name, shape in syncs.items():
-                roll = roll_of(shop, "Big", shape)
+            for name, (shape, consent) in syncs.items():
+                roll = roll_of(shop, "Big", shape, consent)
                 target = FolderTarget(folder, name, {})
                 with SyncLedger(folder / f"{name}.sqlite") as ledger:
                     fuse = Fuse(draw.randint(0, 8) if draw.random() < 0.2 else None)
@@ -94,11 +99,14 @@ def test_files_replayed_in_order_give_the_audience_on_each_day_of_a_quarter():
                 changed += done.delivery is not None and done.delivery.kind == "delta"
             members = set(audience_members(shop.state, "Big"))
             assert receivers["Big"].members == members
-            emails = {row["attributes"].get("email") for who, row in shop.rows().items() if who in members}
-            assert receivers["Mail"].members == emails - {None}
+            told = {who: row["attributes"] for who, row in shop.rows().items() if who in members}
+            withdrew += len(agreed & {who for who, one in told.items() if one.get("marketing_consent") is False})
+            agreed = {who for who, one in told.items() if one.get("marketing_consent")}
+            assert receivers["Mail"].members == {told[who].get("email") for who in agreed} - {None}
             assert erased is None or erased not in members
         worker.close()
         assert changed > DAYS / 2
+        assert withdrew, "somebody took consent back and stayed in the audience"
         assert not list(folder.glob(".*.part"))
 
 
@@ -117,7 +125,7 @@ def test_columns_are_what_rows_say(tmp_path):
         roll = roll_of(shop, "All", shape)
         with SyncLedger(tmp_path / f"{name}.sqlite") as ledger:
             sync(ledger, FolderTarget(tmp_path, name, {}), shape, roll.read, now=0, part_rows=9)
-        assert roll.skipped == (name == "brevo")
+        assert roll.left_out == LeftOut(no_contact=name == "brevo")
     raw = (tmp_path / "generic-000001-full.csv").read_text().splitlines()
     assert raw[1].startswith("'=evil(),")
     assert "'@home" in raw[1]
@@ -146,7 +154,7 @@ def test_columns_are_what_rows_say(tmp_path):
 def test_rows_that_are_gone_or_being_moved_are_no_audience_of_nobody(tmp_path, monkeypatch):
     shop = InProcess(2, audiences=audiences({"All": "spend >= 0"}))
     with pytest.raises(NobodyThereError, match="nothing is handed on"):
-        list(Roll(shop.state, 0, "All", PRESETS["generic"], str).read())
+        list(Roll(shop.state, 0, "All", PRESETS["generic"], str, None).read())
     shop.publish(*(order(Purchase, f"c{n}", 0, n, 5.0) for n in range(8)))
     shop.run()
     roll = roll_of(shop, "All", PRESETS["generic"])

@@ -6,6 +6,7 @@ import pytest
 
 from contracts.errors import LivesegmentsError
 from contracts.times import DAY, HOUR, MINUTE
+from livesegments.audience_sync.contacts import LeftOut
 from livesegments.audience_sync.ledger import LedgerBusyError
 from livesegments.audience_sync.running import Schedule, told
 from livesegments.audience_sync.syncing import Synced
@@ -33,6 +34,7 @@ def test_every_word_arrives():
             "full_every": "7d",
             "secrets": ["env:CRM"],
             "rows": 50,
+            "consent": False,
         },
         audience_sync_folder="/kept",
     )
@@ -40,6 +42,7 @@ def test_every_word_arrives():
     assert (one.audience, one.to.url, one.preset) == ("Big", "https://crm.example/secret-path", "brevo")
     assert (one.shape.headers, one.shape.source) == (("EMAIL", "CITY"), "customer_id")
     assert (one.every, one.full_every, one.rows, one.to.secrets) == (6 * HOUR, 7 * DAY, 50, ("env:CRM",))
+    assert not one.consent
     assert one.ledger(settings.audience_sync_folder, "a").parent.name == "kept"
     assert one.ledger(settings.audience_sync_folder, "a") != one.ledger(settings.audience_sync_folder, "b")
     assert (
@@ -63,6 +66,7 @@ def test_every_word_arrives():
         ({"audience": "Big", "to": "/x", "every": "0"}, "crm.every: expected 1m at least"),
         ({"audience": "Big", "to": "/x", "every": "1s"}, "crm.every: expected 1m at least"),
         ({"audience": "Big", "to": "/x", "rows": 0}, "crm.rows: expected a whole number"),
+        ({"audience": "Big", "to": "/x", "consent": "no"}, "crm.consent: expected true or false"),
         ({"audience": "Big", "to": "/x", "secrets": ["env:X"]}, "files are not signed"),
         ({"audience": "Big", "to": "https://x"}, "crm.secrets: name at least one"),
         ({"audience": "Big", "to": "https://x", "secrets": ["whsec_abc"]}, "where secrets stand"),
@@ -87,7 +91,7 @@ def test_each_is_done_when_it_is_due_and_a_failure_holds_up_no_other():
         if one.name in broken:
             raise LivesegmentsError("it does not answer")
         done.append(one.name)
-        return Synced(None, None, 3), 0
+        return Synced(None, None, 3, LeftOut())
 
     start = 100 * DAY
     schedule = Schedule(chosen, {"a": start, "b": None}, run)
@@ -117,4 +121,4 @@ def test_who_is_busy_is_tried_again():
         raise LedgerBusyError("another process does this sync now")
 
     assert Schedule(chosen, {}, busy).work(1) == ["a"]
-    assert told(Synced(None, None, 3), 2) == {"members": 3, "without_contact": 2}
+    assert told(Synced(None, None, 3, LeftOut(no_contact=2))) == {"members": 3, "left_out_no_contact": 2}

@@ -137,6 +137,15 @@ def test_semicolons_and_decimal_commas(tmp_path):
     assert events[0].occurred_at == first["at"].replace(tzinfo=ZoneInfo("Europe/Berlin")).to_pydatetime()
 
 
+def test_a_table_of_many_columns(tmp_path):
+    """pandas reads so wide a text in several pieces, whose texts it keeps in pieces."""
+    frame = shop(orders=2_000)
+    path = tmp_path / "orders.csv"
+    frame.assign(**{f"note {number}": "" for number in range(300)}).to_csv(path, index=False)
+    with read(look([path], Known(currency="EUR"), zone="UTC", map__unit_price="price")) as done:
+        assert totals(done.summary) == books(frame)
+
+
 @pytest.mark.parametrize(("days", "order"), [(range(1, 29), "dmy"), (range(1, 13), None)])
 def test_day_first_dates_are_decided_by_a_day_beyond_twelve_or_asked_about(tmp_path, days, order):
     frame = shop()
