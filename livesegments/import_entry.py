@@ -20,45 +20,55 @@ class EntryError(LivesegmentsError):
     """The settings file can not be changed; the text has what would have been written."""
 
 
-def entry_text(name: str, table: Mapping[str, Any]) -> str:
+def entry_place(name: str, shop: str | None = None) -> str:
+    """Where the table of an import stands: of one of several shops, among what that shop says."""
+    return f"imports.{_key(name)}" if shop is None else f"shops.{_key(shop)}.imports.{_key(name)}"
+
+
+def entry_text(name: str, table: Mapping[str, Any], shop: str | None = None) -> str:
     """The table as TOML."""
-    return "\n".join([*_lines(f"imports.{_key(name)}", table, _MARK), ""])
+    return "\n".join([*_lines(entry_place(name, shop), table, _MARK), ""])
 
 
-def write_entry(path: Path, name: str, table: Mapping[str, Any]) -> bool:
+def write_entry(path: Path, name: str, table: Mapping[str, Any], shop: str | None = None) -> bool:
     """Put the table into the file, which is made where there is none; whether anything changed. Raises EntryError."""
     path = path.resolve()
     try:
         old = path.read_text(encoding="utf-8") if path.exists() else ""
         settings = tomllib.loads(old)
     except (OSError, ValueError) as error:
-        raise EntryError(_by_hand(path, str(error), name, table)) from error
-    imports = settings.get("imports", {})
-    if imports.get(name) == table:
+        raise EntryError(_by_hand(path, str(error), entry_text(name, table, shop))) from error
+    above = settings if shop is None else settings.get("shops", {}).get(shop, {})
+    if above.get("imports", {}).get(name) == table:
         return False
-    kept = _without(old, name).rstrip("\n")
-    text = (kept + "\n\n" if kept else "") + entry_text(name, table)
-    wanted = {**settings, "imports": {**imports, name: dict(table)}}
+    entry = entry_text(name, table, shop)
+    kept = _without(old, name, shop).rstrip("\n")
+    text = (kept + "\n\n" if kept else "") + entry
+    wanted = {**above, "imports": {**above.get("imports", {}), name: dict(table)}}
+    if shop is not None:
+        wanted = {**settings, "shops": {**settings.get("shops", {}), shop: wanted}}
     try:
         right = tomllib.loads(text) == wanted
     except tomllib.TOMLDecodeError:
         right = False
     if not right:
-        raise EntryError(_by_hand(path, f"imports.{name} stands there in a form of its own", name, table))
+        raise EntryError(_by_hand(path, f"{entry_place(name, shop)} stands there in a form of its own", entry))
     try:
         _replace(path, text)
     except OSError as error:
-        raise EntryError(_by_hand(path, error.strerror or str(error), name, table)) from error
+        raise EntryError(_by_hand(path, error.strerror or str(error), entry)) from error
     return True
 
 
-def _by_hand(path: Path, why: str, name: str, table: Mapping[str, Any]) -> str:
-    return f"{path} can not be changed: {why}. Put this into it by hand:\n{entry_text(name, table)}"
+def _by_hand(path: Path, why: str, entry: str) -> str:
+    return f"{path} can not be changed: {why}. Put this into it by hand:\n{entry}"
 
 
-def _without(text: str, name: str) -> str:
+def _without(text: str, name: str, shop: str | None) -> str:
     """The text without the tables of that import, and our comment above."""
-    own = re.compile(rf"\s*\[\s*imports\s*\.\s*(?:{re.escape(name)}|{re.escape(json.dumps(name))})\s*[.\]]")
+    place = ["imports", name] if shop is None else ["shops", shop, "imports", name]
+    keys = [f"(?:{re.escape(key)}|{re.escape(json.dumps(key))})" for key in place]
+    own = re.compile(r"\s*\[\s*" + r"\s*\.\s*".join(keys) + r"\s*[.\]]")
     kept: list[str] = []
     inside = False
     for line in text.splitlines(keepends=True):

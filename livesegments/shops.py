@@ -3,14 +3,15 @@
 import re
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from contracts.errors import LivesegmentsError
 from livesegments.settings import Settings
 
 TABLE: Final = "shops"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
-_APART: Final = (("redis_url", "key_prefix"), ("log_url", "redis_url", "log_prefix"), ("log_url", "redis_url", "group"))
-"""What no two shops may have in common: where their keys, their logs and their groups are."""
+_APART: Final = ("key_prefix", "log_prefix", "group")
+"""What no two shops of one server may have in common: where their keys, their logs and their groups are."""
 
 
 class ShopError(LivesegmentsError):
@@ -66,13 +67,25 @@ def _merged(shop: str, table: Mapping[str, Any], common: Mapping[str, Any]) -> d
 
 
 def _are_apart(shops: Mapping[str, Mapping[str, Any]], path: str) -> None:
-    for names in _APART:
-        taken: dict[str, str] = {}
+    for name in _APART:
+        taken: dict[tuple[str, str], str] = {}
         for shop, values in shops.items():
-            place = repr([values.get(name, Settings.model_fields[name].default) for name in names])
+            place = (_server(values, of_log=name != "key_prefix"), _said(values, name))
             if place in taken:
                 raise ShopError(
-                    f"{path}: the shops {taken[place]} and {shop} have the same {names[-1]}: they would write over"
+                    f"{path}: the shops {taken[place]} and {shop} have the same {name}: they would write over"
                     " each other; leave it out, and it is made of the shop's name"
                 )
             taken[place] = shop
+
+
+def _server(values: Mapping[str, Any], *, of_log: bool) -> str:
+    """The server of a shop's keys or of its logs, however its URL is written; logs are in Redis unless it is said."""
+    url = (_said(values, "log_url") if of_log else "") or _said(values, "redis_url")
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2].lower().removesuffix(":6379")
+    return f"{parts.scheme}://{host}{parts.path.rstrip('/') or '/0'}"
+
+
+def _said(values: Mapping[str, Any], name: str) -> str:
+    return str(values.get(name, Settings.model_fields[name].default))

@@ -47,6 +47,8 @@ class Loaded:
     """Environment variables that look like a misspelt setting, and the name that was probably meant."""
     file: Path | None = None
     """The settings file that was read."""
+    shop: str | None = None
+    """The shop of that file, where it has several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,9 @@ def load_settings(
     """
     environment = _environment()
     given = {name: value for name, value in (flags or {}).items() if value is not None}
+    shop = shop or os.environ.get(SHOP_VARIABLE) or None
     said = (
-        _file(config, shop or os.environ.get(SHOP_VARIABLE) or None)
+        _file(config, shop)
         .under(environment)
         .under(_Values(given, {name: f"flag --{name.replace('_', '-')}" for name in given}))
     )
@@ -83,7 +86,7 @@ def load_settings(
         worker_settings(settings)
     except LivesegmentsError as error:
         raise SettingsError(_refused(str(error), said)) from None
-    return Loaded(settings, said.origins, _misspelt(), named_config(config))
+    return Loaded(settings, said.origins, _misspelt(), named_config(config), shop)
 
 
 def replaced(settings: Settings, **values: object) -> Settings:

@@ -17,6 +17,8 @@ _DATE: Final = re.compile(
     r"\s*(?P<half>[AaPp])?(?:\.?\s?[Mm]\.?)?)?"
     r"\s*(?P<zone>[Zz]|UTC|GMT|[+-]\d{2}:?\d{2})?"
 )
+_LONGEST: Final = 60
+"""Characters of a date; what is longer is none, and may take for ever to be looked at."""
 _MONTHS: Final = 12
 _DAYS: Final = 31
 _NOON: Final = 12
@@ -42,7 +44,7 @@ class OrderEvidence:
     def look(self, texts: Iterable[str]) -> None:
         """Take in more dates."""
         for text in texts:
-            found = _DATE.fullmatch(text.strip())
+            found = _matched(text)
             if found is None:
                 self.others += 1
                 continue
@@ -77,11 +79,16 @@ def parse_dates(texts: "pd.Series[Any]", order: DayOrder) -> tuple["pd.Series[An
 
     iso, zoned = [], []
     for text in texts:
-        found = _DATE.fullmatch(str(text).strip())
+        found = _matched(str(text))
         written = _iso(found, order) if found is not None else ""
         iso.append(written)
         zoned.append(bool(written and found is not None and found["zone"]))
     return pd.Series(iso, index=texts.index, dtype=str), pd.Series(zoned, index=texts.index, dtype=bool)
+
+
+def _matched(text: str) -> re.Match[str] | None:
+    text = text.strip()
+    return _DATE.fullmatch(text) if len(text) <= _LONGEST else None
 
 
 def _iso(found: re.Match[str], order: DayOrder) -> str:

@@ -24,6 +24,8 @@ _BODY: Final = {
 }
 _PLAIN: Final = re.compile(r"-?\d+(?:\.\d+)?")
 _THREE: Final = 3
+_LONGEST: Final = 100
+"""Characters of a number; what is longer is none."""
 _SYMBOLS: Final = {"€": "EUR", "£": "GBP", "zł": "PLN", "Kč": "CZK", "₹": "INR", "₽": "RUB", "₺": "TRY", "₴": "UAH"}
 """Signs that stand for one currency; $, ¥ and kr stand for several."""
 
@@ -37,8 +39,12 @@ def parse_number(text: str, decimal: DecimalSign) -> float:
     nan
     """
     text = text.strip()
+    if len(text) > _LONGEST:
+        return float("nan")
     if decimal == "." and _PLAIN.fullmatch(text):
         return float(text)
+    # Of one blank each: how a run of them is shared out among the parts takes for ever to try.
+    text = " ".join(text.split())
     dressed = _DRESSED.fullmatch(text)
     if dressed is None or bool(dressed["open"]) != bool(dressed["close"]):
         return float("nan")
@@ -84,15 +90,15 @@ class DecimalEvidence:
     """A number that would be another with the other sign, as 1.234 would."""
 
     def look(self, texts: Iterable[str]) -> None:
-        """Take in more numbers."""
+        """Take in more numbers; what is none, such as a date, says nothing."""
         for text in texts:
             sign = _shown_by(text)
-            if sign == ".":
-                self.point = self.point or text
-            elif sign == ",":
-                self.comma = self.comma or text
-            elif sign == "?":
-                self.unclear = self.unclear or text
+            if sign == "." and not self.point and looks_like_number(text):
+                self.point = text
+            elif sign == "," and not self.comma and looks_like_number(text):
+                self.comma = text
+            elif sign == "?" and not self.unclear and looks_like_number(text):
+                self.unclear = text
 
     @property
     def decided(self) -> bool:

@@ -1,5 +1,6 @@
 """`livesegments import FILE...`: a shop's own exports become events; what is unclear is asked, and kept."""
 
+import shlex
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -17,7 +18,7 @@ from livesegments.app import open_logs
 from livesegments.asking import ask
 from livesegments.catalogue_feeding import feed_catalogue
 from livesegments.flags import with_settings
-from livesegments.import_entry import write_entry
+from livesegments.import_entry import entry_place, write_entry
 from livesegments.importing import Chosen, choose
 from livesegments.parts import log_names, pseudonyms, rates
 from livesegments.screen import plain
@@ -120,7 +121,8 @@ def import_tables(
             console.print(plain(told), style="yellow")
         _keep(chosen, loaded)
         if dry_run:
-            typer.echo(f"{len(found):,} events would be published: livesegments import {' '.join(map(str, files))}")
+            command = shlex.join(["livesegments", "import", *map(str, files)])
+            typer.echo(plain(f"{len(found):,} events would be published: {command}"))
             return
         if without_rate:
             raise RateError("nothing is published: orders in a currency without a rate would all be dead letters")
@@ -136,8 +138,8 @@ def _keep(chosen: Chosen, loaded: Loaded) -> None:
     if chosen.examination is None and there is not None and there.get("salt_check") == table.get("salt_check"):
         return
     path = loaded.file or Path(FILE)
-    if write_entry(path, chosen.name, table):
-        typer.echo(f"{path}: [imports.{chosen.name}] written")
+    if write_entry(path, chosen.name, table, loaded.shop):
+        typer.echo(plain(f"{path}: [{entry_place(chosen.name, loaded.shop)}] written"))
 
 
 def _opened(chosen: Chosen, settings: Settings, progress: Callable[[Progress], None]) -> Import:

@@ -16,6 +16,8 @@ _COMPACT: Final = re.compile(r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])(
 _PERSON: Final = re.compile(r"[^\W\d_]+(?:[ .'-]+[^\W\d_]+)+")
 _LOOKED_AT: Final = 2_000
 """Distinct cells of a column that are looked at."""
+_LONGEST: Final = 300
+"""Characters of a cell that are looked at: more are no number, date, address or name."""
 MOSTLY: Final = 0.9
 
 
@@ -42,7 +44,7 @@ class Facts:
 def facts_of(column: "pd.Series[Any]") -> Facts:
     """Look at a sample of a column, as text."""
     present = column.dropna()
-    cells = [text for text in (str(cell).strip() for cell in present.unique()[:_LOOKED_AT]) if text]
+    cells = [text for text in (str(cell).strip()[:_LONGEST] for cell in present.unique()[:_LOOKED_AT]) if text]
     count = max(1, len(cells))
     dates = OrderEvidence()
     dates.look(cells)

@@ -147,6 +147,26 @@ def test_the_settings_file_keeps_all_else(tmp_path):
     assert path.read_text() == 'imports.shop = {columns = {a = "b"}}\n'
 
 
+def test_what_is_found_out_for_one_shop_is_not_said_of_another(table):
+    settings = table.parent / "livesegments.toml"
+    settings.write_text(
+        '[shops.berlin]\ncurrency = "EUR"\nzone = "Europe/Berlin"\n\n[shops.london]\ncurrency = "GBP"\n'
+    )
+    said = {"LIVESEGMENTS_CUSTOMER_SALT": SALT}
+    first = call(table, "--dry-run", "--customer-from", "email", "--shop", "berlin", **said)
+    assert "[shops.berlin.imports.bestellungen] written" in first.output
+    assert (
+        "as [imports.bestellungen] of the settings says" in call(table, "--dry-run", "--shop", "berlin", **said).output
+    )
+    second = call(table, "--dry-run", "--customer-from", "email", "--zone", "UTC", "--shop", "london", **said)
+    assert "1,250.50 GBP" in second.output.replace("\n", "")
+    shops = tomllib.loads(settings.read_text())["shops"]
+    assert [shops[one]["imports"]["bestellungen"]["constants"]["currency"] for one in shops] == ["EUR", "GBP"]
+    assert write_entry(settings, "bestellungen", {"columns": {"x": "y"}}, "berlin")
+    shops["berlin"]["imports"]["bestellungen"] = {"columns": {"x": "y"}}
+    assert tomllib.loads(settings.read_text())["shops"] == shops
+
+
 def test_an_import_of_the_settings_that_is_wrong_is_told_with_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "livesegments.toml").write_text('[imports.shop]\ncolumns = {who = "A"}\n')

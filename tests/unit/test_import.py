@@ -347,6 +347,16 @@ def test_currencies_stand_beside_prices_or_are_asked(tmp_path):
     assert "Beside them stands $." in question.text
 
 
+@pytest.mark.timeout(60)
+def test_a_cell_that_takes_long_to_be_looked_at_is_passed_over(tmp_path):
+    rows = "".join(f"{n},k{n % 9},a,2026-01-{n % 28 + 1:02d},{n}.50\n" for n in range(50))
+    for cell in ("(" + " " * 2000 + "x", "01.02.2026" + " " * 100_000 + "x", "a@" + "." * 100_000 + "@"):
+        path = tmp_path / "orders.csv"
+        path.write_text(f"order id,customer id,sku,date,unit price\n{rows}50,k,{cell},{cell},{cell}\n")
+        with read(look([path], Known(currency="EUR"))) as done:
+            assert (done.summary.lines, sum(done.summary.skipped.values())) == (50, 1)
+
+
 def test_credit_notes_are_asked_about(tmp_path):
     path = tmp_path / "orders.csv"
     path.write_text(

@@ -158,6 +158,16 @@ def test_no_workbook_at_all(tmp_path):
         open_table(table, "1")
 
 
+def test_a_cell_far_off_ends_no_process(tmp_path):
+    path = tmp_path / "far.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet("Year")
+        sheet.write_row(0, 0, HEADER)
+        sheet.write(1_048_575, 16_383, "x")
+    with pytest.raises(TableError, match="over 1,048,576 rows and 16,384 columns"):
+        open_table(path)
+
+
 def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
     path = workbook(tmp_path / "t.xlsx", {"s": [HEADER, *ROWS]})
     monkeypatch.setitem(sys.modules, "python_calamine", None)

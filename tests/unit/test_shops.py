@@ -84,6 +84,20 @@ def test_shops_that_would_write_over_each_other_are_refused(name):
     assert load_settings(shop="berlin").settings.redis_url == "redis://a:1/0", "on other servers, no harm is done"
 
 
+def test_logs_of_one_kafka_are_the_same_wherever_their_rows_are():
+    for name in ("log_prefix", "group"):
+        write(
+            f'log_url = "kafka://k:9092"\n[shops.berlin]\n{name} = "x"\n'
+            f'[shops.london]\n{name} = "x"\nredis_url = "redis://b:1/0"\n'
+        )
+        assert f"the shops berlin and london have the same {name}" in wrong()
+    write(
+        '[shops.berlin]\nkey_prefix = "x"\nredis_url = "redis://u:p@A:6379"\n'
+        '[shops.london]\nkey_prefix = "x"\nredis_url = "redis://a/0"\n'
+    )
+    assert "the same key_prefix" in wrong(), "one server in two spellings"
+
+
 @pytest.mark.parametrize(
     ("text", "shop", "said"),
     [
