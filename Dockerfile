@@ -13,7 +13,8 @@ RUN /opt/venv/bin/pip install --no-cache-dir --quiet --no-deps --no-build-isolat
  && find /opt/venv/lib -type d \( -name tests -o -path '*/pyarrow/include' \) -prune -exec rm -rf {} +
 
 FROM python:3.12-slim
-RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin livesegments
+RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin livesegments \
+ && install --directory --owner livesegments /syncs
 COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001

@@ -1,6 +1,7 @@
 """All syncs of the settings, each when it is due, until told to stop."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Final
@@ -10,6 +11,7 @@ import structlog
 from consumer.clock import wall_micros
 from contracts.errors import LivesegmentsError
 from contracts.times import HOUR, MINUTE, SECOND
+from livesegments.audience_sync.contacts import LeftOut
 from livesegments.audience_sync.ledger import LedgerBusyError
 from livesegments.audience_sync.syncing import Synced
 from livesegments.audience_sync.syncs import Sync
@@ -17,6 +19,21 @@ from livesegments.audience_sync.syncs import Sync
 FIRST_RETRY: Final = MINUTE
 LONGEST_RETRY: Final = HOUR
 _log = structlog.get_logger("livesegments.audience_sync")
+
+
+@dataclass(slots=True)
+class Standing:
+    """How a sync stands, as far as this process knows."""
+
+    due: int
+    done_at: int | None
+    """When it was done last."""
+    failures: int = 0
+    """In a row."""
+    members: int | None = None
+    left_out: LeftOut = field(default_factory=LeftOut)
+    told: Counter[str] = field(default_factory=Counter)
+    """Contacts handed on by this process, by what was said of them: full, entered, left."""
 
 
 @dataclass(slots=True)
@@ -32,37 +49,41 @@ class Schedule:
     syncs: Mapping[str, Sync]
     last: Mapping[str, int | None]
     run: Callable[[Sync], Synced]
-    _due: dict[str, int] = field(default_factory=dict)
-    _failures: dict[str, int] = field(default_factory=dict)
+    standing: dict[str, Standing] = field(init=False)
 
     def __post_init__(self) -> None:
-        for name, one in self.syncs.items():
-            last = self.last.get(name)
-            self._due[name] = 0 if last is None else last + one.every
+        last = {name: self.last.get(name) for name in self.syncs}
+        self.standing = {
+            name: Standing(0 if at is None else at + self.syncs[name].every, at) for name, at in last.items()
+        }
 
     @property
     def next_due(self) -> int:
         """When there is something to do next."""
-        return min(self._due.values())
+        return min(one.due for one in self.standing.values())
 
     def work(self, now: int) -> list[str]:
         """Do what is due; the names of those that failed."""
         failed = []
         for name, one in self.syncs.items():
-            if self._due[name] > now:
+            standing = self.standing[name]
+            if standing.due > now:
                 continue
             try:
                 done = self.run(one)
             except LivesegmentsError as error:
                 failed.append(name)
-                self._failures[name] = self._failures.get(name, 0) + 1
-                wait = min(FIRST_RETRY * 2 ** min(self._failures[name] - 1, 10), LONGEST_RETRY, one.every)
-                self._due[name] = now + wait
+                standing.failures += 1
+                wait = min(FIRST_RETRY * 2 ** min(standing.failures - 1, 10), LONGEST_RETRY, one.every)
+                standing.due = now + wait
                 level = _log.info if isinstance(error, LedgerBusyError) else _log.error
                 level("audience not synced", sync=name, to=one.shown_to, why=str(error), again_in=wait // SECOND)
                 continue
-            self._failures.pop(name, None)
-            self._due[name] = now + one.every
+            standing.failures, standing.due, standing.done_at = 0, now + one.every, now
+            standing.members, standing.left_out = done.members, done.left_out
+            for delivery in (done.finished, done.delivery):
+                if delivery is not None:
+                    standing.told.update(delivery.counts)
             _log.info("audience synced", sync=name, to=one.shown_to, **told(done))
         return failed
 
@@ -77,9 +98,16 @@ def told(done: Synced) -> dict[str, int | str]:
     return found | {f"left_out_{why}": count for why, count in asdict(done.left_out).items() if count}
 
 
-def run_until(stopping: threading.Event, schedule: Schedule, now: Callable[[], int] = wall_micros) -> None:
-    """Work until the event is set; what is under way is ended first."""
+def run_until(
+    stopping: threading.Event,
+    schedule: Schedule,
+    look: Callable[[Schedule], None],
+    now: Callable[[], int] = wall_micros,
+) -> None:
+    """Work until the event is set; what is under way is ended first. `look` is called before and after each round."""
+    look(schedule)
     while not stopping.is_set():
         schedule.work(now())
+        look(schedule)
         # Looked at once a minute at least: a clock that was set back is not waited for.
         stopping.wait(min(max(schedule.next_due - now(), 0) / SECOND, 60.0))

@@ -119,6 +119,7 @@ def sync_run(
     from livesegments.audience_sync.opening import open_ledger_of, run_sync  # noqa: PLC0415
     from livesegments.audience_sync.running import Schedule, run_until  # noqa: PLC0415
     from livesegments.log_output import configure  # noqa: PLC0415
+    from livesegments.monitoring.audience_syncs import syncs_monitored  # noqa: PLC0415
     from livesegments.signals import stop_signals  # noqa: PLC0415
     from livesegments.webhooks.signing import secret_texts  # noqa: PLC0415
 
@@ -144,7 +145,8 @@ def sync_run(
             if failed := schedule.work(1):
                 raise NotAllSyncedError(f"not synced: {', '.join(plain(one) for one in failed)}")
             return
-        run_until(stopping, schedule)
+        with syncs_monitored(settings.metrics_address) as look:
+            run_until(stopping, schedule, look)
     _log.info("audience syncs stopped")
 
 

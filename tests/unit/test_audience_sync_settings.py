@@ -3,14 +3,16 @@
 import json
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from contracts.errors import LivesegmentsError
-from contracts.times import DAY, HOUR, MINUTE
+from contracts.times import DAY, HOUR, MINUTE, SECOND
 from livesegments.audience_sync.contacts import LeftOut
 from livesegments.audience_sync.ledger import LedgerBusyError
 from livesegments.audience_sync.running import Schedule, told
 from livesegments.audience_sync.syncing import Synced
 from livesegments.audience_sync.syncs import read_syncs
+from livesegments.monitoring.audience_syncs import SyncMetrics
 from livesegments.parts import syncs
 from livesegments.sources import SettingsError, load_settings, shown
 
@@ -106,12 +108,23 @@ def test_each_is_done_when_it_is_due_and_a_failure_holds_up_no_other():
     for _ in range(12):
         schedule.work(schedule.next_due)
     assert done.count("b") > 1
+    assert figure(schedule, "last_timestamp_seconds", sync="a") == start // SECOND
+    assert figure(schedule, "failures", sync="a") > 5
     broken.clear()
     at = schedule.next_due
     while "a" not in done:
         schedule.work(schedule.next_due)
         assert schedule.next_due <= at + 3 * HOUR
         at = schedule.next_due
+    assert figure(schedule, "failures", sync="a") == 0
+    assert figure(schedule, "members", sync="a") == 3
+
+
+def figure(schedule, name, **labels):
+    metrics, registry = SyncMetrics(), CollectorRegistry()
+    metrics.look(schedule)
+    registry.register(metrics)
+    return registry.get_sample_value(f"livesegments_audience_sync_{name}", labels)
 
 
 def test_who_is_busy_is_tried_again():

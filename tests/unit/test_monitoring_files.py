@@ -11,6 +11,11 @@ from pathlib import Path
 import pytest
 
 from consumer.clock import wall_micros
+from livesegments.audience_sync.contacts import LeftOut
+from livesegments.audience_sync.running import Schedule
+from livesegments.audience_sync.syncing import Synced
+from livesegments.audience_sync.syncs import read_syncs
+from livesegments.monitoring.audience_syncs import SyncMetrics
 from livesegments.monitoring.health import Health
 from livesegments.monitoring.metrics import WorkerMetrics
 from livesegments.monitoring.webhooks import WebhookHealth, WebhookMetrics
@@ -47,8 +52,18 @@ def told() -> set[str]:
     metrics = WorkerMetrics(Health(300, worker.patience))
     metrics.look(worker, 0.0)
     worker.close()
-    told = [*metrics.collect(), *webhook_metrics().collect()]
+    told = [*metrics.collect(), *webhook_metrics().collect(), *sync_metrics().collect()]
     return {sample.name for metric in told for sample in metric.samples} | ITEMS
+
+
+def sync_metrics() -> SyncMetrics:
+    """Those of a sync that was done once."""
+    chosen = read_syncs({"crm": {"audience": "Big", "to": "/x"}}, plain_http=False)
+    schedule = Schedule(chosen, {}, lambda _: Synced(None, None, 3, LeftOut()))
+    schedule.work(1)
+    metrics = SyncMetrics()
+    metrics.look(schedule)
+    return metrics
 
 
 def webhook_metrics() -> WebhookMetrics:
@@ -154,7 +169,8 @@ def test_every_port_that_is_published_is_so_to_this_machine_only(services):
 def test_images_are_pinned_and_monitoring_is_asked_for(services):
     for name, service in services.items():
         assert "build" in service or re.fullmatch(r"[\w./-]+:v?\d[\w.-]*", service["image"]), name
-    assert {name for name, one in services.items() if one.get("profiles")} == {"prometheus", "grafana", "webhooks"}
+    asked_for = {"prometheus", "grafana", "webhooks", "audience-syncs"}
+    assert {name for name, one in services.items() if one.get("profiles")} == asked_for
 
 
 def test_prometheus_asks_where_the_worker_answers(services):
