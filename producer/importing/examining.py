@@ -18,7 +18,7 @@ from producer.importing.prices import agrees, is_of_order, of_one_or_of_all
 from producer.importing.questions import Answers, Choice, Question
 from producer.importing.sampling import Files
 from producer.mapping import SETTABLE, MappingError, preset_of
-from producer.numbers import DecimalEvidence, DecimalSign
+from producer.numbers import DecimalEvidence, DecimalSign, is_code
 from producer.table import TableError
 
 _NUMBERS: Final = ("quantity", "unit_price", "amount")
@@ -529,11 +529,16 @@ def _decide_currency(
     if "currency" in constants or any("currency" in side.guess.columns for side in sides):
         return
     signs = _signs(sides[0])
+    told = bool(signs) and all(map(is_code, signs))
     if of_preset is not None:
         constants["currency"] = of_preset
-    elif len(signs) == 1 and (sign := next(iter(signs))).isalpha() and sign.isascii() and sign.isupper():
-        constants["currency"] = sign
-        result.findings.append(Finding("currency", sign, "it stands beside the prices"))
+    elif told and len(signs) == 1:
+        (constants["currency"],) = signs
+        result.findings.append(Finding("currency", constants["currency"], "it stands beside the prices"))
+    elif told:
+        columns = sides[0].guess.columns
+        price = columns.get("unit_price") or columns["amount"]
+        sides[0].guess.take("currency", price, f"{' and '.join(sorted(signs))} stand beside the prices")
     elif known.currency is not None and not signs:
         constants["currency"] = known.currency
         result.findings.append(Finding("currency", known.currency, "no column; as the settings say"))
