@@ -41,7 +41,7 @@ def target_of(one: Sync, settings: Settings) -> Target:
             settings.webhook_timeout.seconds,
             about,
         )
-    return FolderTarget(one.to, one.name, {**about, "preset": one.preset})
+    return FolderTarget(one.to, one.name, {**about, "preset": one.preset, "deployment": settings.key_prefix})
 
 
 def roll_of(one: Sync, deployment: Deployment) -> Roll:

@@ -45,7 +45,8 @@ def sync(
     if finished is not None:
         ledger.settle(finished, target.hand_on(finished, ledger))
     source = f"{shape.contact}={shape.source}"
-    whole = full or _is_due(ledger, target, source, now, full_every)
+    # Asked for or not, a full list has a number behind those that the receiver has seen.
+    whole = _is_due(ledger, target, source, now, full_every) or full
     delivery = ledger.decide(read(), headers=shape.headers, source=source, at=now, part_rows=part_rows, full=whole)
     if delivery is not None:
         ledger.settle(delivery, target.hand_on(delivery, ledger))

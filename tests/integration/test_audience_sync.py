@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -114,6 +115,9 @@ def test_syncs_of_the_settings(shop):
     listed = {one["name"]: one for one in json.loads(shop.call("syncs", "--json"))}
     assert (listed["all"]["members"], listed["all"]["due"], listed["mail"]["members"]) == (20, None, 0)
     assert "20" in shop.call("syncs")
+    (ledger,) = Path(shop.environment["LIVESEGMENTS_AUDIENCE_SYNC_FOLDER"]).glob("all-*.sqlite")
+    with SyncLedger(ledger):
+        assert "under way" in shop.call("syncs"), "a sync that is at work hides no other"
     assert "there is no sync 'x'" in shop.call("sync-run", "x", status=1)
     process = subprocess.Popen(
         [sys.executable, "-m", "livesegments", "audience", "sync-run"],
