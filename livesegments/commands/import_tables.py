@@ -138,8 +138,8 @@ def import_tables(
                 "nothing is published: some may have been read as other days or amounts; say --time-format or --decimal"
                 " to leave out what is written otherwise, or import files that are written alike"
             )
-        if (told := _too_late(summary, settings)) is not None:
-            console.print(plain(told), style="yellow")
+        if (late := _too_late(summary, settings)) is not None:
+            console.print(plain(late), style="yellow")
         if at_terminal and not yes and not typer.confirm(f"Publish {len(found):,} events?"):
             raise typer.Exit(1)
         _publish(found, settings, console)
