@@ -146,6 +146,9 @@ def test_the_settings_file_keeps_all_else(tmp_path):
     assert write_entry(path, "other", {"columns": {"x": "y"}})
     assert tomllib.loads(path.read_text())["imports"] == {name: {"columns": {"x": "y"}} for name in ("a b", "other")}
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    path.write_bytes(b"# of Windows\r\nk = 3\r\n")
+    assert write_entry(path, "other", {"columns": {"x": "y"}})
+    assert path.read_bytes().startswith(b"# of Windows\r\nk = 3\r\n\r\n# Found out")
     path.write_text('imports.shop = {columns = {a = "b"}}\n')
     with pytest.raises(EntryError, match="by hand"):
         write_entry(path, "shop", {"columns": {"x": "y"}})
