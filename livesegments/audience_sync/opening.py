@@ -1,11 +1,11 @@
 """A sync with everything it needs: what the settings say of it, made of a deployment's parts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from consumer.clock import wall_micros
 from contracts.errors import LivesegmentsError
 from livesegments.app import Deployment
-from livesegments.audience_sync.contacts import Roll
+from livesegments.audience_sync.contacts import Contact, Roll
 from livesegments.audience_sync.endpoint import EndpointTarget
 from livesegments.audience_sync.folder import FolderTarget
 from livesegments.audience_sync.ledger import SyncLedger
@@ -23,6 +23,10 @@ from livesegments.webhooks.signing import keys_of, secret_texts
 
 class NotSetError(LivesegmentsError):
     """The settings name no such audience, or no worker has met it yet."""
+
+
+class NoContactsError(LivesegmentsError):
+    """Nobody in the audience has what the receiver is to know them by."""
 
 
 def open_ledger_of(one: Sync, settings: Settings) -> SyncLedger:
@@ -75,10 +79,26 @@ def run_sync(
             ledger,
             target,
             one.shape,
-            roll.read,
+            lambda: _with_contacts(roll, begins=ledger.source != one.shape.made_of),
             now=now(),
             part_rows=one.rows,
             full_every=one.full_every,
             full=full,
         )
     return done, roll.skipped
+
+
+def _with_contacts(roll: Roll, *, begins: bool) -> Iterator[Contact]:
+    """Who is in the audience. Where nobody has a contact and nobody ever had, that was not meant.
+
+    To be told of an audience of nobody, a receiver would let everybody go. Raises NoContactsError.
+    """
+    someone = False
+    for contact in roll.read():
+        someone = True
+        yield contact
+    if begins and roll.skipped and not someone:
+        raise NoContactsError(
+            f"none of the {roll.skipped:,} members of {plain(roll.name)} has a usable {plain(roll.shape.source)}:"
+            " nothing is handed on; correct `contact`, or choose another preset"
+        )
