@@ -22,6 +22,8 @@ from producer.numbers import DecimalEvidence, DecimalSign, is_code
 from producer.table import TableError
 
 _NUMBERS: Final = ("quantity", "unit_price", "amount")
+_TOLD_APART: Final = frozenset({"customer_id", "order_id", "occurred_at", "item_id", *_NUMBERS})
+"""Fields of which another column of the same name would make other orders."""
 _RETURNS: Final = r"C\d"
 _LEAST_YEAR: Final = 1990
 
@@ -71,6 +73,7 @@ def examine(kinds: Sequence[Files], answers: Answers, known: Known) -> Examinati
     zone = _zone(sides, answers, known, result)
     cancelled = _cancelled(lines, answers, preset is not None, result)
     for one in sides:
+        _decide_twins(one, answers, result)
         result.findings += _told(one, apart=orders is not None)
     if not any("order_id" in one.guess.columns for one in sides):
         result.findings.append(Finding("order_id", "-", "no column: what a customer bought at one moment is one order"))
@@ -303,6 +306,20 @@ def _decide_when(sides: Sequence[_Side], result: Examination) -> None:
                 dated or _unnamed(sides),
             )
         )
+
+
+def _decide_twins(side: _Side, answers: Answers, result: Examination) -> None:
+    """Of two columns with one name either may be meant; the second one is called as the first, and .1 behind it."""
+    for name, column in side.guess.columns.items():
+        twin = f"{column}.1"
+        if name in _TOLD_APART and twin in side.files.columns and f"map.{name}" not in answers:
+            choices = tuple(
+                Choice(f"the {nth}", {f"map.{name}": one}, _mapped(name, one))
+                for nth, one in (("first", column), ("second", twin))
+            )
+            result.questions.append(
+                Question(f"{side.files.names}: two columns are called {column!r}: which is {name}?", choices)
+            )
 
 
 def _there_is(sides: Sequence[_Side]) -> str:

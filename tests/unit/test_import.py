@@ -514,6 +514,11 @@ def test_two_columns_of_one_name(tmp_path):
     path.write_text("order id,customer id,name,date,unit price,name\n1,k,Ann,2026-02-13,2.00,Tea\n")
     with read(look([path], Known(currency="EUR"))) as done:
         assert done.summary.spend("EUR") == 2_000_000
+    path.write_text("order id,customer id,sku,date,unit price,unit price\n1,k,a,2026-02-13,2.00,3.00\n")
+    (options,) = asked(look([path], Known(currency="EUR")))
+    assert options == "--map 'unit_price=unit price' or --map 'unit_price=unit price.1'"
+    with read(look([path], Known(currency="EUR"), map__unit_price="unit price.1")) as done:
+        assert done.summary.spend("EUR") == 3_000_000
 
 
 def test_addresses_are_one_however_they_are_written():
