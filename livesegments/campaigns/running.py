@@ -8,7 +8,7 @@ import numpy as np
 
 from consumer.clock import ClockKind
 from consumer.currency import Rates
-from consumer.layout import UNFINISHED, Limits
+from consumer.layout import Limits
 from consumer.state import State
 from contracts.campaigns import MAX_DAYS, Campaign, CampaignResults, Effect, GroupOutcome
 from contracts.partitioning import partition_of
@@ -16,6 +16,7 @@ from contracts.times import DAY, from_micros, rfc3339, to_micros
 from livesegments.campaigns.book import CampaignBook
 from livesegments.campaigns.effect import conversion_effect, spend_effect
 from livesegments.campaigns.errors import CampaignError, OutcomesGoneError
+from livesegments.campaigns.freezing import check_whole
 from livesegments.campaigns.members import Members
 from livesegments.campaigns.outcomes import Erased, Outcomes, Window, read_outcomes
 from livesegments.records import clock_now, count_partitions, newest_time, read_records, unpack
@@ -94,10 +95,7 @@ class Campaigns:
     def _still_there(self, campaign: Campaign, members: Members) -> Members:
         """Without whom an erasure took away since the freezing: what is read of the log begins behind it."""
         partitions = count_partitions(self.state) or 0
-        if any(meta is not None and meta.layout == UNFINISHED for meta in map(self.state.meta, range(partitions))):
-            raise CampaignError(
-                "customers' rows are being written whole (restore, rebuild): try again when it has ended"
-            )
+        check_whole(self.state, partitions)
         created = to_micros(campaign.created_at)
         there = {
             members.place(records.customer_ids[row])

@@ -3,12 +3,14 @@
 import json
 import threading
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from consumer.layout import UNFINISHED
 from consumer.memory_state import MemoryState
 from consumer.patience import Patience
 from contracts.errors import LivesegmentsError
@@ -289,6 +291,15 @@ def test_who_is_erased_before_the_start_leaves_it_too(shop):
     shop.work()
     found = shop.results()
     assert (found.left, found.treated.customers + found.control.customers) == (2, members - 2)
+
+
+def test_rows_that_are_being_written_whole_make_no_campaign(shop, monkeypatch):
+    shop.freeze()
+    meta = shop.deployment.state.meta
+    monkeypatch.setattr(shop.deployment.state, "meta", lambda number: replace(meta(number), layout=UNFINISHED))
+    for step in (lambda: shop.freeze("Other"), lambda: shop.campaigns.start("Spring")):
+        with pytest.raises(CampaignError, match="written whole"):
+            step()
 
 
 def test_who_takes_consent_back_is_not_exported_and_still_counts(shop, tmp_path):
