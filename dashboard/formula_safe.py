@@ -1,16 +1,15 @@
 """Cells of CSV that a spreadsheet would take for formulas: told apart, and made harmless."""
 
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_BEGINNING: Final = "^[=+\\-@\t\r\n'\uff1d\uff0b\uff0d\uff20]"
-"""What OWASP's page on CSV injection names, full-width signs, and what begins with an apostrophe already."""
+from contracts.safe_cells import FORMULA, NUMBER
 
 
 def formula_safe(batch: Any) -> tuple[Any, int]:
-    """The record batch with an apostrophe before each text that begins as a formula does; how many there were.
+    """The record batch with an apostrophe before each text that `safe_cell` puts one before; how many there were.
 
     Numbers and times stay: only text can hold what somebody else wrote.
     """
@@ -19,7 +18,8 @@ def formula_safe(batch: Any) -> tuple[Any, int]:
     for place, column in enumerate(columns):
         if not pa.types.is_string(column.type):
             continue
-        risky = pc.fill_null(pc.match_substring_regex(column, _BEGINNING), False)
+        begins, harmless = (pc.match_substring_regex(column, one) for one in (FORMULA, rf"^(?:{NUMBER})\z"))
+        risky = pc.fill_null(pc.and_not(begins, harmless), False)
         count = pc.sum(risky).as_py() or 0
         if count:
             found += count

@@ -34,7 +34,8 @@ def write_entry(path: Path, name: str, table: Mapping[str, Any], shop: str | Non
     """Put the table into the file, which is made where there is none; whether anything changed. Raises EntryError."""
     path = path.resolve()
     try:
-        old = path.read_text(encoding="utf-8") if path.exists() else ""
+        # Not as text: ends of lines stay what they are.
+        old = path.read_bytes().decode() if path.exists() else ""
         settings = tomllib.loads(old)
     except (OSError, ValueError) as error:
         raise EntryError(_by_hand(path, str(error), entry_text(name, table, shop))) from error
@@ -42,8 +43,9 @@ def write_entry(path: Path, name: str, table: Mapping[str, Any], shop: str | Non
     if above.get("imports", {}).get(name) == table:
         return False
     entry = entry_text(name, table, shop)
-    kept = _without(old, name, shop).rstrip("\n")
-    text = (kept + "\n\n" if kept else "") + entry
+    kept = _without(old, name, shop).rstrip("\r\n")
+    end = "\r\n" if "\r\n" in old else "\n"
+    text = (kept + 2 * end if kept else "") + entry.replace("\n", end)
     wanted = {**above, "imports": {**above.get("imports", {}), name: dict(table)}}
     if shop is not None:
         wanted = {**settings, "shops": {**settings.get("shops", {}), shop: wanted}}

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -96,7 +97,7 @@ def _found_out(paths: Sequence[Path], loaded: Loaded, answers: Answers, name: st
         found = examine(kinds, said, known)
     assert found.plan is not None
     assert found.lines is not None
-    name = name or _name_of(found.lines.tables[0].path)
+    name = name or _free_name(_name_of(found.lines.tables[0].path), found.lines.columns, import_plans(settings))
     orders = found.orders.tables if found.orders is not None else ()
     return Chosen(name, found.plan, found.lines.tables, orders, found)
 
@@ -113,6 +114,12 @@ def _salted(plan: ImportPlan, loaded: Loaded) -> ImportPlan:
             " or, to begin anew, take salt_check out of the settings"
         )
     return replace(plan, salt_check=ids.check)
+
+
+def _free_name(name: str, columns: Sequence[str], plans: Mapping[str, ImportPlan]) -> str:
+    """The name, with a number where it is that of an import of files with other columns."""
+    tried = (name if number == 1 else f"{name}-{number}" for number in count(1))
+    return next(one for one in tried if one not in plans or plans[one].lines.fits(columns))
 
 
 def _name_of(path: Path) -> str:

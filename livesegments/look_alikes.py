@@ -10,10 +10,10 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from contracts.safe_cells import safe_cell
 from livesegments.explaining import Explainer
 from livesegments.records import Records, count_partitions, read_records
 from livesegments.row_lists import NoSuchAudienceError
-from livesegments.safe_cells import safe_cell
 from livesegments.screen import plain
 from livesegments.table_file import write_table
 from online_model.arrays import Booleans, Floats

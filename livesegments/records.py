@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from consumer.clock import wall_micros
 from consumer.decoding import Attributes
-from consumer.layout import HEADER
+from consumer.layout import HEADER, UNFINISHED
 from consumer.ragged import attributes_of
 from consumer.state import State
 from contracts.forecasts import ForecastDocument
@@ -69,6 +69,11 @@ def count_partitions(state: State) -> int | None:
         if meta is not None and meta.log_partitions:
             return meta.log_partitions
     return None
+
+
+def are_whole(state: State, partitions: int) -> bool:
+    """Whether nothing writes rows as a whole now (restore, repartition, rebuild), or has ended in the middle of it."""
+    return all(meta is None or meta.layout != UNFINISHED for meta in map(state.meta, range(partitions)))
 
 
 def read_record(state: State, customer_id: str, partitions: int) -> Records | None:

@@ -50,7 +50,7 @@ class OrderEvidence:
                 continue
             self.seen += 1
             a, b = int(found["a"]), int(found["b"])
-            if len(found["a"]) == _YEAR_DIGITS or a > _DAYS:
+            if len(found["a"]) == _YEAR_DIGITS or (a > _DAYS and len(found["c"]) < _YEAR_DIGITS):
                 self.ymd = self.ymd or text
             elif a > _MONTHS >= b:
                 self.dmy = self.dmy or text

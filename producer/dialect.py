@@ -175,10 +175,9 @@ def _separator(lines: list[str]) -> str:
 
 
 def _names_columns(row: list[str]) -> bool:
-    """Whether a row is names of columns: none empty twice, none a number or a date."""
-    cells = [cell.strip() for cell in row]
-    named = [cell for cell in cells if cell]
-    if not named or len(set(named)) < len(named):
+    """Whether a row is names of columns: none a number or a date."""
+    named = [cell.strip() for cell in row if cell.strip()]
+    if not named:
         return False
     dates = OrderEvidence()
     dates.look(named)

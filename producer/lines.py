@@ -25,6 +25,7 @@ from producer.cleaning import (
     to_millionths,
 )
 from producer.mapping import AMOUNT_ITEM, ColumnMapping
+from producer.numbers import currency_sign, may_be
 
 MAX_AHEAD: Final = 5 * MINUTE
 """How far an event may lie in the future before the consumer refuses it."""
@@ -121,6 +122,8 @@ def read_lines(frame: pd.DataFrame, mapping: ColumnMapping, zone: tzinfo, now: i
     sieve.drop_ids(orders, "order")
     sieve.drop_ids(items, "item")
     currency = _currencies(frame, mapping, sieve)
+    if mapping.decimal is not None:
+        sieve.drop(_of_another_currency(frame, mapping, currency), "another currency stands beside the price")
     quantity, price, remainder, returned = _money(frame, mapping, orders, sieve)
 
     kept = np.flatnonzero(sieve.kept)
@@ -206,6 +209,20 @@ def _currencies(frame: pd.DataFrame, mapping: ColumnMapping, sieve: Sieve) -> Id
     sieve.drop(currency.codes < 0, "no currency")
     sieve.drop(~known[currency.codes], "currency is no ISO 4217 code")
     return Ids(currency.codes, codes)
+
+
+def _of_another_currency(frame: pd.DataFrame, mapping: ColumnMapping, currency: Ids) -> Mask:
+    """Rows whose price bears the sign of another currency than theirs."""
+    another = np.zeros(len(frame), dtype=bool)
+    for name in ("unit_price", "amount"):
+        if name not in mapping.columns:
+            continue
+        codes, uniques = pd.factorize(frame[mapping.columns[name]], use_na_sentinel=True)
+        signs = np.array([*(currency_sign(str(unique)) for unique in uniques), None], object)
+        for sign in set(signs) - {None}:
+            fits = np.array([*(may_be(sign, text) for text in currency.texts), True], dtype=bool)
+            another |= (signs == sign)[codes] & ~fits[currency.codes]
+    return another
 
 
 def _money(frame: pd.DataFrame, mapping: ColumnMapping, orders: Ids, sieve: Sieve) -> tuple[Ints, Ints, Ints, Mask]:

@@ -78,6 +78,20 @@ def currency_sign(text: str) -> str | None:
     return _SYMBOLS.get(sign, sign.upper() if sign.isascii() and len(sign) == _THREE and sign.isalpha() else sign)
 
 
+def may_be(sign: str, currency: str) -> bool:
+    """Whether what stands beside a price, as `currency_sign` tells it, can be that currency.
+
+    >>> may_be("GBP", "EUR"), may_be("$", "CAD"), may_be("$", "EUR")
+    (False, True, False)
+    """
+    return sign == currency if is_code(sign) else currency not in _SYMBOLS.values()
+
+
+def is_code(sign: str) -> bool:
+    """Whether a sign, as `currency_sign` tells it, stands for one currency alone."""
+    return len(sign) == _THREE and sign.isascii() and sign.isupper()
+
+
 @dataclass(slots=True)
 class DecimalEvidence:
     """What numbers have shown so far of their decimal sign."""

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol, TextIO, cast
 
 from contracts.errors import LivesegmentsError
+from contracts.safe_cells import safe_cell
 from contracts.times import rfc3339
 from livesegments.audience_sync.file_names import file_name
 from livesegments.audience_sync.ledger import CHANGES, Change, Delivery, SyncLedger
 from livesegments.audience_sync.targets import Known
-from livesegments.safe_cells import safe_cell
 
 VERSION: Final = 1
+_OWNER: Final = "deployment"
+"""In a manifest: whose it is, by key_prefix."""
 
 
 class FolderError(LivesegmentsError):
@@ -56,7 +58,7 @@ class FolderTarget:
     Parameters:
         folder: which has to be there.
         name: of the sync.
-        about: what the manifest says besides.
+        about: what the manifest says besides; `deployment` among it is not to be another's.
     """
 
     folder: Path
@@ -75,13 +77,19 @@ class FolderTarget:
             raise FolderError(f"there is no folder {self.folder}: make it, or correct where the files are to go")
         try:
             told = json.loads(self.manifest.read_bytes())
-            return Known(str(told["stream"]), int(told["sequence"]))
+            known, of = Known(str(told["stream"]), int(told["sequence"])), told.get(_OWNER)
         except FileNotFoundError:
             return Known(None, 0)
         except OSError as error:
             raise FolderError(f"{self.manifest} can not be read: {error.strerror}") from error
         except (ValueError, TypeError, KeyError):
             raise FolderError(f"{self.manifest} is no manifest of ours: move it away") from None
+        if of is not None and of != self.about.get(_OWNER, of):
+            raise FolderError(
+                f"{self.manifest} is of another deployment or shop ({of}): choose another folder, or move its"
+                " files away"
+            )
+        return known
 
     def hand_on(self, delivery: Delivery, ledger: SyncLedger) -> dict[str, Any]:
         """See Target. Files first, the manifest after them: what it names is whole."""

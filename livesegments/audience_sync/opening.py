@@ -1,11 +1,11 @@
 """A sync with everything it needs: what the settings say of it, made of a deployment's parts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from consumer.clock import wall_micros
 from contracts.errors import LivesegmentsError
 from livesegments.app import Deployment
-from livesegments.audience_sync.contacts import Roll
+from livesegments.audience_sync.contacts import Contact, Roll
 from livesegments.audience_sync.endpoint import EndpointTarget
 from livesegments.audience_sync.folder import FolderTarget
 from livesegments.audience_sync.ledger import SyncLedger
@@ -26,6 +26,10 @@ class NotSetError(LivesegmentsError):
     """The settings name no such audience, or no worker has met it yet."""
 
 
+class NoContactsError(LivesegmentsError):
+    """Nobody in the audience has what the receiver is to know them by."""
+
+
 def open_ledger_of(one: Sync, settings: Settings) -> SyncLedger:
     """What is kept of a sync. Raises LedgerError, LedgerBusyError."""
     return SyncLedger(one.ledger(settings.audience_sync_folder, settings.key_prefix))
@@ -42,7 +46,7 @@ def target_of(one: Sync, settings: Settings) -> Target:
             settings.webhook_timeout.seconds,
             about,
         )
-    return FolderTarget(one.to, one.name, {**about, "preset": one.preset})
+    return FolderTarget(one.to, one.name, {**about, "preset": one.preset, "deployment": settings.key_prefix})
 
 
 def roll_of(one: Sync, deployment: Deployment) -> Roll:
@@ -77,10 +81,29 @@ def run_sync(
             ledger,
             target,
             one.shape,
-            roll.read,
+            lambda: _with_contacts(roll, begins=ledger.source != one.shape.made_of),
             now=now(),
             part_rows=one.rows,
             full_every=one.full_every,
             full=full,
             left_out=lambda: roll.left_out,
+        )
+
+
+def _with_contacts(roll: Roll, *, begins: bool) -> Iterator[Contact]:
+    """Who is in the audience. Where it has members, and none of them could ever be handed on, that was not meant.
+
+    To be told of an audience of nobody, a receiver would let everybody go. Raises NoContactsError.
+    """
+    someone = False
+    for contact in roll.read():
+        someone = True
+        yield contact
+    held = roll.left_out
+    if begins and not someone and (held.no_contact or held.refused or held.unknown):
+        raise NoContactsError(
+            f"none of the {held.no_contact + held.refused + held.unknown:,} members of {plain(roll.name)} can be handed"
+            f" on, so nothing is: {held.no_contact:,} have no usable {plain(roll.shape.source)} (correct `contact`, or"
+            f" choose another preset), {held.refused:,} refused to be written to, of {held.unknown:,} it is not known"
+            " whether they agreed (consent_attribute, or consent = false)"
         )

@@ -42,6 +42,11 @@ class Shape:
         """Of all columns."""
         return (self.contact, *(header for header, _ in self.columns))
 
+    @property
+    def made_of(self) -> str:
+        """What contacts are, and of what: those of another kind begin with a full list."""
+        return f"{self.contact}={self.source}"
+
 
 _NAMES: Final = (ATTRIBUTE + "first_name", ATTRIBUTE + "last_name")
 PRESETS: Final[Mapping[str, Shape]] = {

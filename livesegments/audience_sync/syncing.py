@@ -49,8 +49,9 @@ def sync(
     finished = ledger.pending
     if finished is not None:
         ledger.settle(finished, target.hand_on(finished, ledger))
-    source = f"{shape.contact}={shape.source}"
-    whole = full or _is_due(ledger, target, source, now, full_every)
+    source = shape.made_of
+    # Asked for or not, a full list has a number behind those that the receiver has seen.
+    whole = _is_due(ledger, target, source, now, full_every) or full
     delivery = ledger.decide(
         read(),
         headers=shape.headers,

@@ -4,7 +4,6 @@ By intention to treat: everybody counts in the group drawn, also who never got o
 out.
 """
 
-from dataclasses import dataclass
 from math import hypot, sqrt
 from statistics import NormalDist
 from typing import Final
@@ -12,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from contracts.campaigns import Effect
 from recommender.lift import CONFIDENCE, student_quantile, wilson
 
 POWER: Final = 0.8
@@ -24,23 +24,7 @@ Floats = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """By how much the treated group's mean exceeds the control's, with its 95 % interval."""
-
-    treated: float
-    control: float
-    value: float
-    low: float
-    high: float
-
-    @property
-    def clear(self) -> bool:
-        """Whether the interval leaves 0 out."""
-        return self.low > 0 or self.high < 0
-
-
-def conversion_effect(treated: tuple[float, int], control: tuple[float, int]) -> Difference:
+def conversion_effect(treated: tuple[float, int], control: tuple[float, int]) -> Effect:
     """Of two shares, each as (part, whole).
 
     Newcombe (1998), *Interval estimation for the difference between independent proportions*, Stat. Med. 17, method
@@ -53,10 +37,11 @@ def conversion_effect(treated: tuple[float, int], control: tuple[float, int]) ->
     (low_t, high_t), (low_c, high_c) = wilson(*treated), wilson(*control)
     p, q = treated[0] / treated[1], control[0] / control[1]
     value = p - q
-    return Difference(p, q, value, value - hypot(p - low_t, high_c - q), value + hypot(high_t - p, q - low_c))
+    low, high = value - hypot(p - low_t, high_c - q), value + hypot(high_t - p, q - low_c)
+    return Effect(treated=p, control=q, value=value, low=low, high=high)
 
 
-def spend_effect(spend: Floats, before: Floats, treated: Booleans) -> Difference:
+def spend_effect(spend: Floats, before: Floats, treated: Booleans) -> Effect:
     """Of net spend per customer, given what each spent before, all (customers,).
 
     Welch's interval of the difference of means, after taking out what spend before tells of spend in the campaign
@@ -69,8 +54,12 @@ def spend_effect(spend: Floats, before: Floats, treated: Booleans) -> Difference
     va, vb = (float(group.var(ddof=1)) / len(group) for group in (a, b))
     value = float(a.mean() - b.mean())
     spread = student_quantile(va, len(a) - 1, vb, len(b) - 1) * sqrt(va + vb)
-    return Difference(
-        float(spend[treated].mean()), float(spend[~treated].mean()), value, value - spread, value + spread
+    return Effect(
+        treated=float(spend[treated].mean()),
+        control=float(spend[~treated].mean()),
+        value=value,
+        low=value - spread,
+        high=value + spread,
     )
 
 

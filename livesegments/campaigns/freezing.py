@@ -16,7 +16,7 @@ from livesegments.campaigns.effect import detectable_conversion, detectable_spen
 from livesegments.campaigns.errors import CampaignError
 from livesegments.campaigns.members import Members, new_number, salt_of
 from livesegments.campaigns.recent import Recent, RecentRows, recent_behaviour, spend_before
-from livesegments.records import Records, count_partitions, read_records
+from livesegments.records import Records, are_whole, count_partitions, read_records
 from livesegments.row_lists import audience_bit
 from livesegments.screen import plain
 from recommender.holdout import MAX_SHARE, held_out
@@ -58,8 +58,11 @@ def freeze(
     since = now - days * DAY
     rows = _Frozen(consent, since)
     bit = audience_bit(state, audience)
-    for records in read_records(state, range(count_partitions(state) or 0)):
+    partitions = count_partitions(state) or 0
+    check_whole(state, partitions)
+    for records in read_records(state, range(partitions)):
         rows.add(records, np.flatnonzero(records.header["audiences"] & bit).tolist())
+    check_whole(state, partitions)
     controls = held_out(rows.ids, control, salt_of(name))
     treated_count, control_count = int((~controls).sum()), int(controls.sum())
     if min(treated_count, control_count) < _LEAST:
@@ -87,6 +90,15 @@ def freeze(
     members = Members.of(campaign.number, rows.ids, ~controls, spend_before(rows.header, now))
     book.add(campaign, members, keep_seconds(days * DAY))
     return campaign
+
+
+def check_whole(state: State, partitions: int) -> None:
+    """Raises CampaignError where some customers may be missing."""
+    if not are_whole(state, partitions):
+        raise CampaignError(
+            "customers' rows are being written whole (snapshot restore, repartition or rebuild): try again when that"
+            " has ended"
+        )
 
 
 def expected(recent: Recent, days: int, treated: int, control: int) -> Expected:

@@ -14,11 +14,12 @@ from contracts.campaigns import MAX_DAYS, Campaign, CampaignResults, Effect, Gro
 from contracts.partitioning import partition_of
 from contracts.times import DAY, from_micros, rfc3339, to_micros
 from livesegments.campaigns.book import CampaignBook
-from livesegments.campaigns.effect import Difference, conversion_effect, spend_effect
+from livesegments.campaigns.effect import conversion_effect, spend_effect
 from livesegments.campaigns.errors import CampaignError, OutcomesGoneError
+from livesegments.campaigns.freezing import check_whole
 from livesegments.campaigns.members import Members
 from livesegments.campaigns.outcomes import Erased, Outcomes, Window, read_outcomes
-from livesegments.records import clock_now, count_partitions, newest_time, unpack
+from livesegments.records import clock_now, count_partitions, newest_time, read_records, unpack
 from livesegments.screen import plain
 from logs.base import Logs
 from recommender.lift import missing
@@ -67,9 +68,10 @@ class Campaigns:
             raise CampaignError(
                 f"{rfc3339(at)} is more than {MAX_DAYS} days ahead: start the campaign when it is nearer"
             )
-        self._check_retention(campaign)
+        self._check_retention(campaign, 0 if at is None else at - self.now)
         while True:
             started = self._started(campaign, at)
+            members = self._still_there(campaign, members)
             self._keep_until(campaign, members, to_micros(started.ends_at or started.created_at))
             campaign = book.replace(campaign, started)
             # A log that lets go of what was read may have done so before it knew of the campaign; from now on it does.
@@ -90,14 +92,29 @@ class Campaigns:
             }
         )
 
-    def _check_retention(self, campaign: Campaign) -> None:
+    def _still_there(self, campaign: Campaign, members: Members) -> Members:
+        """Without whom an erasure took away since the freezing: what is read of the log begins behind it."""
+        partitions = count_partitions(self.state) or 0
+        check_whole(self.state, partitions)
+        created = to_micros(campaign.created_at)
+        there = {
+            members.place(records.customer_ids[row])
+            for records in read_records(self.state, range(partitions))
+            for row in np.flatnonzero(records.header["erase_floor"] <= created).tolist()
+        }
+        gone = [place for place in range(len(members)) if place not in there]
+        return members.without(gone) if gone else members
+
+    def _check_retention(self, campaign: Campaign, ahead: int) -> None:
+        """`ahead`: so many microseconds before it begins it is started."""
         kept = self.logs.retention_ms(self.log)
-        needed = campaign.days * DAY + self.limits.lateness
+        needed = ahead + campaign.days * DAY + self.limits.lateness
+        wait = "until it begins, " if ahead else ""
         if kept is not None and kept * 1000 < needed:
             raise CampaignError(
                 f"the log {self.log} keeps events for {kept * 1000 / DAY:.0f} days, and campaign {plain(campaign.name)}"
-                f" needs {needed / DAY:.0f} (its days and allowed_lateness): what it brought is counted from the log;"
-                " have the log keep more, or make a shorter campaign"
+                f" needs {needed / DAY:.0f} ({wait}its days and allowed_lateness): what it brought is"
+                " counted from the log; have the log keep more, or make a shorter campaign"
             )
 
     def stop(self, name: str) -> Campaign:
@@ -204,8 +221,8 @@ def tell(members: Members, found: Outcomes, begin: int, end: int, now: int, *, f
             *missing("as controls", groups[1].customers, groups[1].buyers),
         ]
     if not lacking:
-        conversion = _effect(conversion_effect(*((one.buyers, one.customers) for one in groups)))
-        net_spend = _effect(spend_effect(spend, members.table["before"].astype(np.float64), treated))
+        conversion = _rounded(conversion_effect(*((one.buyers, one.customers) for one in groups)))
+        net_spend = _rounded(spend_effect(spend, members.table["before"].astype(np.float64), treated))
     return CampaignResults(
         as_of=from_micros(now),
         final=final,
@@ -255,6 +272,6 @@ def _group(orders: np.ndarray, spend: np.ndarray) -> GroupOutcome:
     )
 
 
-def _effect(found: Difference) -> Effect:
+def _rounded(found: Effect) -> Effect:
     # Sums of floats hang on the order of rows in their last digits.
-    return Effect(**{name: round(getattr(found, name), 9) for name in Difference.__slots__})
+    return Effect(**{name: round(value, 9) for name, value in found})

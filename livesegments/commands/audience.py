@@ -1,5 +1,6 @@
 """`livesegments audience …`: keep an audience in step elsewhere, and find who is like its members."""
 
+import contextlib
 import json
 import threading
 from dataclasses import asdict
@@ -116,6 +117,7 @@ def sync_run(
 ) -> None:
     """Do the syncs of the settings (`audience_syncs`), each when it is due, until told to stop. One process."""
     from livesegments.app import open_deployment  # noqa: PLC0415
+    from livesegments.audience_sync.ledger import LedgerBusyError  # noqa: PLC0415
     from livesegments.audience_sync.opening import open_ledger_of, run_sync  # noqa: PLC0415
     from livesegments.audience_sync.running import Schedule, run_until  # noqa: PLC0415
     from livesegments.log_output import configure  # noqa: PLC0415
@@ -131,7 +133,8 @@ def sync_run(
     last: dict[str, int | None] = dict.fromkeys(chosen)
     if not once:
         for key, one in chosen.items():
-            with open_ledger_of(one, settings) as ledger:
+            # Whoever does it now ends it; it is due again soon enough.
+            with contextlib.suppress(LedgerBusyError), open_ledger_of(one, settings) as ledger:
                 last[key] = ledger.synced_at
     stopping = threading.Event()
     with open_deployment(settings) as deployment, stop_signals(stopping.set):
@@ -158,18 +161,22 @@ def list_syncs(
     as_document: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Show the syncs of the settings: where they go, what was told last, what is still due."""
+    from livesegments.audience_sync.ledger import LedgerBusyError  # noqa: PLC0415
     from livesegments.audience_sync.opening import open_ledger_of  # noqa: PLC0415
 
     settings = loaded.settings
     told: list[dict[str, Any]] = []
     for key, one in _chosen(settings, None).items():
-        known: dict[str, Any] = dict.fromkeys(("members", "sequence", "synced_at", "due"))
+        known: dict[str, Any] = dict.fromkeys(("members", "sequence", "synced_at", "due")) | {"under_way": False}
         if one.ledger(settings.audience_sync_folder, settings.key_prefix).exists():
-            with open_ledger_of(one, settings) as ledger:
-                pending, at = ledger.pending, ledger.synced_at
-                known |= {"members": ledger.size, "sequence": ledger.sequence}
-                known |= {"synced_at": None if at is None else rfc3339(at)}
-                known |= {"due": None if pending is None else pending.sequence}
+            try:
+                with open_ledger_of(one, settings) as ledger:
+                    pending, at = ledger.pending, ledger.synced_at
+                    known |= {"members": ledger.size, "sequence": ledger.sequence}
+                    known |= {"synced_at": None if at is None else rfc3339(at)}
+                    known |= {"due": None if pending is None else pending.sequence}
+            except LedgerBusyError:
+                known["under_way"] = True
         told.append({"name": key, "audience": one.audience, "to": one.shown_to, "preset": one.preset, **known})
     if as_document:
         typer.echo(json.dumps(told, indent=2))
@@ -177,6 +184,8 @@ def list_syncs(
     table = Table("sync", "audience", "to", "members", "last", "at", "still due", box=None, pad_edge=False)
     for one_told in told:
         cells = ("name", "audience", "to", "members", "sequence", "synced_at", "due")
+        if one_told["under_way"]:
+            one_told["synced_at"] = "under way"
         table.add_row(*(literal(_cell(one_told[cell])) for cell in cells))
     Console(highlight=False).print(table)
 

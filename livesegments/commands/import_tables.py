@@ -14,13 +14,14 @@ from consumer.clock import wall_micros
 from consumer.currency import UnknownCurrencyError
 from contracts.errors import LivesegmentsError
 from contracts.times import rfc3339
-from livesegments.app import open_logs
+from livesegments.app import open_deployment, open_logs
 from livesegments.asking import ask
 from livesegments.catalogue_feeding import feed_catalogue
 from livesegments.flags import with_settings
 from livesegments.import_entry import entry_place, write_entry
 from livesegments.importing import Chosen, choose
 from livesegments.parts import log_names, pseudonyms, rates
+from livesegments.records import count_partitions, newest_time
 from livesegments.screen import plain
 from livesegments.settings import Settings
 from livesegments.sources import FILE, Loaded
@@ -39,6 +40,10 @@ _SIGNS = {"point": ".", "comma": ","}
 
 class RateError(LivesegmentsError):
     """There are orders in a currency that the deployment can not count; the text says what to do."""
+
+
+class ContradictionError(LivesegmentsError):
+    """Dates or numbers of the files are not all written in one way; the text says what to do."""
 
 
 @app.command()
@@ -119,6 +124,8 @@ def import_tables(
         without_rate = _without_rate(summary, settings)
         for told in without_rate:
             console.print(plain(told), style="yellow")
+        for told in found.contradictions:
+            console.print(plain(told), style="yellow")
         _keep(chosen, loaded)
         if dry_run:
             command = shlex.join(["livesegments", "import", *map(str, files)])
@@ -126,6 +133,13 @@ def import_tables(
             return
         if without_rate:
             raise RateError("nothing is published: orders in a currency without a rate would all be dead letters")
+        if found.contradictions and not {"time_format", "decimal"} & answers.keys():
+            raise ContradictionError(
+                "nothing is published: some may have been read as other days or amounts; say --time-format or --decimal"
+                " to leave out what is written otherwise, or import files that are written alike"
+            )
+        if (late := _too_late(summary, settings)) is not None:
+            console.print(plain(late), style="yellow")
         if at_terminal and not yes and not typer.confirm(f"Publish {len(found):,} events?"):
             raise typer.Exit(1)
         _publish(found, settings, console)
@@ -180,6 +194,22 @@ def _without_rate(summary: ReplaySummary, settings: Settings) -> list[str]:
                 f' currency = "{currency}"'
             )
     return told
+
+
+def _too_late(summary: ReplaySummary, settings: Settings) -> str | None:
+    """What is to be known where customers have newer events already; nothing where the state does not answer."""
+    try:
+        with open_deployment(settings) as deployment:
+            newest = newest_time(deployment.state, count_partitions(deployment.state) or 0)
+    except LivesegmentsError:
+        return None
+    from_here = newest - int(settings.allowed_lateness)
+    if summary.first_at is None or summary.first_at >= from_here:
+        return None
+    return (
+        f"there are events up to {rfc3339(newest)[:10]} already: of whoever has newer ones, what is older by more than"
+        f" allowed_lateness, from before {rfc3339(from_here)[:10]}, does not count unless it did before"
+    )
 
 
 def _publish(found: Import, settings: Settings, console: Console) -> None:

@@ -18,10 +18,12 @@ from producer.importing.prices import agrees, is_of_order, of_one_or_of_all
 from producer.importing.questions import Answers, Choice, Question
 from producer.importing.sampling import Files
 from producer.mapping import SETTABLE, MappingError, preset_of
-from producer.numbers import DecimalEvidence, DecimalSign
+from producer.numbers import DecimalEvidence, DecimalSign, is_code
 from producer.table import TableError
 
 _NUMBERS: Final = ("quantity", "unit_price", "amount")
+_TOLD_APART: Final = frozenset({"customer_id", "order_id", "occurred_at", "item_id", *_NUMBERS})
+"""Fields of which another column of the same name would make other orders."""
 _RETURNS: Final = r"C\d"
 _LEAST_YEAR: Final = 1990
 
@@ -71,6 +73,7 @@ def examine(kinds: Sequence[Files], answers: Answers, known: Known) -> Examinati
     zone = _zone(sides, answers, known, result)
     cancelled = _cancelled(lines, answers, preset is not None, result)
     for one in sides:
+        _decide_twins(one, answers, result)
         result.findings += _told(one, apart=orders is not None)
     if not any("order_id" in one.guess.columns for one in sides):
         result.findings.append(Finding("order_id", "-", "no column: what a customer bought at one moment is one order"))
@@ -305,6 +308,20 @@ def _decide_when(sides: Sequence[_Side], result: Examination) -> None:
         )
 
 
+def _decide_twins(side: _Side, answers: Answers, result: Examination) -> None:
+    """Of two columns with one name either may be meant; the second one is called as the first, and .1 behind it."""
+    for name, column in side.guess.columns.items():
+        twin = f"{column}.1"
+        if name in _TOLD_APART and twin in side.files.columns and f"map.{name}" not in answers:
+            choices = tuple(
+                Choice(f"the {nth}", {f"map.{name}": one}, _mapped(name, one))
+                for nth, one in (("first", column), ("second", twin))
+            )
+            result.questions.append(
+                Question(f"{side.files.names}: two columns are called {column!r}: which is {name}?", choices)
+            )
+
+
 def _there_is(sides: Sequence[_Side]) -> str:
     return f"There are {'; '.join(', '.join(side.files.columns) for side in sides)}."
 
@@ -529,11 +546,16 @@ def _decide_currency(
     if "currency" in constants or any("currency" in side.guess.columns for side in sides):
         return
     signs = _signs(sides[0])
+    told = bool(signs) and all(map(is_code, signs))
     if of_preset is not None:
         constants["currency"] = of_preset
-    elif len(signs) == 1 and (sign := next(iter(signs))).isalpha() and sign.isascii() and sign.isupper():
-        constants["currency"] = sign
-        result.findings.append(Finding("currency", sign, "it stands beside the prices"))
+    elif told and len(signs) == 1:
+        (constants["currency"],) = signs
+        result.findings.append(Finding("currency", constants["currency"], "it stands beside the prices"))
+    elif told:
+        columns = sides[0].guess.columns
+        price = columns.get("unit_price") or columns["amount"]
+        sides[0].guess.take("currency", price, f"{' and '.join(sorted(signs))} stand beside the prices")
     elif known.currency is not None and not signs:
         constants["currency"] = known.currency
         result.findings.append(Finding("currency", known.currency, "no column; as the settings say"))

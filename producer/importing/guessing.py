@@ -106,7 +106,9 @@ def _by_cells_alone(files: Files, found: Guess) -> None:
 
 
 def _find_prices(files: Files, found: Guess) -> None:
-    free = [column for column in _free(files, found) if files.facts[column].numbers >= MOSTLY]
+    # Currencies may stand beside the prices.
+    other = {column for name, column in found.columns.items() if name != "currency"}
+    free = [one for one in files.columns if one not in other and files.facts[one].numbers >= MOSTLY]
     free = [column for column in free if files.facts[column].distinct]
     for name, candidates in (("unit_price", found.prices), ("amount", found.amounts)):
         scores = {column: fit(column, name) for column in free}

@@ -1,5 +1,6 @@
 """Files and a plan in, events by time and totals out: in pieces, so that no file has to fit into memory."""
 
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -14,16 +15,17 @@ import numpy as np
 import pandas as pd
 
 from contracts.catalog import CatalogItem
-from producer.cleaning import ColumnError
+from producer.cleaning import NO_TIME, ColumnError, Ints
+from producer.day_order import ORDERS, OrderEvidence
 from producer.importing.plan import ORDER_LEVEL, ImportPlan, TableShape
 from producer.importing.pseudonyms import Pseudonyms, SaltError
 from producer.importing.runs import Runs
 from producer.importing.spill import ROW, Spill, buckets_for
 from producer.importing.totals import Totals
-from producer.lines import read_lines
+from producer.lines import Reading, read_lines
 from producer.mapping import ColumnMapping, compiled
 from producer.message import Message
-from producer.numbers import currency_sign
+from producer.numbers import DecimalEvidence, DecimalSign, currency_sign, parse_number
 from producer.order_items import ItemBook
 from producer.orders import group, refused
 from producer.presets import PRESETS
@@ -34,6 +36,8 @@ EXAMPLES: Final = 5
 _PACKED: Final = 5
 """A Parquet file, or what is compressed, becomes about so many times larger as text."""
 _SHOWN: Final = 10
+_LOOKED_AT: Final = 1_000
+"""Distinct cells that can not be read are looked at for how they may be meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ class Import:
         self._book = ItemBook()
         self._examples: list[tuple[int, Message]] = []
         self._count = 0
+        self._starts: Ints = np.zeros(1, np.int64)
+        self._against: dict[str, str] = {}
         preset = next((one for one in PRESETS if one.name == plan.preset), None)
         self._non_products = preset.non_products if preset is not None else ()
         try:
@@ -129,12 +135,19 @@ class Import:
         """Days within which seven of eight customers who buy again do: what `lapse_days` should be."""
         return self._totals.usual_gap
 
+    @property
+    def contradictions(self) -> list[str]:
+        """What says that dates or numbers are not all written as the plan has it: some may be read as others."""
+        return list(self._against.values())
+
     # ---- reading ----
 
     def _read(self, lines: Sequence[TableFile], orders: Sequence[TableFile], folder: Path) -> None:
         buckets = buckets_for(sum(_size(table.path) for table in (*lines, *orders)))
-        spilt = self._spill(lines, self.plan.lines, folder / "lines", buckets)
-        heads = None if self.plan.orders is None else self._spill(orders, self.plan.orders, folder / "orders", buckets)
+        spilt, self._starts = self._spill(lines, self.plan.lines, folder / "lines", buckets)
+        heads = None
+        if self.plan.orders is not None:
+            heads, _ = self._spill(orders, self.plan.orders, folder / "orders", buckets)
         self._totals.rows = spilt.rows
         empty: ColumnError | None = None
         for bucket in range(buckets):
@@ -152,10 +165,13 @@ class Import:
         if empty is not None and not self._totals.lines:
             raise empty
 
-    def _spill(self, tables: Sequence[TableFile], shape: TableShape, path: Path, buckets: int) -> Spill:
+    def _spill(self, tables: Sequence[TableFile], shape: TableShape, path: Path, buckets: int) -> tuple[Spill, Ints]:
+        """The rows of files, and the place of each file's first row."""
         names = sorted({"customer_id" if name == "email" else name for name in shape.columns})
         spill = Spill(path.parent, path.name, names, buckets)
+        starts = []
         for table in tables:
+            starts.append(spill.rows)
             for piece in table.pieces(set(shape.columns.values())):
                 frame = pd.DataFrame({name: piece[column] for name, column in shape.columns.items()})
                 if "email" in frame:
@@ -165,7 +181,7 @@ class Import:
                 spill.add(frame, frame["order_id"] if "order_id" in frame else frame["customer_id"])
                 self._progress(Progress(f"reading {table.path.name}", spill.rows))
         spill.close()
-        return spill
+        return spill, np.array(starts, np.int64)
 
     def _hashed(self, addresses: "pd.Series[Any]") -> "pd.Series[Any]":
         """Ids in place of addresses: those stand in no file of ours."""
@@ -193,9 +209,10 @@ class Import:
 
     def _take(self, frame: pd.DataFrame) -> None:
         """The orders of one bucket."""
-        frame = _filled_up(frame)
+        frame = _filled_up(self._once(frame))
         mapping = self._mapping(frame)
         reading = read_lines(frame, mapping, self._zone, self._now)
+        self._look_for_contradictions(frame, mapping, reading)
         places = frame[ROW].to_numpy(np.int64)
         orders = group(reading.lines)
         refusals, not_sent = refused(orders)
@@ -216,6 +233,42 @@ class Import:
         wanted = set(np.sort(first)[:EXAMPLES].tolist())
         self._count += self._runs.add(self._noted(orders.messages(), first.tolist(), wanted))
         self._examples = sorted(self._examples)[:EXAMPLES]
+
+    def _once(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Rows of orders without those that an earlier file has, too: exports that overlap."""
+        if len(self._starts) < 2 or "order_id" not in frame:
+            return frame
+        files = pd.Series(np.searchsorted(self._starts, frame[ROW], side="right"), index=frame.index)
+        rows = pd.util.hash_pandas_object(frame.drop(columns=[ROW]), index=False)
+        again = files > files.groupby(rows).transform("min")
+        if again.any():
+            self._totals.skipped["stands in an earlier file, too"] += int(again.sum())
+        return frame[~again].reset_index(drop=True)
+
+    def _look_for_contradictions(self, frame: pd.DataFrame, mapping: ColumnMapping, reading: Reading) -> None:
+        """See `contradictions`: shown by what can not be read in the plan's way, and can in another."""
+        if mapping.time_format in ORDERS and "dates" not in self._against:
+            dates = OrderEvidence()
+            dates.look(frame["occurred_at"][reading.times == NO_TIME].dropna().unique()[:_LOOKED_AT].tolist())
+            for order in ORDERS:
+                if order != mapping.time_format and (shown := getattr(dates, order)):
+                    self._against["dates"] = (
+                        f"dates such as {shown!r} are {order}, and all are read as {mapping.time_format}"
+                    )
+        if any(reason.endswith("is no number") for reason in reading.skipped) and "numbers" not in self._against:
+            for name in ("quantity", "unit_price", "amount"):
+                if name in frame:
+                    self._look_at_numbers(frame[name].dropna().unique().tolist(), mapping.decimal or ".")
+
+    def _look_at_numbers(self, cells: Sequence[str], decimal: DecimalSign) -> None:
+        numbers = DecimalEvidence()
+        numbers.look([cell for cell in cells if math.isnan(parse_number(cell, decimal))][:_LOOKED_AT])
+        other, shown = ("comma", numbers.comma) if decimal == "." else ("point", numbers.point)
+        if shown:
+            own = "point" if decimal == "." else "comma"
+            self._against["numbers"] = (
+                f"numbers such as {shown!r} have a decimal {other}, and all are read with a {own}"
+            )
 
     def _noted(self, messages: Iterator[Message], first: list[int], wanted: set[int]) -> Iterator[tuple[int, Message]]:
         for place, message in zip(first, messages, strict=True):

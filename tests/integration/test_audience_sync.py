@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -120,12 +121,15 @@ def test_syncs_of_the_settings(shop):
         {"mail": table, "all": {"audience": "Tea & mugs", "to": str(shop.exports)}}
     )
     assert [one["sequence"] for one in json.loads(shop.call("syncs", "--json"))] == [None, None]
-    shop.call("sync-run", "--once")
+    assert "not synced: mail" in shop.call("sync-run", "--once", status=1)
     assert len(rows_of(shop.exports / "all-000001-full.csv")) == 20
-    assert rows_of(shop.exports / "mail-000001-full.csv") == [], "ids that are no addresses are left out"
+    assert not list(shop.exports.glob("mail*")), "ids that are no addresses are not an audience of nobody"
     listed = {one["name"]: one for one in json.loads(shop.call("syncs", "--json"))}
-    assert (listed["all"]["members"], listed["all"]["due"], listed["mail"]["members"]) == (20, None, 0)
+    assert (listed["all"]["members"], listed["all"]["due"], listed["mail"]["sequence"]) == (20, None, 0)
     assert "20" in shop.call("syncs")
+    (ledger,) = Path(shop.environment["LIVESEGMENTS_AUDIENCE_SYNC_FOLDER"]).glob("all-*.sqlite")
+    with SyncLedger(ledger):
+        assert "under way" in shop.call("syncs"), "a sync that is at work hides no other"
     assert "there is no sync 'x'" in shop.call("sync-run", "x", status=1)
     process = subprocess.Popen(
         [sys.executable, "-m", "livesegments", "audience", "sync-run"],
@@ -156,7 +160,8 @@ def test_mistakes_say_what_to_do(shop):
     assert "name at least one" in shop.call("sync", "Nobody", "--to", "https://x.example", status=1)
     assert "no syncs are set" in shop.call("syncs", status=1)
     assert "0 customers; 0 in it" in shop.call("sync", "Nobody", *to)
-    said = shop.call("sync", "Tea & mugs", *to, "--preset", "brevo")
-    assert "left out: 20 have no usable attributes.email" in said
+    said = shop.call("sync", "Tea & mugs", *to, "--preset", "brevo", status=1)
+    assert "none of the 20 members of Tea & mugs can be handed on" in said
+    assert "20 have no usable attributes.email" in said
     shop.environment["LIVESEGMENTS_KEY_PREFIX"] = "elsewhere"
     assert "no worker has counted the audience 'Nobody' yet" in shop.call("sync", "Nobody", *to, status=1)

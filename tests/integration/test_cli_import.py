@@ -68,6 +68,11 @@ def test_from_a_dry_run_to_rows_and_twice_is_once(table, redis_url, one_redis_ur
     assert (rows["guest:2"]["orders"], rows["guest:2"]["spend"]) == (1, 1_250_500_000)
     anna = max(rows.values(), key=lambda row: row["orders"])
     assert (anna["orders"], anna["spend"]) == (2, 2_511_000_000)
+    assert "does not count" not in done.output
+    table.write_bytes(TABLE.replace(".2026", ".2025").encode("cp1252"))
+    late = call(table, "--currency", "EUR", *where, LIVESEGMENTS_CUSTOMER_SALT=SALT).output.replace("\n", " ")
+    assert "there are events up to 2026-03-15 already" in late
+    assert "from before 2026-02-13, does not count" in late
     listed = deployment.reader().segments()
     assert (listed.guest_orders, sum(one.size for one in listed.segments)) == (1, 2)
 
@@ -141,10 +146,30 @@ def test_the_settings_file_keeps_all_else(tmp_path):
     assert write_entry(path, "other", {"columns": {"x": "y"}})
     assert tomllib.loads(path.read_text())["imports"] == {name: {"columns": {"x": "y"}} for name in ("a b", "other")}
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    path.write_bytes(b"# of Windows\r\nk = 3\r\n")
+    assert write_entry(path, "other", {"columns": {"x": "y"}})
+    assert path.read_bytes().startswith(b"# of Windows\r\nk = 3\r\n\r\n# Found out")
     path.write_text('imports.shop = {columns = {a = "b"}}\n')
     with pytest.raises(EntryError, match="by hand"):
         write_entry(path, "shop", {"columns": {"x": "y"}})
     assert path.read_text() == 'imports.shop = {columns = {a = "b"}}\n'
+
+
+def test_next_month_s_file_may_say_otherwise_and_other_files_have_other_names(table):
+    said = {"LIVESEGMENTS_CUSTOMER_SALT": SALT}
+    assert call(table, "--dry-run", *TOLD, **said).exit_code == 0
+    later = table.with_name("bestellungen-2027.csv")
+    later.write_bytes(TABLE.replace("15.03.2026", "04/15/2026").encode("cp1252"))
+    refused = call(later, "--currency", "EUR", **said)
+    assert "dates such as '04/15/2026 12:00' are mdy, and all are read as dmy" in refused.output.replace("\n", " ")
+    assert "nothing is published: some may have been read as other days" in str(refused.exception)
+    other = table.with_name("bestellungen 3.csv")
+    other.write_bytes(TABLE.replace("Artikel", "Ware").encode("cp1252"))
+    assert "[imports.bestellungen-2] written" in call(other, "--dry-run", *TOLD, **said).output
+    assert set(tomllib.loads((table.parent / "livesegments.toml").read_text())["imports"]) == {
+        "bestellungen",
+        "bestellungen-2",
+    }
 
 
 def test_what_is_found_out_for_one_shop_is_not_said_of_another(table):

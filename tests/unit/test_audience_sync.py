@@ -9,11 +9,15 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts.errors import LivesegmentsError
+from contracts.safe_cells import safe_cell
 from contracts.times import DAY
+from dashboard.formula_safe import formula_safe
 from livesegments.audience_sync import ledger as ledgers
 from livesegments.audience_sync.contacts import Contact
 from livesegments.audience_sync.file_names import file_name
@@ -21,7 +25,6 @@ from livesegments.audience_sync.folder import FolderError, FolderTarget, replace
 from livesegments.audience_sync.ledger import LedgerBusyError, LedgerError, SyncLedger
 from livesegments.audience_sync.shapes import PRESETS, ShapeError, address, shape_of
 from livesegments.audience_sync.syncing import sync
-from livesegments.safe_cells import safe_cell
 from tests.audience_receiver import FolderReceiver, rows_of, text_of
 
 GENERIC = PRESETS["generic"]
@@ -248,6 +251,29 @@ def test_files_or_ledger_that_are_lost_or_old_are_made_good_by_a_full_list(place
     assert place.receiver.members == {"c"}
 
 
+def test_a_full_list_that_is_asked_for_writes_over_no_file(place):
+    place.sync(people("a"))
+    first = (place.folder / place.files()[0]).read_bytes()
+    place.path.unlink()
+    assert place.sync(people("b"), full=True).delivery.sequence == 2
+    assert (place.folder / place.files()[0]).read_bytes() == first
+
+
+def test_two_shops_write_into_no_common_manifest(place):
+    def target(prefix):
+        return FolderTarget(place.folder, "Big", {"deployment": prefix})
+
+    with SyncLedger(place.path) as ledger:
+        sync(ledger, target("shop-berlin"), GENERIC, lambda: contacts(people("a")), now=1, part_rows=3)
+    assert target("shop-berlin").known().sequence == 1
+    with (
+        SyncLedger(place.path.with_name("two.sqlite")) as ledger,
+        pytest.raises(LivesegmentsError, match="shop-berlin"),
+    ):
+        sync(ledger, target("shop-london"), GENERIC, lambda: contacts(people("b")), now=1, part_rows=3)
+    assert len(place.files()) == 1
+
+
 def test_nobody_who_left_is_found_in_the_ledger(place):
     place.sync(people(*(f"customer-{n}" for n in range(500)), "erased-somebody"))
     assert b"erased-somebody" in place.path.read_bytes()
@@ -324,6 +350,15 @@ def test_a_cell_is_no_formula_and_can_be_had_back(text):
     else:
         assert not text.startswith(("=", "@", "'", "＝", "＠"))
     assert text_of(cell) == text
+
+
+@given(st.lists(st.text("=+-@'09 .,\t\nx＝") | st.none()))
+def test_a_column_is_made_safe_as_a_cell_is(texts):
+    batch = pa.RecordBatch.from_arrays([pa.array(texts, pa.string())], ["c"])
+    safe, found = formula_safe(batch)
+    wanted = [text if text is None else safe_cell(text) for text in texts]
+    assert safe.column(0).to_pylist() == wanted
+    assert found == sum(one != two for one, two in zip(wanted, texts, strict=True))
 
 
 def test_addresses():

@@ -3,12 +3,14 @@
 import json
 import threading
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from consumer.layout import UNFINISHED
 from consumer.memory_state import MemoryState
 from consumer.patience import Patience
 from contracts.errors import LivesegmentsError
@@ -271,6 +273,35 @@ def test_who_is_erased_leaves_it(shop, tmp_path):
     assert f'\n"{who[0]}"' not in file.read_text()
 
 
+def test_who_is_erased_before_the_start_leaves_it_too(shop):
+    shop.freeze()
+    gone, back, silent = agreed()[:3]
+    members = len(shop.campaigns.book.members(shop.found()))
+    with shop.publishing() as publisher:
+        for who in (gone, back):
+            publisher.erase(customer_id=who, occurred_at=START + timedelta(days=101))
+        shop.buy(publisher, back, 102)
+        shop.buy(publisher, "last", 102)
+    shop.work()
+    shop.campaigns.start("Spring")
+    kept = shop.campaigns.book.members(shop.found())
+    assert [kept.place(who) is None for who in (gone, back, silent)] == [True, True, False]
+    with shop.publishing() as publisher:
+        shop.buy(publisher, "last", 150)
+    shop.work()
+    found = shop.results()
+    assert (found.left, found.treated.customers + found.control.customers) == (2, members - 2)
+
+
+def test_rows_that_are_being_written_whole_make_no_campaign(shop, monkeypatch):
+    shop.freeze()
+    meta = shop.deployment.state.meta
+    monkeypatch.setattr(shop.deployment.state, "meta", lambda number: replace(meta(number), layout=UNFINISHED))
+    for step in (lambda: shop.freeze("Other"), lambda: shop.campaigns.start("Spring")):
+        with pytest.raises(CampaignError, match="written whole"):
+            step()
+
+
 def test_who_takes_consent_back_is_not_exported_and_still_counts(shop, tmp_path):
     shop.freeze()
     before = shop.found()
@@ -294,7 +325,7 @@ def test_who_takes_consent_back_is_not_exported_and_still_counts(shop, tmp_path)
 
 def test_cells_that_begin_as_formulas_do_are_made_harmless(monkeypatch, tmp_path):
     shop = Shop(monkeypatch, consent_unknown=True)
-    risky = ["=1+1", "@sum", "+49", "-x", '=cmd|"/c calc"!A0']
+    risky = ["=1+1", "@sum", "+49x", "-x", '=cmd|"/c calc"!A0']
     with shop.publishing() as publisher:
         for who in [*risky, *CUSTOMERS[:30]]:
             shop.buy(publisher, who, 10)
@@ -397,6 +428,9 @@ def test_a_log_that_forgets_too_soon_is_refused_at_the_start(shop):
     log = shop.deployment.logs.find(LogNames().events)
     log.spec = type(log.spec)(log.spec.name, 2, retention_ms=20 * 86_400_000)
     assert "keeps events for 20 days, and campaign Spring needs 40" in shop.call("start", "Spring", fails=True)
+    log.spec = type(log.spec)(log.spec.name, 2, retention_ms=60 * 86_400_000)
+    ahead = ("--at", f"{START + timedelta(days=130):%Y-%m-%dT%H:%M:%SZ}")
+    assert "needs 70 (until it begins, its days" in shop.call("start", "Spring", *ahead, fails=True)
 
 
 def test_a_log_that_has_forgotten_is_no_result(shop):

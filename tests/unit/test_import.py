@@ -176,6 +176,22 @@ def test_dates_that_contradict_each_other_are_asked_about(tmp_path):
     assert "'13/02/2026' and '02/13/2026'" in question.text
 
 
+def test_what_contradicts_the_plan_further_down_is_told(tmp_path):
+    path = tmp_path / "orders.csv"
+    head = "order id;customer id;sku;date;unit price\n"
+    path.write_text(head + "".join(f"{n};k;a;13/01/2026;2,50\n" for n in range(20_000)) + "x;k;a;02/13/2026;2,50\n")
+    found = look([path], Known(currency="EUR"))
+    with read(found) as done:
+        assert done.summary.skipped == {"no time, or none that can be read": 1}
+        assert done.contradictions == ["dates such as '02/13/2026' are mdy, and all are read as dmy"]
+    path.write_text(f"{head}1;k;a;13/01/2026;2,50\n2;k;a;13/01/2026;1,250.75\n3;k;a;13/01/2026;free\n")
+    with Import(found.plan, found.lines.tables, now=NOW) as done:
+        assert done.contradictions == ["numbers such as '1,250.75' have a decimal point, and all are read with a comma"]
+    path.write_text(f"{head}1;k;a;13/01/2026;2,50\n2;k;a;32/13/2026;1\n3;k;a;;free\n")
+    with Import(found.plan, found.lines.tables, now=NOW) as done:
+        assert done.contradictions == []
+
+
 def test_two_currencies(tmp_path):
     frame = shop()
     frame["currency"] = np.where(frame["order"].str[-1].isin(["3", "7"]), "USD", "EUR")
@@ -347,6 +363,24 @@ def test_currencies_stand_beside_prices_or_are_asked(tmp_path):
     assert "Beside them stands $." in question.text
 
 
+def test_two_currencies_beside_the_prices(tmp_path):
+    path = tmp_path / "orders.csv"
+    head = "order id,customer id,sku,date,unit price\n"
+    path.write_text(head + '1,k,a,2026-02-13,€2.50\n2,k,a,2026-02-14,"£1,003.50"\n3,k,a,2026-02-15,4.50\n')
+    for found in (look([path]), look([path], map__currency="unit price")):
+        with read(found) as done:
+            spent = {currency: done.summary.spend(currency) / MILLIONTHS for currency in done.summary.currencies}
+            assert spent == {"EUR": 2.5, "GBP": 1003.5}
+            assert done.summary.skipped == {"currency is no ISO 4217 code": 1}
+    # Further down than what is looked at, and in next month's file: nothing in pounds is counted as euros.
+    rows = "".join(f"{n},k{n % 40},a,2026-02-13,{n % 7}.50 €\n" for n in range(20_000))
+    path.write_text(f"{head}{rows}x,k,a,2026-02-14,£3.50\ny,k,a,2026-02-14,$3.50\nz,k,a,2026-02-14,3.50\n")
+    with read(look([path])) as done:
+        assert done.summary.currencies == ("EUR",)
+        assert done.summary.skipped == {"another currency stands beside the price": 2}
+        assert done.summary.lines == 20_001
+
+
 @pytest.mark.timeout(60)
 def test_a_cell_that_takes_long_to_be_looked_at_is_passed_over(tmp_path):
     rows = "".join(f"{n},k{n % 9},a,2026-01-{n % 28 + 1:02d},{n}.50\n" for n in range(50))
@@ -470,6 +504,30 @@ def test_several_files_of_one_kind_are_one_table(tmp_path):
         part.to_csv(path, index=False)
     with read(look(paths, Known(currency="EUR", zone="UTC"))) as done:
         assert totals(done.summary) == books(shop())
+
+
+def test_orders_that_stand_in_two_exports_count_once(tmp_path):
+    head = "order id,customer id,sku,date,unit price\n"
+    both = "2,k,a,2026-02-14,2.00\n2,k,a,2026-02-14,2.00\n2,k,b,2026-02-14,5.00\n"
+    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
+    first.write_text(f"{head}1,k,a,2026-02-13,1.00\n{both}")
+    second.write_text(f"{head}{both}3,k,a,2026-02-15,4.00\n1,m,a,2026-02-13,1.00\n")
+    with read(look([first, second], Known(currency="EUR"))) as done:
+        assert done.summary.spend("EUR") == 15_000_000
+        assert done.summary.skipped == {"stands in an earlier file, too": 3}
+        assert sum(done.summary.skipped.values()) + done.summary.lines == done.summary.rows == 9
+
+
+def test_two_columns_of_one_name(tmp_path):
+    path = tmp_path / "orders.csv"
+    path.write_text("order id,customer id,name,date,unit price,name\n1,k,Ann,2026-02-13,2.00,Tea\n")
+    with read(look([path], Known(currency="EUR"))) as done:
+        assert done.summary.spend("EUR") == 2_000_000
+    path.write_text("order id,customer id,sku,date,unit price,unit price\n1,k,a,2026-02-13,2.00,3.00\n")
+    (options,) = asked(look([path], Known(currency="EUR")))
+    assert options == "--map 'unit_price=unit price' or --map 'unit_price=unit price.1'"
+    with read(look([path], Known(currency="EUR"), map__unit_price="unit price.1")) as done:
+        assert done.summary.spend("EUR") == 3_000_000
 
 
 def test_addresses_are_one_however_they_are_written():
