@@ -12,6 +12,7 @@ from dashboard.campaigns import CampaignDesk, NoCampaigns
 from dashboard.change_feed import ChangeFeed
 from dashboard.customer_rows import CustomerRows
 from dashboard.event_intake import EventIntake
+from dashboard.imports import ImportDesk, NoImports
 from dashboard.masking import Masks
 from dashboard.webhooks import NoWebhooks, Webhooks
 from recommender.reader_async import AsyncCustomerReader
@@ -45,3 +46,4 @@ class WebParts:
     """Of an audience so many, the nearest first, as a record batch; blocks. Raises NotComparableError."""
     webhooks: Webhooks = field(default_factory=NoWebhooks)
     campaigns: CampaignDesk = field(default_factory=NoCampaigns)
+    imports: ImportDesk = field(default_factory=NoImports)

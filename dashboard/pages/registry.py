@@ -9,6 +9,7 @@ from dashboard.pages import (
     data,
     explore,
     flows,
+    imports,
     map,  # noqa: A004 - a page
     model,
     now,
@@ -27,4 +28,5 @@ PAGES: Final[tuple[Page, ...]] = (
     model.PAGE,
     flows.PAGE,
     data.PAGE,
+    imports.PAGE,
 )
