@@ -25,11 +25,12 @@ Scope = Literal[
     "analysis:read",
     "model:write",
     "imports:write",
+    "audit:read",
     "webhooks:read",
     "webhooks:write",
 ]
-"""`ids`: sees customer ids as they are; without it they are masked. Renaming, making campaigns, analysis, model and
-imports are of the pages."""
+"""`ids`: sees customer ids as they are; without it they are masked. Renaming, making campaigns, analysis, model,
+imports and the audit log are of the pages."""
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
 _VIEWER: Final[frozenset[Scope]] = frozenset({"segments:read", "members:read", "changes:read"})

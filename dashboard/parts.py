@@ -8,6 +8,7 @@ from contracts.documents import HistoryDay
 from contracts.errors import LivesegmentsError
 from dashboard.access import ApiKeys
 from dashboard.audit import AuditTrail
+from dashboard.audit_reading import Act
 from dashboard.campaigns import CampaignDesk, NoCampaigns
 from dashboard.change_feed import ChangeFeed
 from dashboard.customer_rows import CustomerRows
@@ -47,3 +48,5 @@ class WebParts:
     webhooks: Webhooks = field(default_factory=NoWebhooks)
     campaigns: CampaignDesk = field(default_factory=NoCampaigns)
     imports: ImportDesk = field(default_factory=NoImports)
+    acts: Callable[[], Sequence[Act]] = tuple
+    """Who did what, the newest first; blocks. Raises LogError."""

@@ -3,6 +3,7 @@
 from typing import Final
 
 from dashboard.pages import (
+    acts,
     audiences,
     campaigns,
     customer,
@@ -29,4 +30,5 @@ PAGES: Final[tuple[Page, ...]] = (
     flows.PAGE,
     data.PAGE,
     imports.PAGE,
+    acts.PAGE,
 )

@@ -34,6 +34,7 @@ from livesegments.redis_address import redis_address
 from livesegments.segment_renaming import rename_segment, reset_segment
 from livesegments.sources import Loaded
 from livesegments.web.analysing import StateAnalysis
+from livesegments.web.auditing import AuditBook
 from livesegments.web.campaigning import StateCampaigns
 from livesegments.web.importing import StateImports
 from livesegments.web.judging import judge_of
@@ -90,6 +91,7 @@ def open_web(deployment: Deployment, loaded: Loaded | None = None) -> Iterator[W
             webhooks=Desk(deployment, ledger),
             campaigns=StateCampaigns(deployment),
             imports=imports,
+            acts=AuditBook(logs, names.audit).read,
         )
 
 

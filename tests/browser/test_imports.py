@@ -43,6 +43,11 @@ def test_a_file_is_sent_asked_about_shown_and_published(visit, shop, table):
     page.reload()
     expect(page.locator("#import-count")).to_have_text("40")
     shop.wait(lambda: len([who for who in shop.deployment.rows() if who.startswith("imported-")]) == 7)
+    page.goto("/app/acts")
+    expect(page.get_by_role("cell", name="40 events of orders <b>2026.csv")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_label("Customer's id").fill("imported-1")
+    expect(page.get_by_text("Nothing of that is written down.")).to_be_visible()
     page.goto("/app/import")
     expect(page.locator("#import-progress")).to_be_empty()
     page.get_by_role("button", name="Import more").click()
