@@ -29,7 +29,7 @@ from livesegments.item_names import item_names
 from livesegments.look_alikes import look_alike_table, look_alikes
 from livesegments.open_explainer import explainer_of
 from livesegments.parts import audit_spec, log_names, rates
-from livesegments.records import read_forecaster
+from livesegments.records import count_partitions, read_forecaster
 from livesegments.redis_address import redis_address
 from livesegments.segment_renaming import rename_segment, reset_segment
 from livesegments.sources import Loaded
@@ -107,7 +107,11 @@ def open_pages(deployment: Deployment, web: WebParts) -> PageParts:
     return PageParts(
         web=web,
         currency=settings.currency,
-        live=Live(web, lambda: [one for told in state.workers().values() if (one := read_status(told)) is not None]),
+        live=Live(
+            web,
+            lambda: [one for told in state.workers().values() if (one := read_status(told)) is not None],
+            partial(count_partitions, state),
+        ),
         sheet=Sheets(deployment).sheet,
         naming=StateNaming(deployment),
         item_names=partial(item_names, state),
