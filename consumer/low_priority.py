@@ -4,20 +4,25 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Callable
 
 
-def begin() -> None:
-    """Give way to the worker: low priority, one BLAS thread, and the parent alone hears the keyboard. End with it."""
+def begin(last: Callable[[], None] = lambda: None) -> None:
+    """Give way to the worker: low priority, one BLAS thread, and the parent alone hears the keyboard.
+
+    End with the parent; `last` is what is done then.
+    """
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     os.environ["OMP_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(10)
-    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(last,), name="end-with-parent", daemon=True).start()
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(last: Callable[[], None]) -> None:
     # It waits for work on a pipe of which it holds both ends: where the parent was killed, it would wait for ever.
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
+        last()
         os._exit(0)

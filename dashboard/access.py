@@ -24,18 +24,20 @@ Scope = Literal[
     "campaigns:write",
     "analysis:read",
     "model:write",
+    "imports:write",
+    "audit:read",
     "webhooks:read",
     "webhooks:write",
 ]
-"""`ids`: sees customer ids as they are; without it they are masked. Renaming, making campaigns, analysis and model are
-of the pages."""
+"""`ids`: sees customer ids as they are; without it they are masked. Renaming, making campaigns, analysis, model,
+imports and the audit log are of the pages."""
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
 _VIEWER: Final[frozenset[Scope]] = frozenset({"segments:read", "members:read", "changes:read"})
 _MARKETER: Final[frozenset[Scope]] = _VIEWER | {
     *("ids", "customers:read", "recommendations:read", "export", "segments:rename", "campaigns:write"),
 }
-_ANALYST: Final[frozenset[Scope]] = _MARKETER | {"analysis:read", "model:write"}
+_ANALYST: Final[frozenset[Scope]] = _MARKETER | {"analysis:read", "model:write", "imports:write"}
 ROLES: Final[Mapping[str, frozenset[Scope]]] = {
     "viewer": _VIEWER,
     "marketer": _MARKETER,

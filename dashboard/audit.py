@@ -1,4 +1,4 @@
-"""Who took data out, erased a customer, named a segment, changed the model, had dead letters sent, made a campaign.
+"""Who took data out or in, erased a customer, named a segment, changed the model, sent dead letters, made a campaign.
 
 Written on a log of its own before it happens.
 """
@@ -13,7 +13,7 @@ from anyio import CapacityLimiter, to_thread
 from contracts.times import rfc3339
 from logs.base import LogUnavailableError, LogWriter
 
-Act = Literal["export", "erase", "rename", "model", "webhook", "campaign"]
+Act = Literal["export", "erase", "rename", "model", "webhook", "campaign", "import"]
 ACKNOWLEDGED_SECONDS: Final = 30.0
 AT_A_TIME: Final = 8
 

@@ -8,10 +8,12 @@ from contracts.documents import HistoryDay
 from contracts.errors import LivesegmentsError
 from dashboard.access import ApiKeys
 from dashboard.audit import AuditTrail
+from dashboard.audit_reading import Act
 from dashboard.campaigns import CampaignDesk, NoCampaigns
 from dashboard.change_feed import ChangeFeed
 from dashboard.customer_rows import CustomerRows
 from dashboard.event_intake import EventIntake
+from dashboard.imports import ImportDesk, NoImports
 from dashboard.masking import Masks
 from dashboard.webhooks import NoWebhooks, Webhooks
 from recommender.reader_async import AsyncCustomerReader
@@ -45,3 +47,6 @@ class WebParts:
     """Of an audience so many, the nearest first, as a record batch; blocks. Raises NotComparableError."""
     webhooks: Webhooks = field(default_factory=NoWebhooks)
     campaigns: CampaignDesk = field(default_factory=NoCampaigns)
+    imports: ImportDesk = field(default_factory=NoImports)
+    acts: Callable[[], Sequence[Act]] = tuple
+    """Who did what, the newest first; blocks. Raises LogError."""

@@ -42,8 +42,8 @@ def grants(logs: LogNames, group: str, prefix: str, *, webhooks: bool = False) -
     yield Grant(f"{prefix}-producer", ("Write",), (logs.events, logs.catalog))
     yield Grant(f"{prefix}-dashboard", ("Read", *looking), logs.all)
     yield Grant(f"{prefix}-web", ("Create", *looking), (*logs.all, logs.audit))
-    yield Grant(f"{prefix}-web", ("Read",), (logs.changes,))
-    yield Grant(f"{prefix}-web", ("Write",), (logs.events, logs.audit))
+    yield Grant(f"{prefix}-web", ("Read",), (*logs.all, logs.audit))
+    yield Grant(f"{prefix}-web", ("Write",), (logs.events, logs.catalog, logs.audit))
     yield Grant(f"{prefix}-web", ("Read", "Describe"), group=group)
     if webhooks:
         yield Grant(f"{prefix}-webhooks", ("Read", *looking), (logs.changes,))

@@ -422,6 +422,8 @@ class Settings(BaseSettings):
     localhost nobody is answered."""
     web_max_body: int = Field(10 * 1024 * 1024, ge=1024, le=1024**3)
     """Bytes of a request, at most."""
+    web_import_max: int = Field(512 * 1024 * 1024, ge=1024, le=1024**4)
+    """Bytes that the files of one import by page may have together (docs/import.md)."""
     audit_retention: Duration = Duration(730 * DAY)
     """How long the log `audit` keeps who exported customers or had one erased."""
 

@@ -1,6 +1,6 @@
 """What `livesegments replay` and `livesegments simulate` run: progress while events go out, totals at the end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -206,6 +206,13 @@ def months_table(summary: ReplaySummary) -> Table:
     for currency in summary.currencies:
         table.add_column(f"revenue {currency}", footer=money_text(summary.spend(currency)), justify="right")
         table.add_column(f"refunds {currency}", footer=money_text(summary.refunds(currency)), justify="right")
+    for row in month_rows(summary):
+        table.add_row(*row)
+    return table
+
+
+def month_rows(summary: ReplaySummary) -> Iterator[tuple[str, ...]]:
+    """By month: its name, orders, returns, and of each currency revenue and refunds."""
     for name in sorted({month.month for month in summary.months}):
         parts = {month.currency: month for month in summary.months if month.month == name}
         money: list[str] = []
@@ -214,8 +221,7 @@ def months_table(summary: ReplaySummary) -> Table:
             money += [money_text(part.spend if part else 0), money_text(part.refunds if part else 0)]
         orders = sum(part.orders for part in parts.values())
         returns = sum(part.returns for part in parts.values())
-        table.add_row(name, f"{orders:,}", f"{returns:,}", *money)
-    return table
+        yield name, f"{orders:,}", f"{returns:,}", *money
 
 
 def money_text(millionths: int) -> str:

@@ -22,7 +22,7 @@ _COMPRESSION: Final = (".gz", ".bz2", ".zip", ".xz", ".zst")
 _TEXT: Final = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": ","}
 _BLANKS: Final = r"\s+"
 _PARQUET: Final = {".parquet", ".pq"}
-_UNREADABLE: Final = (
+UNREADABLE: Final = (
     OSError,
     ValueError,
     EOFError,
@@ -71,7 +71,7 @@ class TableFile:
                 empty = empty and frame.empty
                 frame.columns = names
                 yield frame if self.separator is not None else _as_text(frame)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise TableError(f"{self.path}: cannot be read: {_first_line(error)}") from error
         except JsonLinesError as error:
             raise TableError(str(error)) from error
@@ -104,7 +104,7 @@ class TableFile:
         places = sorted({self.columns.index(column) for column in wanted})
         try:
             frame = self._read(places)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise TableError(f"{self.path}: cannot be read: {_first_line(error)}") from error
         if frame.empty:
             raise TableError(f"{self.path}: has names of columns but no rows")
@@ -137,7 +137,7 @@ def look_at(
         raise TableError(str(error)) from error
     except pd.errors.EmptyDataError as error:
         raise TableError(f"{path}: is empty") from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise TableError(f"{path}: cannot be read: {_first_line(error)}") from error
 
 
@@ -170,7 +170,7 @@ def open_table(path: Path, sheet: str | None = None, *, header: bool = True) -> 
         raise TableError(f"{path}: is empty") from error
     except (WorkbookError, JsonLinesError) as error:
         raise TableError(str(error)) from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise TableError(f"{path}: cannot be read: {_first_line(error)}") from error
     endings = f".csv, .tsv or .txt (also with {', '.join(_COMPRESSION)}), .jsonl (.gz, .bz2, .zst), .parquet or .xlsx"
     raise TableError(f"{path}: expected {endings}")

@@ -68,7 +68,10 @@ def create_pages(parts: PageParts, api: ASGIApp) -> ASGIApp:
     shell.register(app, PAGES, parts)
     for page in PAGES:
         page.register(Callbacks(app, page.needs), parts)
-    return Gate(server, StaticFiles(server), api, parts.web.keys, Sessions(parts.web.keys), parts.web.now, policy(app))
+    sessions = Sessions(parts.web.keys)
+    return Gate(
+        server, StaticFiles(server), api, parts.web.keys, sessions, parts.web.now, policy(app), parts.web.imports
+    )
 
 
 def _fault(error: Exception) -> None:

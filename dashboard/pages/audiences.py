@@ -147,12 +147,16 @@ def _card(name: str, condition: str, place: int, seen: Snapshot, visit: Visit) -
 
 
 def missing(seen: Snapshot) -> list[Component]:
-    """Whose customers are not counted: those of workers that are gone, until others have taken them over."""
-    gone = [shown(one.worker) for one in seen.workers if seen.gone(one)]
-    if not gone:
-        return []
-    told = f"Nothing is heard of {', '.join(gone)}: its customers are missing below until other workers have them."
-    return [html.Div(html.P(told), className="banner")]
+    """Whose customers are not counted now: those of workers that are gone, until others have taken them over."""
+    told = []
+    for worker, fate in seen.fates.items():
+        if fate == "kept":
+            told.append(f"Nothing is heard of {shown(worker)}: its customers are below as it counted them last.")
+        elif fate == "missing":
+            told.append(
+                f"Nothing is heard of {shown(worker)}: its customers are missing below until other workers have them."
+            )
+    return [html.Div([html.P(one) for one in told], className="banner")] if told else []
 
 
 def facts(name: str, seen: Snapshot) -> Component:
@@ -163,7 +167,7 @@ def facts(name: str, seen: Snapshot) -> Component:
     told = [f"{share(size / max(1, seen.customers))} of all"]
     before = seen.before(REMEMBERED)
     # Without a worker that is gone its customers are missing until others have them: that nobody left.
-    if before is not None and name in before.audiences and not any(seen.gone(one) for one in seen.workers):
+    if before is not None and name in before.audiences and not {"kept", "missing"} & set(seen.fates.values()):
         told.append(f"{signed(size - before.audiences[name])} in {seen.ago(before)}")
     return html.Div(
         [

@@ -1,6 +1,6 @@
 """What holds for every page before it is drawn: who may come in, where requests may come from, what a browser may load.
 
-Plain ASGI around the Dash app, and beside it what is no Dash: log-in, log-out, downloads.
+Plain ASGI around the Dash app, and beside it what is no Dash: log-in, log-out, downloads, uploads.
 """
 
 from collections.abc import Callable, MutableMapping
@@ -16,10 +16,12 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.access import CALLER, ApiKeys
+from dashboard.imports import ImportDesk
 from dashboard.local_only import is_from_here
 from dashboard.pages import login
 from dashboard.pages.page import PREFIX
 from dashboard.pages.sessions import COOKIE, LASTS, LoggedIn, OnThisMachine, Session, Sessions
+from dashboard.pages.uploads import UPLOAD, upload
 from dashboard.pages.visitor import Visitor, welcome
 
 LOGIN: Final = f"{PREFIX}login"
@@ -49,6 +51,8 @@ class Gate:
     now: Callable[[], int]
     policy: str
     """Content-Security-Policy of every page."""
+    imports: ImportDesk
+    """Takes in files."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request or a connection below PREFIX."""
@@ -77,7 +81,7 @@ class Gate:
             # SameSite keeps the cookie from requests of other sites; this is the second lock.
             if not _same_origin(headers):
                 return PlainTextResponse("this comes from another site", HTTPStatus.FORBIDDEN)
-            if int(headers.get("content-length") or _MAX_BODY + 1) > _MAX_BODY:
+            if path != UPLOAD and int(headers.get("content-length") or _MAX_BODY + 1) > _MAX_BODY:
                 return PlainTextResponse("too much", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         visitor = self._visitor(scope)
         if path == LOGIN:
@@ -86,6 +90,8 @@ class Gate:
             return self._log_out(visitor) if method == "POST" else RedirectResponse(PREFIX, HTTPStatus.SEE_OTHER)
         if visitor is None:
             return self._turned_away(scope, headers)
+        if path == UPLOAD:
+            return await upload(self.imports, visitor.caller(), scope, receive) if method == "POST" else _not_allowed()
         if path.startswith(f"{DOWNLOAD}/"):
             return self._download(visitor) if method in _OPEN else _not_allowed()
         welcome(visitor)

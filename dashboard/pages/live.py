@@ -2,7 +2,7 @@
 
 import asyncio
 from bisect import bisect_left
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from contracts.documents import AudienceChange, SegmentChange, SegmentEvent, SegmentList, WorkerStatus, parse_change
 from contracts.errors import LivesegmentsError
 from contracts.times import MINUTE, SECOND, to_micros
+from dashboard.pages.audience_counts import Fate, counted
 from dashboard.parts import WebParts
 
 LOOK_SECONDS: Final = 0.25
@@ -66,6 +67,8 @@ class Snapshot:
     """Half of the last minute's events, and 99 of 100, were in their customer's view within so many seconds."""
     audiences: Mapping[str, int] = field(default_factory=dict)
     """Customers in each audience, as the workers last counted them."""
+    fates: Mapping[str, Fate] = field(default_factory=dict)
+    """What became of the customers of workers that are gone, by their names."""
     changes: tuple[Change, ...] = ()
     """The newest first."""
     moments: tuple[Moment, ...] = ()
@@ -73,8 +76,7 @@ class Snapshot:
 
     def gone(self, worker: WorkerStatus) -> bool:
         """Whether a worker has been silent for longer than one at work is."""
-        silent = (self.looked_at - to_micros(worker.at)) / SECOND
-        return silent > GONE_SECONDS and silent > GONE_INTERVALS * worker.interval_s
+        return is_gone(worker, self.looked_at)
 
     def before(self, micros: int) -> Moment | None:
         """The moment so long ago, or the oldest since then; None where nothing is known of before."""
@@ -99,12 +101,24 @@ class Snapshot:
         return sum(one.size for one in self.segments.segments) if self.segments else 0
 
 
+def is_gone(worker: WorkerStatus, now: int) -> bool:
+    """See Snapshot.gone; `now` in microseconds UTC."""
+    silent = (now - to_micros(worker.at)) / SECOND
+    return silent > GONE_SECONDS and silent > GONE_INTERVALS * worker.interval_s
+
+
 class Live:
     """Looks as long as somebody listens. For one event loop."""
 
-    def __init__(self, web: WebParts, statuses: Callable[[], Sequence[WorkerStatus]]) -> None:
+    def __init__(
+        self,
+        web: WebParts,
+        statuses: Callable[[], Sequence[WorkerStatus]],
+        partitions: Callable[[], int | None] = lambda: None,
+    ) -> None:
         self._web = web
         self._statuses = statuses
+        self._partitions = partitions
         self._listeners: set[asyncio.Event] = set()
         self._task: asyncio.Task[None] | None = None
         self._seen = 0
@@ -163,6 +177,8 @@ class Live:
         try:
             segments = await self._web.reader.segments()
             workers = tuple(await to_thread.run_sync(self._statuses))
+            gone = [one for one in workers if is_gone(one, now)]
+            partitions = await to_thread.run_sync(self._partitions) if gone else None
         except LivesegmentsError as error:
             self.snapshot = _with(
                 self.snapshot,
@@ -174,19 +190,18 @@ class Live:
             )
             return
         seen = Snapshot(at=now, looked_at=now, segments=segments, workers=workers, changes=tuple(self._changes))
-        working = [one for one in workers if not seen.gone(one)]
+        working = [one for one in workers if one not in gone]
+        audiences, fates = counted(working, gone, partitions)
         lags = [one.lag for one in working]
         lag = sum(one for one in lags if one is not None) if working and None not in lags else None
-        audiences = Counter[str]()
-        for one in working:
-            audiences.update(one.audiences)
         self._remember(now, segments, lag, working, audiences)
         moments = tuple(self._moments)
         self.snapshot = _with(
             seen,
             lag=lag,
             events_per_s=sum(one.events_per_s for one in working) if working else None,
-            audiences=dict(audiences),
+            audiences=audiences,
+            fates=fates,
             freshness=_freshness([one for one in moments if one.at >= now - WINDOW]),
             moments=moments,
         )
@@ -235,6 +250,7 @@ def _told(seen: Snapshot) -> tuple[Any, ...]:
         seen.lag,
         seen.freshness,
         seen.audiences,
+        seen.fates,
         seen.changes[:1],
         len(seen.changes),
         tuple((one.worker, seen.gone(one)) for one in seen.workers),

@@ -3,12 +3,14 @@
 from typing import Final
 
 from dashboard.pages import (
+    acts,
     audiences,
     campaigns,
     customer,
     data,
     explore,
     flows,
+    imports,
     map,  # noqa: A004 - a page
     model,
     now,
@@ -27,4 +29,6 @@ PAGES: Final[tuple[Page, ...]] = (
     model.PAGE,
     flows.PAGE,
     data.PAGE,
+    imports.PAGE,
+    acts.PAGE,
 )

@@ -49,6 +49,7 @@ async def layout(parts: PageParts, visit: Visit) -> Component:
         [
             dcc.Store(id="segments-known", data=[one.id for one in cards]),
             dcc.Store(id="segments-version", data=version_of(cards)),
+            dcc.Store(id="segments-names", data=names_of(cards)),
             html.Div(await drawn_cards(parts, cards, visit.caller, visit.mode), id="segments-cards"),
             html.Div(everybody(seen), id="segments-sum"),
             card(
@@ -111,21 +112,23 @@ def register(callbacks: Callbacks, parts: PageParts) -> None:
         Output({"type": "segments-typical", "segment": ALL}, "children"),
         Output("segments-sum", "children"),
         Output("segments-version", "data"),
+        Output("segments-names", "data"),
         Input(PULSE, "data"),
         State({"type": "segments-name", "segment": ALL}, "id"),
         State("segments-version", "data"),
+        State("segments-names", "data"),
         prevent_initial_call=True,
     )
-    async def follow(_: Any, ids: list[dict[str, Any]], known: int | None) -> Any:
+    async def follow(_: Any, ids: list[dict[str, Any]], known: int | None, called: list[Any]) -> Any:
         seen = await parts.live.current()
         found = {one.id: one for one in await read_cards(parts, seen)}
         cards = [found.get(one["segment"]) for one in ids]
-        version = version_of(found.values())
+        version, names = version_of(found.values()), names_of(found.values())
         # What a version says of its segments is the same until the next one.
         typical: list[Any] = [no_update] * len(cards)
         if version != known:
-            names = await bought_names(parts, found.values())
-            typical = [no_update if one is None else typically(one, names, parts.currency) for one in cards]
+            items = await bought_names(parts, found.values())
+            typical = [no_update if one is None else typically(one, items, parts.currency) for one in cards]
         return (
             [no_update if one is None else shown(one.name) for one in cards],
             [no_update if one is None else shown(one.strategy) for one in cards],
@@ -133,6 +136,7 @@ def register(callbacks: Callbacks, parts: PageParts) -> None:
             typical,
             everybody(seen),
             version,
+            names if sorted(names) != sorted(called or []) else no_update,
         )
 
     @callbacks.on(
@@ -167,18 +171,56 @@ def register(callbacks: Callbacks, parts: PageParts) -> None:
             told = f"It is called “{shown(own.name)}” now; cards and customers follow within seconds."
         return told, now_written
 
+    _comparing(callbacks, parts)
+
+
+def _comparing(callbacks: Callbacks, parts: PageParts) -> None:
     @callbacks.on(
         Output("segments-radar", "figure"),
         Output("segments-table", "children"),
         Input("segments-one", "value"),
         Input("segments-other", "value"),
         Input(MODE, "data"),
+        Input("segments-names", "data"),
+        Input("segments-version", "data"),
     )
-    async def compare(one: int | None, other: int | None, mode: Mode | None) -> Any:
+    async def compare(one: int | None, other: int | None, mode: Mode | None, *_: Any) -> Any:
         cards = await read_cards(parts, await parts.live.current())
         found = {card.id: card for card in cards}
         chosen = [found[place] for place in (one, other) if place in found]
         return radar(chosen, cards, mode or "light"), comparison(chosen, parts.currency, mode or "light")
+
+    @callbacks.on(
+        Output("segments-one", "options"),
+        Output("segments-one", "value"),
+        Output("segments-other", "options"),
+        Output("segments-other", "value"),
+        Input("segments-names", "data"),
+        State("segments-one", "value"),
+        State("segments-other", "value"),
+        prevent_initial_call=True,
+    )
+    async def renamed(called: list[tuple[int, str]], one: int | None, other: int | None) -> Any:
+        options = [{"label": shown(name), "value": segment} for segment, name in called]
+        one, other = still_there((one, other), [segment for segment, _ in called])
+        return options, one, options, other
+
+
+def names_of(cards: Iterable[SegmentCard]) -> list[list[Any]]:
+    """Ids and names, in the order of the cards, as a browser gives them back."""
+    return [[one.id, one.name] for one in cards]
+
+
+def still_there(chosen: tuple[int | None, int | None], there: Sequence[int]) -> tuple[int | None, int | None]:
+    """Two segments to compare: those that were chosen, or, where one has gone, another one.
+
+    >>> still_there((2, 5), [1, 2, 3]), still_there((7, 7), [1, 2]), still_there((1, 2), [])
+    ((2, 1), (1, 2), (None, None))
+    """
+    one, other = (place if place in there else None for place in chosen)
+    one = one if one is not None else next((place for place in there if place != other), None)
+    other = other if other is not None else next((place for place in there if place != one), one)
+    return one, other
 
 
 def changed(written: str | None, filled_in: str) -> str | None:
@@ -338,7 +380,7 @@ def _editor(one: SegmentCard) -> Component:
 
 
 def _choice(name: str, label: str, cards: Sequence[SegmentCard], place: int) -> Component:
-    options = [{"label": shown(one.name), "value": one.id} for one in cards]
+    options = [{"label": shown(called), "value": segment} for segment, called in names_of(cards)]
     return html.Div(
         [
             html.Label(label, htmlFor=name),

@@ -25,7 +25,11 @@ def web(loaded: Loaded) -> None:
 
     settings = loaded.settings
     configure(settings)
-    with listening(settings) as listener, open_deployment(settings) as deployment, open_web(deployment) as parts:
+    with (
+        listening(settings) as listener,
+        open_deployment(settings) as deployment,
+        open_web(deployment, loaded) as parts,
+    ):
         listener.listen()
         if parts.keys:
             who = f"{len(parts.keys.callers)} keys"

@@ -17,6 +17,7 @@ from dashboard.access import ApiKeys
 from dashboard.audit import AuditTrail
 from dashboard.change_feed import ChangeFeed
 from dashboard.event_intake import EventIntake
+from dashboard.imports import ImportDesk, NoImports
 from dashboard.masking import Masks
 from dashboard.pages.live import Live
 from dashboard.pages.parts import PageParts
@@ -28,11 +29,14 @@ from livesegments.item_names import item_names
 from livesegments.look_alikes import look_alike_table, look_alikes
 from livesegments.open_explainer import explainer_of
 from livesegments.parts import audit_spec, log_names, rates
-from livesegments.records import read_forecaster
+from livesegments.records import count_partitions, read_forecaster
 from livesegments.redis_address import redis_address
 from livesegments.segment_renaming import rename_segment, reset_segment
+from livesegments.sources import Loaded
 from livesegments.web.analysing import StateAnalysis
+from livesegments.web.auditing import AuditBook
 from livesegments.web.campaigning import StateCampaigns
+from livesegments.web.importing import StateImports
 from livesegments.web.judging import judge_of
 from livesegments.web.rows import StateRows
 from livesegments.web.sheets import Sheets
@@ -46,8 +50,10 @@ _log = structlog.get_logger("livesegments.web")
 
 
 @contextlib.contextmanager
-def open_web(deployment: Deployment) -> Iterator[WebParts]:
+def open_web(deployment: Deployment, loaded: Loaded | None = None) -> Iterator[WebParts]:
     """Everything that the app needs, on a deployment that stays open. Creates logs that are missing.
+
+    Files are imported by page where it is known where the settings come from: `loaded`.
 
     Raises LogUnavailableError.
     """
@@ -64,6 +70,9 @@ def open_web(deployment: Deployment) -> Iterator[WebParts]:
         writer = logs.writer()
         stack.callback(writer.close, 10.0)
         ledger = stack.enter_context(open_ledger(settings))
+        imports: ImportDesk = NoImports()
+        if loaded is not None:
+            imports = stack.enter_context(contextlib.closing(StateImports(loaded, settings.web_import_max)))
         yield WebParts(
             reader=_reader(deployment),
             intake=EventIntake(writer, names.events, judge_of(rates(settings))),
@@ -81,6 +90,8 @@ def open_web(deployment: Deployment) -> Iterator[WebParts]:
             look_alikes=partial(likest, deployment),
             webhooks=Desk(deployment, ledger),
             campaigns=StateCampaigns(deployment),
+            imports=imports,
+            acts=AuditBook(logs, names.audit).read,
         )
 
 
@@ -96,7 +107,11 @@ def open_pages(deployment: Deployment, web: WebParts) -> PageParts:
     return PageParts(
         web=web,
         currency=settings.currency,
-        live=Live(web, lambda: [one for told in state.workers().values() if (one := read_status(told)) is not None]),
+        live=Live(
+            web,
+            lambda: [one for told in state.workers().values() if (one := read_status(told)) is not None],
+            partial(count_partitions, state),
+        ),
         sheet=Sheets(deployment).sheet,
         naming=StateNaming(deployment),
         item_names=partial(item_names, state),

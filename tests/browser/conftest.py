@@ -19,6 +19,7 @@ from livesegments.app import open_deployment, open_ledger
 from livesegments.audience_days import AudienceDays
 from livesegments.parts import worker_settings
 from livesegments.settings import Settings
+from livesegments.sources import Loaded
 from livesegments.web.opening import open_pages, open_web
 from livesegments.web.serving import Server
 from livesegments.webhooks.desk import Desk
@@ -70,7 +71,7 @@ class Shop:
         with (
             self.deployment.worker(**self._worker_settings()) as worker,
             open_deployment(self.settings) as opened,
-            open_web(opened) as web,
+            open_web(opened, Loaded(self.settings, {"currency": "the test"}, {})) as web,
             socket.socket() as listener,
         ):
             listener.bind(("127.0.0.1", 0))

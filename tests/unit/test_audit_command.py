@@ -7,7 +7,8 @@ from rich.console import Console
 
 from contracts.times import DAY, SECOND, rfc3339
 from dashboard.audit import AuditTrail
-from livesegments.commands.audit import _table, acts, hash_of
+from dashboard.audit_reading import Wanted, hash_of
+from livesegments.commands.audit import _table, acts
 from logs.base import LogMissingError, LogSpec
 from logs.memory import MemoryLogs
 
@@ -29,29 +30,30 @@ def logs():
 
 
 @pytest.mark.parametrize(
-    ("wanted", "since", "most", "found"),
+    ("wanted", "most", "found"),
     [
-        ({}, None, 9, ["export", "erase", "rename"]),
-        ({"by": "bob"}, None, 9, ["erase", "rename"]),
-        ({"by": "bob", "act": "erase"}, None, 9, ["erase"]),
-        ({"customer": hash_of("ann")}, None, 9, ["erase"]),
-        ({}, NOW, 9, ["erase", "rename"]),
-        ({}, None, 1, ["rename"]),
-        ({"by": "nobody"}, None, 9, []),
+        (Wanted(), 9, ["export", "erase", "rename"]),
+        (Wanted(by="bob"), 9, ["erase", "rename"]),
+        (Wanted(by="bob", act="erase"), 9, ["erase"]),
+        (Wanted(customer=hash_of("ann")), 9, ["erase"]),
+        (Wanted(since=rfc3339(NOW)[:19]), 9, ["erase", "rename"]),
+        (Wanted(), 1, ["rename"]),
+        (Wanted(by="nobody"), 9, []),
+        (Wanted(until=rfc3339(NOW)[:19]), 9, ["export"]),
+        (Wanted(since=rfc3339(NOW)[:10], until=rfc3339(NOW + DAY)[:10]), 9, ["erase", "rename"]),
     ],
 )
-def test_acts_are_chosen(logs, wanted, since, most, found):
-    since = since and rfc3339(since)[:19]
-    assert [one["act"] for one in acts(logs, "audit", wanted, since, most)] == found
+def test_acts_are_chosen(logs, wanted, most, found):
+    assert [one["act"] for one in acts(logs, "audit", wanted, most)] == found
 
 
 def test_what_is_shown_moves_no_terminal(logs):
     shown = io.StringIO()
-    Console(file=shown, width=200).print(_table(acts(logs, "audit", {}, None, 9)))
+    Console(file=shown, width=200).print(_table(acts(logs, "audit", Wanted(), 9)))
     assert "\x1b" not in shown.getvalue()
     assert "segment 3" in shown.getvalue()
 
 
 def test_without_a_log_that_is_said():
     with pytest.raises(LogMissingError):
-        acts(MemoryLogs(), "audit", {}, None, 9)
+        acts(MemoryLogs(), "audit", Wanted(), 9)

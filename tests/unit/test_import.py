@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from contracts.events import parse_event
 from contracts.money import MILLIONTHS
 from contracts.times import to_micros
+from livesegments.import_steps import ContradictionError, check, obstacles
+from livesegments.settings import Settings
 from producer.cleaning import ColumnError
 from producer.importing.examining import Known, examine
 from producer.importing.plan import ImportPlan, PlanError
@@ -187,6 +189,10 @@ def test_what_contradicts_the_plan_further_down_is_told(tmp_path):
     path.write_text(f"{head}1;k;a;13/01/2026;2,50\n2;k;a;13/01/2026;1,250.75\n3;k;a;13/01/2026;free\n")
     with Import(found.plan, found.lines.tables, now=NOW) as done:
         assert done.contradictions == ["numbers such as '1,250.75' have a decimal point, and all are read with a comma"]
+        assert obstacles(done, Settings(currency="EUR"), {}) == done.contradictions
+        with pytest.raises(ContradictionError, match="nothing is published"):
+            check(done, Settings(currency="EUR"), {})
+        check(done, Settings(currency="EUR"), {"decimal": ","})
     path.write_text(f"{head}1;k;a;13/01/2026;2,50\n2;k;a;32/13/2026;1\n3;k;a;;free\n")
     with Import(found.plan, found.lines.tables, now=NOW) as done:
         assert done.contradictions == []

@@ -6,6 +6,7 @@ import pytest
 
 from contracts.documents import SegmentList, SegmentSize, WorkerStatus
 from contracts.times import MINUTE, SECOND, from_micros
+from dashboard.pages import audience_counts
 from dashboard.pages.audiences import facts, missing
 from dashboard.pages.live import Moment, Snapshot
 from dashboard.pages.now import banner, counted, numbers, troubles
@@ -98,9 +99,32 @@ def test_a_trend_is_of_as_long_as_is_known_and_there_is_none_of_the_present():
     assert "seconds" not in str(facts("Big", at_first))
 
 
-def test_customers_of_a_worker_that_is_gone_are_said_to_be_missing_and_no_trend_is_told():
+@pytest.mark.parametrize(
+    ("fate", "said"), [("missing", "missing below"), ("kept", "as it counted them last"), ("moved", None)]
+)
+def test_what_became_of_the_customers_of_a_worker_that_is_gone_is_said(fate, said):
     then = Moment(NOW - MINUTE, {}, 0, {"Big": 9}, {})
-    seen = replace(WELL, audiences={"Big": 4}, moments=(then,), workers=(worker(), worker("w2", silent=30)))
-    assert "Nothing is heard of w2" in str(missing(seen))
-    assert "minute" not in str(facts("Big", seen))
+    seen = replace(WELL, audiences={"Big": 4}, moments=(then,), fates={"w2": fate})
+    assert (said or "[]") in str(missing(seen))
+    assert ("minute" in str(facts("Big", seen))) == (fate == "moved")
     assert missing(WELL) == []
+
+
+@pytest.mark.parametrize(
+    ("working", "gone", "partitions", "size", "fate"),
+    [
+        (1, 1, 2, 2, "kept"),  # nobody has its partition yet
+        (2, 1, 2, 1, "moved"),
+        (3, 2, 4, 1, "missing"),  # somebody has one of the two
+        (1, 1, None, 1, "missing"),
+        (2, 0, 4, 1, "moved"),  # it had none
+    ],
+)
+def test_sizes_of_audiences_hold_a_gone_workers_customers_until_others_count_them(
+    working, gone, partitions, size, fate
+):
+    there, away = (
+        worker(name).model_copy(update={"partitions": count, "audiences": {"Big": 1}})
+        for name, count in (("w1", working), ("w2", gone))
+    )
+    assert audience_counts.counted([there], [away], partitions) == ({"Big": size}, {"w2": fate})

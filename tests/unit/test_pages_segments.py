@@ -94,6 +94,16 @@ def test_a_new_version_is_on_cards_that_are_there_and_nothing_is_sent_twice(shop
     place = json.dumps({"segment": listed, "type": "segments-typical"}, separators=(",", ":"))
     assert "number" in json.dumps(told[place])
     assert told["segments-version"] == {"data": card.model_version}
+    names = told["segments-names"]["data"]
+    assert [listed, card.name] in names
+    assert "segments-names" not in answered(client, "segments-typical", {**values, "segments-names": names}, [listed])
+
+
+def test_two_side_by_side_are_called_as_their_cards_are(client):
+    values = {"changed": ["segments-names.data"], "segments-names": [[1, "Ours"], [4, "New"]]}
+    told = answered(client, "segments-one.options", {**values, "segments-one": 1, "segments-other": 2})
+    assert [one["label"] for one in told["segments-one"]["options"]] == ["Ours", "New"]
+    assert (told["segments-one"]["value"], told["segments-other"]["value"]) == (1, 4)
 
 
 def test_the_slider_of_the_cut_goes_as_far_as_the_version_that_is_there(client):
