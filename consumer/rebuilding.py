@@ -125,7 +125,7 @@ def switch(live_state: State, live: RedisImages, new_state: State, new: RedisIma
             live.finish(number, None)
             continue
         live.clear_rows(number)
-        live.put_kept(number, Kept(image.kept.items, image.kept.markers, {}, frozenset(), {}))
+        live.put_kept(number, Kept(image.kept.items, image.kept.markers, {}, frozenset(), {}, bonds=image.kept.bonds))
         for rows in image.slices():
             live.put_rows(number, rows)
         live.finish(number, replace(meta, seq=meta.seq + 1, purchases=image.meta.purchases, views_seq=0))

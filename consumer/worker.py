@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from consumer.applying import Applied, Outcome
-from consumer.aside import Aside, came_rerouted, dead_letter, publish, rerouted
+from consumer.aside import Aside, came_rerouted, dead_letter, publish, rerouted, told
 from consumer.catalogue import CatalogueFollower
 from consumer.catalogue_documents import CatalogueDocuments
 from consumer.changes import ChangePublisher
@@ -431,6 +431,8 @@ class Worker:
             aside += self._set_aside(batch, [*decoded.refused, *outcome.refused], outcome)
         applied, moves = self.memory.settle()
         self._count(applied, moves)
+        partitions = self._parts.log.partitions
+        aside += [told(self._settings.names, one.customer_id, one.value, partitions) for one in applied.told]
         if aside:  # they must stand on the log before the position passes them
             self._patience.try_until_done("publish", lambda: publish(self._parts.writer, aside))
         self._checkpoint_batches([batch for batch, _ in work], applied)
@@ -458,6 +460,8 @@ class Worker:
             _log.warning("a customer has more event ids within the allowed lateness than a row keeps; older are closed")
         if applied.unattributed:
             _log.warning("impressions were let go of", interactions=applied.unattributed)
+        if applied.crowded:
+            _log.warning("more ids are joined to a customer than count; those joined first were let go of")
 
     def _count_moves(self, moves: Moves) -> None:
         for cause in moves.causes.tolist():
