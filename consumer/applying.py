@@ -245,6 +245,21 @@ class Applier:
         return applied
 
 
+def handed_over_again(held: PartitionRows, since: Since, deployment: str) -> list[Told]:
+    """What joined ids of a partition have to hand over as it stands, because its rows came from elsewhere."""
+    told = []
+    for joined_id, bond in held.bonds.items():
+        if bond.said or bond.edge is None or not bond.edge.to:
+            continue
+        parts = bond.hand_over(joined_id, bond.parts(joined_id))
+        to, at = bond.edge.to, bond.edge.at
+        value = hand_over(to, joined_id, parts, since=since, cause=_ALIAS, at=at, deployment=deployment)
+        told.append(Told(to, value))
+        bond.told, bond.said = to, digest_of(parts)
+        held.changed_bonds.add(joined_id)
+    return told
+
+
 @dataclass(slots=True)
 class _Touch:
     """What changed an id that belongs together with others, in this step."""

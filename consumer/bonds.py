@@ -200,6 +200,16 @@ pack_parts = msgspec.msgpack.Encoder().encode
 read_parts = msgspec.msgpack.Decoder(list[Part]).decode
 
 
+def unsaid(bonds: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Packed bonds of rows that come from elsewhere: whoever takes the partition hands everything over again."""
+    found = {}
+    for joined_id, packed in bonds.items():
+        bond = read_bond(packed)
+        bond.said = b""
+        found[joined_id] = pack_bond(bond)
+    return found
+
+
 def digest_of(parts: list[Part]) -> bytes:
     """By which the same parts are known again."""
     return blake2b(pack_parts(parts), digest_size=8).digest()

@@ -55,7 +55,7 @@ class Memory:
         self.clock = clock
         self.partitions = partitions
         self.store = RowStore(holdout=settings.holdout)
-        self.applier = Applier(self.store, settings.limits, partitions, settings.keys.prefix)
+        self.applier = Applier(self.store, settings.limits, partitions, settings.deployment)
         self.names = Names(
             {
                 **SPECIAL_SEGMENTS,

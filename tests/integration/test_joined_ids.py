@@ -1,15 +1,21 @@
 """Whole workers where ids belong together: rows, sums, popularity, views, readers, changes."""
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pytest
 
+from consumer import snapshot
+from consumer.bonds import unsaid
+from consumer.redis_images import RedisImages
 from consumer.redis_state import RedisState
+from consumer.repartitioning import repartition
 from contracts.documents import JoinedView
 from contracts.events import Alias, Erase, Line, Profile, Purchase, Return
 from contracts.keys import Keys
+from contracts.partitioning import partition_of
 from contracts.times import EPOCH, HOUR
 from recommender.redis_open import open_redis
 from recommender.store import RedisViews
@@ -177,3 +183,47 @@ def test_where_aliases_go_round_in_a_circle_the_last_one_is_void(shop):
     shop.publish(alias("4", "cid", None, 13))
     shop.run()
     assert {who: row["orders"] for who, row in shop.rows().items()} == {"cid": 3}
+
+
+def test_snapshots_and_repartitioning_take_along_what_each_id_did(redis_url, unique, tmp_path):
+    with open_redis(redis_url) as client:
+        shop = InProcess(3, state=RedisState(client, Keys(unique)), views=RedisViews(client), prefix=unique)
+        ids = [f"{who}-{n}" for who in ("ann", "bob", "cid", "dan") for n in range(3)]
+        shop.publish(*(event(Purchase, who, who, n) for n, who in enumerate(ids)))
+        shop.publish(*(alias(f"a{who}", who, who[:4] + "0", 30) for who in ids if not who.endswith("0")))
+        shop.run()
+        rows, kept = shop.rows(), bonds_of(shop.state, 3)
+        assert (len(rows), len(kept)) == (4, 12)
+
+        images, log = RedisImages(client, shop.keys), shop.logs.describe(shop.names.events)
+        snapshot.save(tmp_path / "one.zip", images, log, prefix=unique, version="test", now=START)
+        shop.publish(alias("split", "ann-1", None, 40))
+        shop.run()
+        assert shop.rows().keys() == {*rows, "ann-1"}
+        client.delete(*client.scan_iter(shop.keys.customer("*")))
+        snapshot.restore(tmp_path / "one.zip", images, log)
+        assert bonds_of(shop.state, 3) == unsaid(kept)
+        shop.run()  # reads on from the snapshot's position
+        assert {who: row["orders"] for who, row in shop.rows().items()} == {
+            **dict.fromkeys(rows, 3),
+            "ann-0": 2,
+            "ann-1": 1,
+        }
+        with shop.reader() as reader:
+            assert [reader.get(who).joined_to for who in ("ann-1", "ann-2", "bob-1")] == [None, "ann-0", "bob-0"]
+
+        before = bonds_of(shop.state, 3)
+        moved = repartition(shop.state, images, replace(log, partitions=7))
+        assert moved.moved
+        assert bonds_of(shop.state, 7) == before
+
+
+def bonds_of(state, partitions):
+    """Every bond by its id, in the partition where it belongs."""
+    found = {}
+    for number in range(partitions):
+        for who, bond in state.keep(number).bonds.items():
+            assert who not in found
+            assert partition_of(who, partitions) == number
+            found[who] = bond
+    return found
