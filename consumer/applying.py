@@ -613,7 +613,8 @@ class _PartitionStep:
 
     def _since(self, i: int) -> Since:
         """As of which record something holds once an event is applied."""
-        return Since(self.partitions, self.events.positions[i] if self.events.positions else self.events.places[i])
+        position = self.events.positions[i] if self.events.positions else self.events.places[i]
+        return Since.at(self.partitions, position)
 
     def _touch(self, i: int, customer_id: str, cause: int, at: int, *, own: bool) -> _Touch:
         """An event has changed what is known of an id that belongs together with others."""

@@ -8,7 +8,7 @@ exact.
 
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import msgspec
 
@@ -23,10 +23,18 @@ class Since(NamedTuple):
 
     partitions: int
     """Of the log: where there are more, ids have moved, and positions began anew."""
-    position: int
+    far: int
+    near: int
+    """The position in two pieces: those of a log in Redis do not fit into 64 bits."""
+
+    @classmethod
+    def at(cls, partitions: int, position: int) -> Self:
+        """As of the record at a position."""
+        return cls(partitions, *divmod(position, _PIECE))
 
 
-NEVER: Final = Since(0, -1)
+_PIECE: Final = 1 << 63
+NEVER: Final = Since(0, 0, 0)
 
 
 class Edge(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -54,7 +54,7 @@ def hand_over(
     """The record. `at`: microseconds UTC."""
     return _encode(
         HandOver(
-            event_id=f"hand-over-{id_key(joined_id).hex()}-{since.partitions}-{since.position}",
+            event_id=f"hand-over-{id_key(joined_id).hex()}-{'-'.join(map(str, since))}",
             customer_id=customer_id,
             occurred_at=rfc3339(at),
             deployment=deployment,

@@ -369,7 +369,7 @@ class Worker:
         if held.position is None:
             return
         partitions = self._parts.log.partitions
-        since = Since(partitions, held.position - 1)
+        since = Since.at(partitions, held.position - 1)
         again = handed_over_again(held.rows, since, self._settings.deployment)
         if again:
             records = [told(self._settings.names, one.customer_id, one.value, partitions) for one in again]

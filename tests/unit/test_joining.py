@@ -26,6 +26,8 @@ from tests.oracle import Oracle
 START = 19_000 * DAY
 IDS = ("ann", "ann-phone", "cookie-7", "bob", "bob@work", "eve")
 PARTITIONS = 3
+FAR = 1_700_000_000_000 << 64
+"""Where a log in Redis begins: its positions do not fit into 64 bits."""
 LIMITS = Limits(lateness=62 * DAY)
 
 
@@ -61,7 +63,8 @@ class Shop:
         values = self.logs[partition][start : start + self.chance.choice((1, 1, 2, 5, 50))]
         applier = Applier(store, LIMITS, PARTITIONS, "shop")
         n = len(values)
-        batch = Batch(partition, range(start, start + n), values, [None] * n, [4 * 10**15] * n)
+        positions = [FAR + place for place in range(start, start + n)]
+        batch = Batch(partition, positions, values, [None] * n, [4 * 10**15] * n)
         decoded = Decoder(Rates("GBP")).decode(batch)
         assert not decoded.refused
         outcome = applier.apply(decoded.events)
