@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from consumer import ragged
+from consumer.bonds import Bond, Edge, Handed, Part, PlainRow, Since, digest_of
 from consumer.dead_letters import Reason, Refused
 from consumer.decoding import Events, Kind
 from consumer.exposures import Buy, Exposures, Tally, add_to, kind_of_reason
+from consumer.hand_over import erasure_of, hand_over
 from consumer.layout import (
     HEAD,
     ID,
@@ -29,8 +31,10 @@ from consumer.layout import (
     Marker,
     empty_header,
 )
+from consumer.merging import merged, plain_row, put_row
 from consumer.row_store import PartitionRows, Rows, RowStore
 from consumer.trial import TrialOrders, count_trial
+from contracts.documents import NO_SEGMENT
 from contracts.money import MAX_TOTAL_MILLIONTHS, MILLIONTHS
 from contracts.partitioning import partition_of
 from contracts.times import DAY
@@ -41,6 +45,11 @@ _RETURN: Final = int(Kind.RETURN)
 _PROFILE: Final = int(Kind.PROFILE)
 _ERASE: Final = int(Kind.ERASE)
 _INTERACTION: Final = int(Kind.INTERACTION)
+_ALIAS: Final = int(Kind.ALIAS)
+_HAND_OVER: Final = int(Kind.HAND_OVER)
+_OF_IDS: Final = frozenset({_ERASE, _ALIAS, _HAND_OVER})
+_CHANGING: Final = frozenset({_PURCHASE, _RETURN, _PROFILE, _INTERACTION, _ALIAS})
+"""Types of events that change rows."""
 _HEAD_SIZE: Final = HEAD.itemsize
 _ID_SIZE: Final = ID.itemsize
 _LINE_SIZE: Final = LINE.itemsize
@@ -55,6 +64,10 @@ class Ignored(StrEnum):
     CLOSED = "closed"
     ACTIVE = "active"
     """Of an erasure for silence: the customer is not silent any more."""
+    SEPARATE = "separate"
+    """Of an erasure that follows from a customer's: the id was not that customer's then."""
+    ELSEWHERE = "elsewhere"
+    """Handed over in another deployment that reads the same log."""
 
 
 @dataclass(slots=True)
@@ -75,6 +88,14 @@ class Sold:
     net: npt.NDArray[np.int64]
     """Millionths; below 0 for a return."""
     is_purchase: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event of our own, that is to stand on the log before the position passes what caused it."""
+
+    customer_id: str
+    value: bytes
 
 
 @dataclass(slots=True)
@@ -101,6 +122,11 @@ class Applied:
     """Purchases that counted, by partition."""
     sold: "Sold | None" = None
     """The purchases and returns that counted, but for those of customers erased in this step."""
+    told: list[Told] = field(default_factory=list)
+    borrowed: list[int] = field(default_factory=list)
+    """Rows that were needed for this step alone: to be released by the caller."""
+    crowded: int = 0
+    """Ids that no longer count for their customer, because too many are joined."""
 
 
 _MAP_BITS: Final = 2**64 - 1
@@ -189,30 +215,61 @@ class Outcome:
 class Applier:
     """Applies decoded events to a RowStore, partition by partition; `settle` ends the step."""
 
-    def __init__(self, store: RowStore, limits: Limits, partitions: int) -> None:
+    def __init__(self, store: RowStore, limits: Limits, partitions: int, deployment: str = "") -> None:
         self.store = store
         self.limits = limits
         self.partitions = partitions
+        self.deployment = deployment
+        """By which hand-overs of ours are known."""
         self.applied = Applied()
-        self._opened: list[tuple[Events, dict[str, _Open]]] = []
+        self._steps: list[_PartitionStep] = []
 
     def apply(self, events: Events, rerouted: Collection[int] = ()) -> Outcome:
         """Apply one partition's events in the order of the log.
 
         `rerouted` holds the places of events that a worker has already published again because of their partition.
         """
-        assert all(events.partition != other.partition for other, _ in self._opened), "one batch a partition and step"
+        assert all(events.partition != step.events.partition for step in self._steps), "one batch a partition and step"
         one = _PartitionStep(self, events, rerouted)
         one.run()
-        self._opened.append((events, one.opened))
+        self._steps.append(one)
         return one.outcome
 
     def settle(self) -> Applied:
         """Add up what the events since the last `settle` come to, and write it into the rows."""
-        applied, opened = self.applied, self._opened
-        self.applied, self._opened = Applied(), []
-        applied.sold = _write_back(self.store, opened)
+        applied, steps = self.applied, self._steps
+        self.applied, self._steps = Applied(), []
+        applied.sold = _write_back(self.store, [(step.events, step.opened) for step in steps])
+        for step in steps:
+            step.join_up()
         return applied
+
+
+def handed_over_again(held: PartitionRows, since: Since, deployment: str) -> list[Told]:
+    """What joined ids of a partition have to hand over as it stands, because its rows came from elsewhere."""
+    told = []
+    for joined_id, bond in held.bonds.items():
+        if bond.said or bond.edge is None or not bond.edge.to:
+            continue
+        parts = bond.hand_over(joined_id, bond.parts(joined_id))
+        to, at = bond.edge.to, bond.edge.at
+        value = hand_over(to, joined_id, parts, since=since, cause=_ALIAS, at=at, deployment=deployment)
+        told.append(Told(to, value))
+        bond.told, bond.said = to, digest_of(parts)
+        held.changed_bonds.add(joined_id)
+    return told
+
+
+@dataclass(slots=True)
+class _Touch:
+    """What changed an id that belongs together with others, in this step."""
+
+    cause: int
+    """Type of event."""
+    at: int
+    since: Since
+    left: set[str] = field(default_factory=set)
+    """Whom the id was joined to in between."""
 
 
 class _PartitionStep:
@@ -222,46 +279,47 @@ class _PartitionStep:
         self.store = applier.store
         self.limits = applier.limits
         self.partitions = applier.partitions
+        self.deployment = applier.deployment
         self.applied = applier.applied
         self.events = events
         self.rerouted = rerouted
         self.partition = self.store.partitions[events.partition]
         self.opened: dict[str, _Open] = {}
+        self.touched: dict[str, _Touch] = {}
+        self.newest = MISSING_TIME
         self.outcome = Outcome([], [])
         self.packed = _pack(events, self.partition)
         self.amounts: list[int] = events.amounts.tolist()
 
     def run(self) -> None:
         """Take the events in order."""
-        events, opened = self.events, self.opened
+        events, opened, bonds = self.events, self.opened, self.partition.bonds
         self._open_known()
-        newest = MISSING_TIME
         accepted = dict.fromkeys(map(int, Kind), 0)
         for i, (customer_id, kind, at) in enumerate(zip(events.customer_ids, events.kinds, events.ats, strict=True)):
             row = opened.get(customer_id)
             if row is None and not self._is_ours(i, customer_id):
                 continue
-            if kind == _ERASE:
-                accepted[kind] += self._erase(i, customer_id, at, row)
+            if kind in _OF_IDS:
+                accepted[kind] += self._of_id(i, kind, customer_id, at, row)
                 continue
             if row is None:
                 row = self._new(customer_id, at)
                 if row is None:
                     continue
-            if at <= row.erase_floor:
-                self._ignore(Ignored.ERASED)
+            if not self._change(i, kind, at, row):
                 continue
-            if not (self._order(i, kind, at, row) if kind <= _RETURN else self._other(i, kind, at, row)):
-                continue
+            accepted[kind] += 1
             if at > row.seen:
                 row.seen = at
-                newest = max(newest, at)
-            accepted[kind] += 1
+                self.newest = max(self.newest, at)
             if kind != _INTERACTION or not row.cause:
                 row.cause = kind
-        self._close(newest, accepted)
+            if customer_id in bonds:
+                self._touch(i, customer_id, kind, at, own=True)
+        self._close(accepted)
 
-    def _close(self, newest: int, accepted: Mapping[int, int]) -> None:
+    def _close(self, accepted: Mapping[int, int]) -> None:
         """Bring the rows' kept lines up to date, and note what was done."""
         applied, known = self.applied, self.store.known
         for row in self.opened.values():
@@ -273,14 +331,17 @@ class _PartitionStep:
                 applied.causes[row.row] = row.cause
                 if row.exposures is not None:
                     self._close_exposures(row, row.exposures)
-        if newest != MISSING_TIME:
-            applied.newest[self.partition.number] = newest
+        if self.newest != MISSING_TIME:
+            applied.newest[self.partition.number] = self.newest
         applied.accepted.update({kind: number for kind, number in accepted.items() if number})
         applied.purchases[self.partition.number] += accepted[_PURCHASE]
 
     def _open_known(self) -> None:
         """Open the rows of all customers of the batch that have one: much faster at once than one by one."""
-        index, ids = self.partition.index, self.store.known
+        index: Mapping[str, int] = self.partition.index
+        ids = self.store.known
+        if self.partition.bonds:
+            index = self._with_own_rows(index)
         known = [customer_id for customer_id in dict.fromkeys(self.events.customer_ids) if customer_id in index]
         numbers = [index[customer_id] for customer_id in known]
         header = self.store.header[np.array(numbers, np.int64)]
@@ -311,8 +372,8 @@ class _PartitionStep:
         if marker is not None and at <= marker.floor:
             self._ignore(Ignored.ERASED)
             return None
-        number = self.store.add(self.partition, customer_id)
-        row = self.opened[customer_id] = _Open(number, b"", _FRESH)
+        add = self._borrow if customer_id in self.partition.bonds else self.store.add
+        row = self.opened[customer_id] = _Open(add(self.partition, customer_id), b"", _FRESH)
         if marker is not None:
             row.erase_floor = marker.floor
         return row
@@ -407,6 +468,23 @@ class _PartitionStep:
             row.refunds = total
         return True
 
+    def _change(self, i: int, kind: int, at: int, row: _Open) -> bool:
+        """Apply an event of any other type to its row."""
+        if at <= row.erase_floor:
+            return self._ignore(Ignored.ERASED)
+        return self._order(i, kind, at, row) if kind <= _RETURN else self._other(i, kind, at, row)
+
+    def _of_id(self, i: int, kind: int, customer_id: str, at: int, row: _Open | None) -> bool:
+        """Apply what is said of the id itself."""
+        if kind == _ERASE:
+            return self._erase(i, customer_id, at, row)
+        if kind == _HAND_OVER:
+            return self._hand_over(i, customer_id, at)
+        if not self._alias(i, customer_id, at, row):
+            return False
+        self.newest = max(self.newest, at)
+        return True
+
     def _other(self, i: int, kind: int, at: int, row: _Open) -> bool:
         return self._profile(i, at, row) if kind == _PROFILE else self._interaction(i, at, row)
 
@@ -469,21 +547,239 @@ class _PartitionStep:
         old = partition.markers.get(key)
         if old is not None and (event == old.event or at <= old.at):
             return self._ignore(Ignored.REPEATED)
-        if row is not None and row.seen > at and i in self.events.unless_newer:
+        bond = partition.bonds.get(customer_id)
+        if not self._is_meant(i, at, bond):
+            return self._ignore(Ignored.SEPARATE)
+        seen = row.seen if row is not None else MISSING_TIME
+        if bond is not None and bond.edge is not None:
+            seen = max(seen, bond.edge.at)
+        if i in self.events.unless_newer and max(seen, self._seen_of_all(customer_id)) > at:
             return self._ignore(Ignored.ACTIVE)
-        floor = at if old is None else max(at, old.floor)
+        floor = max(at, seen) if old is None else max(at, seen, old.floor)
         if row is not None:
-            floor = max(floor, row.seen)
             if row.cause and row.exposures is not None:
                 self._close_exposures(row, row.exposures)
-            number = self.store.detach(partition, customer_id)
             del self.opened[customer_id]
-            self._kept(number)
-            self.applied.removed.append((number, customer_id))
+        self._take_out(customer_id)
+        if bond is not None:
+            self._dissolve(i, customer_id, at, bond)
         partition.markers[key] = partition.new_markers[key] = Marker(at, event, floor)
         partition.erased.add(customer_id)
         partition.erasures += 1
         return True
+
+    def _take_out(self, customer_id: str) -> None:
+        """The customer's row goes, if there is one."""
+        if customer_id in self.partition.index:
+            number = self.store.detach(self.partition, customer_id)
+            self._kept(number)
+            self.applied.causes.pop(number, None)
+            self.applied.removed.append((number, customer_id))
+
+    # ---- ids that belong together ----
+
+    def _with_own_rows(self, index: Mapping[str, int]) -> Mapping[str, int]:
+        """Rows by id, where an id that belongs together with others has its own row, as long as this step lasts."""
+        found = {}
+        for customer_id in dict.fromkeys(self.events.customer_ids):
+            bond = self.partition.bonds.get(customer_id)
+            if bond is None:
+                if customer_id in index:
+                    found[customer_id] = index[customer_id]
+            elif bond.own is not None:
+                found[customer_id] = row = self._borrow(self.partition, customer_id)
+                put_row(self.store, row, bond.own, self.partition.items)
+                if customer_id in index:
+                    self.store.header["segment"][row] = self.store.header["segment"][index[customer_id]]
+        return found
+
+    def _borrow(self, partition: PartitionRows, customer_id: str) -> int:
+        """An empty row until the end of this step."""
+        row = self.store.borrow(partition, customer_id)
+        self.applied.borrowed.append(row)
+        return row
+
+    def _bond(self, i: int, customer_id: str) -> Bond:
+        """What stands with the id; from now on its own row is another one than the customer's."""
+        bond = self.partition.bonds.get(customer_id)
+        if bond is None:
+            bond = self.partition.bonds[customer_id] = Bond(since=self._since(i))
+            row = self.opened.get(customer_id)
+            if row is not None:
+                store, number = self.store, row.row
+                row.row = self._borrow(self.partition, customer_id)
+                store.copy(number, row.row)
+        return bond
+
+    def _since(self, i: int) -> Since:
+        """As of which record something holds once an event is applied."""
+        position = self.events.positions[i] if self.events.positions else self.events.places[i]
+        return Since.at(self.partitions, position)
+
+    def _touch(self, i: int, customer_id: str, cause: int, at: int, *, own: bool) -> _Touch:
+        """An event has changed what is known of an id that belongs together with others."""
+        since = self._since(i)
+        if own:
+            self.partition.bonds[customer_id].since = since
+        known = self.touched.get(customer_id)
+        if known is None:
+            known = self.touched[customer_id] = _Touch(cause, at, since)
+        if cause != _INTERACTION:
+            known.cause = cause
+        known.at, known.since = at, since
+        return known
+
+    def _alias(self, i: int, customer_id: str, at: int, row: _Open | None) -> bool:
+        """Join the id to another, or to nobody, if that was said last."""
+        marker = self.partition.markers.get(marker_key(customer_id))
+        if (row is not None and at <= row.erase_floor) or (marker is not None and at <= marker.floor):
+            return self._ignore(Ignored.ERASED)
+        edge = Edge(self.events.aliases[i], at, int(self.events.event_hashes[i]))
+        bond = self.partition.bonds.get(customer_id)
+        if bond is not None and bond.edge is not None and edge.order <= bond.edge.order:
+            return self._ignore(Ignored.REPEATED)
+        bond = self._bond(i, customer_id)
+        before, bond.edge = bond.edge, edge
+        touch = self._touch(i, customer_id, _ALIAS, at, own=True)
+        if before is not None:
+            touch.left.add(before.to)
+        return True
+
+    def _hand_over(self, i: int, customer_id: str, at: int) -> bool:
+        """Take what is told of an id that is joined to this one."""
+        said = self.events.handed_over[i]
+        if said.deployment != self.deployment:
+            return self._ignore(Ignored.ELSEWHERE)
+        try:
+            parts = said.parts()
+        except ValueError as error:
+            self.outcome.refused.append(Refused(self.events.places[i], Reason.INVALID, str(error)))
+            return False
+        marker = self.partition.markers.get(marker_key(customer_id))
+        if marker is not None and customer_id not in self.partition.bonds and not parts:
+            return self._ignore(Ignored.ERASED)  # nothing is to be remembered of whom
+        if marker is not None and parts and _joined_at(parts) <= marker.at:
+            # It was joined to a customer who is erased, and was not known here when that was.
+            self._tell(said.joined_id, erasure_of(said.joined_id, customer_id, marker.at, marker.event))
+            return self._ignore(Ignored.ERASED)
+        is_new = customer_id not in self.partition.bonds
+        bond = self._bond(i, customer_id)
+        self.partition.changed_bonds.add(customer_id)
+        if not bond.receive(said.joined_id, Handed(said.since, parts)) and not is_new:
+            return self._ignore(Ignored.REPEATED)
+        self.applied.crowded += len(bond.crowd_out())
+        self._touch(i, customer_id, said.cause if said.cause in _CHANGING else _ALIAS, at, own=False)
+        return True
+
+    def _is_meant(self, i: int, at: int, bond: Bond | None) -> bool:
+        """Whether an erasure that follows from that of a customer is of an id that was the customer's then."""
+        customer_id = self.events.joined_to.get(i)
+        if customer_id is None:
+            return True
+        edge = None if bond is None else bond.edge
+        return edge is not None and (edge.to == customer_id or edge.at > at)
+
+    def _seen_of_all(self, customer_id: str) -> int:
+        """When anything was last heard of a customer, by any id."""
+        row = self.partition.index.get(customer_id)
+        return MISSING_TIME if row is None else int(self.store.header["seen_at"][row])
+
+    def _dissolve(self, i: int, customer_id: str, at: int, bond: Bond) -> None:
+        """An id is erased: so are those that were joined to it then, and whom it was joined to is told."""
+        partition, event = self.partition, int(self.events.event_hashes[i])
+        touch = self._touch(i, customer_id, _ALIAS, at, own=True)
+        touch.left |= {bond.told, bond.edge.to if bond.edge else ""}
+        self._leave(customer_id, touch, "")
+        del partition.bonds[customer_id], self.touched[customer_id]
+        partition.changed_bonds.add(customer_id)
+        later = {}
+        for joined_id, handed in bond.joined.items():
+            if _joined_at(handed.parts) > at:
+                later[joined_id] = handed
+            else:
+                self._tell(joined_id, erasure_of(joined_id, customer_id, at, event))
+        if later:
+            partition.bonds[customer_id] = Bond(joined=later)
+            self._touch(i, customer_id, _ALIAS, at, own=True)
+
+    def _tell(self, customer_id: str, value: bytes) -> None:
+        self.applied.told.append(Told(customer_id, value))
+
+    def join_up(self) -> None:
+        """Once headers are written: bring customers' rows up to what their ids did, and hand over what is told."""
+        if not self.touched and not self.applied.borrowed:
+            return
+        store, applied = self.store, self.applied
+        counted: dict[int, int] = {}
+        for number in applied.borrowed:
+            applied.causes.pop(number, None)
+            applied.before.pop(number, None)
+        for customer_id, touch in self.touched.items():
+            bond, opened = self.partition.bonds[customer_id], self.opened.get(customer_id)
+            if opened is not None and opened.seen != MISSING_TIME:
+                bond.own = plain_row(store, opened.row, self.partition.items)
+            parts = bond.parts(customer_id)
+            to = bond.belongs_to(customer_id, parts)
+            rows = [part.row for part in parts.values() if part.row is not None]
+            shown = self._show(customer_id, [] if to else rows, touch.cause)
+            if opened is not None:
+                counted[opened.row] = opened.row if shown is None else shown
+                store.header["segment"][opened.row] = NO_SEGMENT
+            if shown is not None:
+                bond.shown = ""
+            elif bond.shown != to:
+                self.partition.erased.add(customer_id)  # the view is to say whose the id is, or to go
+                bond.shown = to
+            self._hand_on(customer_id, bond, parts, touch)
+            self.partition.changed_bonds.add(customer_id)
+        if applied.sold is not None and counted:
+            rows_sold = np.array([counted.get(row, row) for row in applied.sold.rows.tolist()], np.int64)
+            applied.sold = Sold(rows_sold, applied.sold.net, applied.sold.is_purchase)
+
+    def _show(self, customer_id: str, rows: list[PlainRow], cause: int) -> int | None:
+        """The customer's row is what these come to; none, and there is no such customer."""
+        store, index, applied = self.store, self.partition.index, self.applied
+        if not rows:
+            if customer_id in index:
+                self.partition.erased.add(customer_id)
+            self._take_out(customer_id)
+            return None
+        number = index.get(customer_id)
+        if number is None:
+            number = store.add(self.partition, customer_id)
+        else:
+            self._kept(number)
+            applied.before[number].appended = None
+        put_row(store, number, merged(rows, self.limits.lines), self.partition.items)
+        applied.causes[number] = cause
+        return number
+
+    def _hand_on(self, customer_id: str, bond: Bond, parts: Mapping[str, Part], touch: _Touch) -> None:
+        """Tell whom the id is joined to what is new here, and whom it was joined to that it no longer is."""
+        handed = bond.hand_over(customer_id, parts)
+        to = bond.edge.to if bond.edge is not None else ""
+        touch.left.add(bond.told)
+        self._leave(customer_id, touch, to)
+        digest = digest_of(handed)
+        if to and (to != bond.told or digest != bond.said):
+            self._tell(to, self._handed(to, customer_id, handed, touch))
+        bond.told, bond.said = to, digest
+
+    def _leave(self, customer_id: str, touch: _Touch, to: str) -> None:
+        for one in sorted(touch.left - {to, ""}):
+            self._tell(one, self._handed(one, customer_id, [], touch))
+        touch.left.clear()
+
+    def _handed(self, to: str, customer_id: str, parts: list[Part], touch: _Touch) -> bytes:
+        return hand_over(
+            to, customer_id, parts, since=touch.since, cause=touch.cause, at=touch.at, deployment=self.deployment
+        )
+
+
+def _joined_at(parts: Sequence[Part]) -> int:
+    """When the id that hands over was joined."""
+    edge = parts[0].edge
+    return MISSING_TIME if edge is None else edge.at
 
 
 @dataclass(frozen=True, slots=True)

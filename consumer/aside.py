@@ -57,6 +57,11 @@ def rerouted(names: LogNames, batch: Batch, place: int, customer_id: str, partit
     return Aside(names.events, customer_id.encode(), value, partition_of(customer_id, partitions), headers)
 
 
+def told(names: LogNames, customer_id: str, value: bytes, partitions: int) -> Aside:
+    """An event of our own, for the partition that its customer belongs to."""
+    return Aside(names.events, customer_id.encode(), value, partition_of(customer_id, partitions))
+
+
 def came_rerouted(batch: Batch) -> list[int]:
     """Places of the records that a worker has published again already."""
     return [place for place, headers in batch.headers.items() if any(name == REROUTED for name, _ in headers)]

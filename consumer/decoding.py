@@ -6,9 +6,9 @@ it refuses the contract's pydantic models judge (`tests/unit/test_decoding.py` h
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
 from hashlib import blake2b
@@ -21,6 +21,7 @@ import pydantic
 
 from consumer.currency import Rates, UnknownCurrencyError
 from consumer.dead_letters import Reason, Refused
+from consumer.hand_over import HandOver
 from contracts import events as contract
 from contracts.money import (
     MAX_LINE_MILLIONTHS,
@@ -49,6 +50,9 @@ class Kind(IntEnum):
     PROFILE = 3
     ERASE = 4
     INTERACTION = 5
+    ALIAS = 6
+    HAND_OVER = 7
+    """What a worker tells another of an id that is joined to a customer; producers publish none."""
 
 
 Attributes = dict[str, bool | int | float | str]
@@ -92,6 +96,14 @@ class Events:
     """Value of each event in millionths of the deployment's currency."""
     unless_newer: AbstractSet[int] = frozenset()
     """Erasures, by place among the events, that are void where the customer has anything newer."""
+    joined_to: Mapping[int, str] = field(default_factory=dict)
+    """Of erasures, by place among the events: void unless the id was joined to this one."""
+    aliases: Mapping[int, str] = field(default_factory=dict)
+    """Likewise: whom an alias joins its id to; empty: nobody."""
+    handed_over: Mapping[int, HandOver] = field(default_factory=dict)
+    """Likewise."""
+    positions: Sequence[int] = ()
+    """Of each event on the log; empty where that does not matter."""
 
     def __len__(self) -> int:
         return len(self.places)
@@ -161,6 +173,21 @@ class _Erase(msgspec.Struct, tag="erase", gc=False):
     occurred_at: str
     v: _Version = 1
     unless_newer: bool = False
+    joined_to: _Id | None = None
+
+
+class _Alias(msgspec.Struct, tag="alias", gc=False):
+    event_id: _Id
+    customer_id: _Id
+    occurred_at: str
+    alias_of: _Id | None
+    v: _Version = 1
+
+    def __post_init__(self) -> None:
+        if self.customer_id.startswith(contract.GUEST_PREFIX) or (self.alias_of or "").startswith(
+            contract.GUEST_PREFIX
+        ):
+            raise ValueError("guests join nobody")
 
 
 _Items = Annotated[list[_Id], msgspec.Meta(min_length=1, max_length=contract.MAX_LINES)]
@@ -182,17 +209,21 @@ class _Interaction(msgspec.Struct, tag="interaction", gc=False):
             raise ValueError("as many as items, or none")
 
 
-_Plain = _Purchase | _Return | _Profile | _Erase | _Interaction
+_Plain = _Purchase | _Return | _Profile | _Erase | _Interaction | _Alias | HandOver
 _decode = msgspec.json.Decoder(_Plain).decode
 _RETURN: Final = int(Kind.RETURN)
 _PROFILE: Final = int(Kind.PROFILE)
 _INTERACTION: Final = int(Kind.INTERACTION)
+_ALIAS: Final = int(Kind.ALIAS)
+_HAND_OVER: Final = int(Kind.HAND_OVER)
 _KINDS: Final[dict[type, int]] = {
     _Purchase: int(Kind.PURCHASE),
     _Return: _RETURN,
     _Profile: _PROFILE,
     _Erase: int(Kind.ERASE),
     _Interaction: _INTERACTION,
+    _Alias: _ALIAS,
+    HandOver: _HAND_OVER,
 }
 
 # Plain times of three centuries; anything else that RFC 3339 allows goes the slow way.
@@ -248,6 +279,7 @@ class Decoder:
             wrong
         ):  # too many decimals or too much money: rare, so those are judged one by one, and all put together again
             columns = self._judged_again(batch, found, wrong, refused)
+        columns.positions = [batch.positions[place] for place in columns.places]
         return Decoded(columns, refused)
 
     def _read_plain(self, values: Sequence[bytes | None], log_times: Sequence[int], start: int, found: _Found) -> bool:
@@ -334,7 +366,9 @@ class Decoder:
         if isinstance(event, contract.Profile):
             return _Profile(*head, event.attributes), at, None
         if isinstance(event, contract.Erase):
-            return _Erase(*head, unless_newer=event.unless_newer), at, None
+            return _Erase(*head, unless_newer=event.unless_newer, joined_to=event.joined_to), at, None
+        if isinstance(event, contract.Alias):
+            return _Alias(*head, event.alias_of), at, None
         items, reasons = list(event.items), list(event.reasons)
         return _Interaction(*head, event.kind, items, event.source, reasons), at, None
 
@@ -397,14 +431,42 @@ def _has_plain_ids(event: Any) -> bool:
         texts += event.attributes
     elif kind is _Interaction:
         texts += (event.source, *event.items, *event.reasons)
+    elif kind is _Alias:
+        texts.append(event.alias_of or "")
+    elif kind is _Erase:
+        texts.append(event.joined_to or "")
     return all(text.isprintable() for text in texts)
+
+
+@dataclass(slots=True)
+class _Said:
+    """What events say that have no lines, by their places."""
+
+    attributes: dict[int, Attributes] = field(default_factory=dict)
+    interactions: dict[int, Interaction] = field(default_factory=dict)
+    unless_newer: set[int] = field(default_factory=set)
+    joined_to: dict[int, str] = field(default_factory=dict)
+    aliases: dict[int, str] = field(default_factory=dict)
+    handed_over: dict[int, HandOver] = field(default_factory=dict)
+
+    def add(self, i: int, event: _Plain) -> None:
+        """Of the rarer types."""
+        if isinstance(event, _Interaction):
+            self.interactions[i] = Interaction(event.kind == "clicked", event.source, event.items, event.reasons)
+        elif isinstance(event, _Alias):
+            self.aliases[i] = "" if event.alias_of in {None, event.customer_id} else str(event.alias_of)
+        elif isinstance(event, HandOver):
+            self.handed_over[i] = event
+        elif isinstance(event, _Erase):
+            if event.unless_newer:
+                self.unless_newer.add(i)
+            if event.joined_to is not None:
+                self.joined_to[i] = event.joined_to
 
 
 def _columns(partition: int, found: _Found) -> tuple[Events, set[int]]:
     """The events as columns, and which of them the contract must judge because of their amounts."""
-    attributes: dict[int, Attributes] = {}
-    interactions: dict[int, Interaction] = {}
-    unless_newer: set[int] = set()
+    said = _Said()
     lines_from = [0]
     lines: list[_Line] = []
     kinds = [_KINDS[type(event)] for event in found.events]
@@ -412,12 +474,9 @@ def _columns(partition: int, found: _Found) -> tuple[Events, set[int]]:
         if kind <= _RETURN:
             lines += event.lines  # type: ignore[union-attr] # the kind says what it is, faster than isinstance
         elif kind == _PROFILE:
-            attributes[i] = event.attributes  # type: ignore[union-attr]
-        elif kind == _INTERACTION:
-            assert isinstance(event, _Interaction)
-            interactions[i] = Interaction(event.kind == "clicked", event.source, event.items, event.reasons)
-        elif event.unless_newer:  # type: ignore[union-attr]
-            unless_newer.add(i)
+            said.attributes[i] = event.attributes  # type: ignore[union-attr]
+        else:
+            said.add(i, event)
         lines_from.append(len(lines))
     quantities = np.array([line.quantity for line in lines], dtype=np.int32)
     amounts, wrong = _amounts(np.array([line.unit_price for line in lines], dtype=np.float64), quantities, lines_from)
@@ -433,13 +492,16 @@ def _columns(partition: int, found: _Found) -> tuple[Events, set[int]]:
         event_hashes=hashes([event.event_id for event in found.events]),
         customer_ids=[event.customer_id for event in found.events],
         ats=found.ats,
-        attributes=attributes,
-        interactions=interactions,
+        attributes=said.attributes,
+        interactions=said.interactions,
         lines_from=lines_from,
         items=[line.item_id for line in lines],
         quantities=quantities,
         amounts=amounts,
-        unless_newer=unless_newer,
+        unless_newer=said.unless_newer,
+        joined_to=said.joined_to,
+        aliases=said.aliases,
+        handed_over=said.handed_over,
     )
     return events, wrong
 
@@ -503,8 +565,6 @@ def _verdict(value: bytes, error: pydantic.ValidationError) -> _RefusedError:
         if isinstance(version, int) and version > contract.VERSION:
             return _newer(version)
         kind = body.get("type")
-        if isinstance(kind, str) and kind in contract.RESERVED_TYPES:
-            return _RefusedError(Reason.UNKNOWN_TYPE, f"type {kind!r} is reserved and not supported yet")
         if not isinstance(kind, str) or kind not in contract.EVENT_TYPES:
             known = ", ".join(contract.EVENT_TYPES)
             return _RefusedError(Reason.UNKNOWN_TYPE, f"type {str(kind)[:80]!r} is none of {known}")

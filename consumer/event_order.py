@@ -6,11 +6,15 @@ what happened in the interval (a day, say) of the oldest event that waits.
 """
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from consumer.batches import part_of
 from consumer.decoding import Decoded, Events
 from logs.base import Batch
+
+Value = TypeVar("Value")
 
 
 class EventOrder:
@@ -54,6 +58,11 @@ class EventOrder:
             if one.empty:
                 del self._waiting[partition]
         return taken
+
+
+def _among(said: Mapping[int, Value], first: int, last: int) -> dict[int, Value]:
+    """What is known of some events, by their places among those from `first` to `last`."""
+    return {i - first: one for i, one in said.items() if first <= i < last}
 
 
 @dataclass(slots=True)
@@ -105,13 +114,17 @@ class _Waiting:
             event_hashes=events.event_hashes[first:last],
             customer_ids=events.customer_ids[first:last],
             ats=events.ats[first:last],
-            attributes={i - first: events.attributes[i] for i in range(first, last) if i in events.attributes},
-            interactions={i - first: events.interactions[i] for i in range(first, last) if i in events.interactions},
+            attributes=_among(events.attributes, first, last),
+            interactions=_among(events.interactions, first, last),
             lines_from=[place - begin for place in events.lines_from[first : last + 1]],
             items=events.items[begin:stop],
             quantities=events.quantities[begin:stop],
             amounts=events.amounts[first:last],
             unless_newer={i - first for i in events.unless_newer if first <= i < last},
+            joined_to=_among(events.joined_to, first, last),
+            aliases=_among(events.aliases, first, last),
+            handed_over=_among(events.handed_over, first, last),
+            positions=events.positions[first:last],
         )
         among = slice(*(bisect_left(refused, place, key=lambda one: one.place) for place in (start, end)))
         letters = [replace(one, place=one.place - start) for one in refused[among]]

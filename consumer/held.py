@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 
 from consumer.ahead import ahead
-from consumer.day_book import ERASED, DayBook, Move
+from consumer.bonds import pack_bond, read_bond
+from consumer.day_book import DayBook, Move
 from consumer.feedback_book import FeedbackBook
 from consumer.layout import LAYOUT, MISSING_TIME
 from consumer.ragged import marker_of, packed_marker
@@ -87,8 +88,8 @@ class Held:
     """Rows of the next checkpoint that only showings and clicks changed: their views stay as they are."""
     sales: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Net amount and purchases by segment that the next checkpoint notes in the book."""
-    left: list[int] = field(default_factory=list)
-    """Segments that erased customers were in, as written last."""
+    left: list[tuple[int, str]] = field(default_factory=list)
+    """Segments that customers were in, as written last, who are none any more; and why."""
     dirty: dict[int, tuple[int, float]] = field(default_factory=dict)
     """Rows whose view is to be rewritten: since which checkpoint, and since when (monotonic seconds)."""
     asked: dict[int, None] = field(default_factory=dict)
@@ -113,7 +114,14 @@ class Held:
     def has_news(self) -> bool:
         """Whether a checkpoint would note something even if no event came."""
         unnoted_views = not self.dirty and self.views_seq < self.seq
-        return bool(self.changed or self.published or self.viewed or self.rows.erased or unnoted_views)
+        return bool(
+            self.changed
+            or self.published
+            or self.viewed
+            or self.rows.erased
+            or self.rows.changed_bonds
+            or unnoted_views
+        )
 
 
 def claim(state: State, partition: int, log: LogInfo, now: float) -> tuple[Held, Meta]:
@@ -169,8 +177,11 @@ def load(state: State, store: RowStore, held: Held) -> Rows:
     held.rows.items = ItemTable(kept.items)
     held.rows.markers = {key: marker_of(value) for key, value in kept.markers.items()}
     held.rows.erasures = len(held.rows.markers)
+    held.rows.bonds = {customer_id: read_bond(bond) for customer_id, bond in kept.bonds.items()}
     held.outbox = dict(kept.outbox)
     held.unviewed = set(kept.unviewed)
+    if not held.views_seq:  # as after a restore: no view counts as written
+        held.unviewed.update(customer_id for customer_id, bond in held.rows.bonds.items() if bond.shown)
     store.partitions[held.number] = held.rows
     store.reserve(state.row_count(held.number))
     parts = [store.load(held.rows, ids, blobs) for ids, blobs in ahead(state.rows(held.number)) if ids]
@@ -211,7 +222,7 @@ def note_day(held: Held, rows: Iterable[int], day: int) -> None:
     moves: list[Move] = [
         (change.before, change.after, CAUSES[change.cause]) for row in rows for change in held.changes.get(row, ())
     ]
-    moves += [(segment, NO_SEGMENT, ERASED) for segment in held.left]
+    moves += [(segment, NO_SEGMENT, cause) for segment, cause in held.left]
     held.book.note(day, moves, held.sales)
     held.sales.clear()
     held.left.clear()
@@ -248,6 +259,10 @@ def checkpoint_of(store: RowStore, held: Held, rows: list[int], position: int, o
         old_days=old_days,
         feedback=feedback,
         old_feedback=old_feedback,
+        bonds={
+            one: pack_bond(held.rows.bonds[one]) for one in sorted(held.rows.changed_bonds & held.rows.bonds.keys())
+        },
+        dissolved=sorted(held.rows.changed_bonds - held.rows.bonds.keys()),
     )
 
 
@@ -262,6 +277,7 @@ def noted(held: Held, step: Checkpoint, rows: list[int], asked: Collection[int],
     held.rows.items.stored += len(step.items)
     held.rows.new_markers.clear()
     held.rows.erased.clear()
+    held.rows.changed_bonds.clear()
     held.outbox.update(step.outbox)
     for change_id in step.published:
         held.outbox.pop(change_id, None)

@@ -72,6 +72,9 @@ class Images(Protocol):
     def remove_rows(self, partition: int, customer_ids: Sequence[str]) -> None:
         """Take rows out of a closed partition."""
 
+    def remove_bonds(self, partition: int, customer_ids: Sequence[str]) -> None:
+        """Take bonds out of a closed partition."""
+
     def put_kept(self, partition: int, kept: Kept) -> None:
         """Write what a closed partition keeps besides rows; doing it twice is doing it once."""
 

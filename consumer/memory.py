@@ -1,7 +1,7 @@
 """Everything a worker knows of the partitions it holds, kept consistent: rows, votes, popularity, dirty views."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
@@ -10,6 +10,7 @@ from consumer import collector
 from consumer.applying import Applied, Applier, Sold
 from consumer.audiences import Audiences
 from consumer.clock import Clock
+from consumer.day_book import ERASED
 from consumer.decoding import Kind
 from consumer.held import AudienceChange, Change, Held
 from consumer.items import Detached, ItemSums
@@ -30,9 +31,10 @@ from recommender.item_model import ItemModel
 from recommender.store import ViewStore
 
 _CAUSES = {
-    **{kind: CAUSES.index(kind.name.lower()) for kind in (Kind.PURCHASE, Kind.RETURN, Kind.PROFILE)},
+    **{kind: CAUSES.index(kind.name.lower()) for kind in (Kind.PURCHASE, Kind.RETURN, Kind.PROFILE, Kind.ALIAS)},
     Kind.INTERACTION: CAUSES.index("time"),  # who appears by it is placed, and nobody moves because of it
 }
+_ALIAS: Final = CAUSES.index("alias")
 _LET_GO_ROWS: Final = 2_048
 """Freed at a time: about 5 ms."""
 
@@ -53,7 +55,7 @@ class Memory:
         self.clock = clock
         self.partitions = partitions
         self.store = RowStore(holdout=settings.holdout)
-        self.applier = Applier(self.store, settings.limits, partitions)
+        self.applier = Applier(self.store, settings.limits, partitions, settings.deployment)
         self.names = Names(
             {
                 **SPECIAL_SEGMENTS,
@@ -169,7 +171,7 @@ class Memory:
             self.held[partition].purchases += purchases
         for partition, changes in applied.feedback.items():
             self.held[partition].feedback.add(changes)
-        self._remove([row for row, _ in applied.removed], applied)
+        self._remove(applied)
         changed = self._without_onlookers(applied)
         for row in changed:
             if self.store.guest[row]:
@@ -180,6 +182,7 @@ class Memory:
         if applied.sold is not None:
             self._note_sales(applied.sold)
         self.item_sums.revise(np.fromiter(changed, np.int64, len(changed)), applied.before)
+        self.store.release(applied.borrowed)
         return applied, moves
 
     def _without_onlookers(self, applied: Applied) -> dict[int, int]:
@@ -209,19 +212,19 @@ class Memory:
             self.held[int(self.store.partition[row])].changed.setdefault(row)
         return moves
 
-    def _remove(self, removed: Iterable[int], applied: Applied) -> None:
-        rows = np.fromiter(removed, np.int64)
+    def _remove(self, applied: Applied) -> None:
+        rows = np.array([row for row, _ in applied.removed], np.int64)
         if not len(rows):
             return
         self.learner.remove(rows)
         self.forecasts.forget_shown(rows)
         self.item_sums.remove(rows, applied.before)
-        for row in rows.tolist():
+        for row, customer_id in applied.removed:
             held = self.held[int(self.store.partition[row])]
             waiting_moves = held.changes.get(row)
             written = waiting_moves[0].before if waiting_moves else int(self.store.header["segment"][row])
             if written != NO_SEGMENT:
-                held.left.append(written)
+                held.left.append((written, CAUSES[_ALIAS] if customer_id in held.rows.bonds else ERASED))
             for waiting in (held.dirty, held.asked, held.changes, held.audience_changes, held.changed):
                 waiting.pop(row, None)
         self.store.release(rows.tolist())

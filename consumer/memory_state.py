@@ -32,6 +32,7 @@ class _Partition:
     unviewed: set[str] = field(default_factory=set)
     days: dict[int, bytes] = field(default_factory=dict)
     feedback: dict[int, bytes] = field(default_factory=dict)
+    bonds: dict[str, bytes] = field(default_factory=dict)
 
 
 class MemoryState:
@@ -93,8 +94,15 @@ class MemoryState:
         with self._lock:
             part = self._partitions.setdefault(partition, _Partition())
             items = [part.items[number] for number in range(len(part.items))]
-            days, feedback = dict(part.days), dict(part.feedback)
-            return Kept(items, dict(part.markers), dict(part.outbox), frozenset(part.unviewed), days, feedback)
+            return Kept(
+                items,
+                dict(part.markers),
+                dict(part.outbox),
+                frozenset(part.unviewed),
+                dict(part.days),
+                dict(part.feedback),
+                dict(part.bonds),
+            )
 
     def row_count(self, partition: int) -> int:
         """How many rows the partition has."""
@@ -154,6 +162,9 @@ class MemoryState:
             part.feedback.update(step.feedback)
             for day in step.old_feedback:
                 part.feedback.pop(day, None)
+            part.bonds.update(step.bonds)
+            for customer_id in step.dissolved:
+                part.bonds.pop(customer_id, None)
             part.content = content
             part.meta = Meta(
                 claims=part.meta.claims,

@@ -147,8 +147,23 @@ def set_attributes(stored: bytes, new: Attributes, at: int, event: int) -> bytes
         if old is None or (old[1], old[2]) < (at, event):
             kept[name] = (value, at, event)
             changed = True
-    if not changed:
-        return stored
+    return _newest_attributes(kept) if changed else stored
+
+
+def join_attributes(stored: bytes, others: bytes) -> bytes:
+    """The attributes of two rows: per name the value with the latest (time, event hash)."""
+    if not stored or not others:
+        return stored or others
+    kept = _decode(stored)
+    for name, other in _decode(others).items():
+        old = kept.get(name)
+        if old is None or (old[1], old[2]) < (other[1], other[2]):
+            kept[name] = other
+    return _newest_attributes(kept)
+
+
+def _newest_attributes(kept: Stored) -> bytes:
+    """Packed by name; of more than 64 those with the latest values."""
     names = sorted(kept)
     if len(names) > MAX_ATTRIBUTES:
         names = sorted(sorted(names, key=lambda name: (kept[name][1], kept[name][2], name))[-MAX_ATTRIBUTES:])

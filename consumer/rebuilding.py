@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from consumer.bonds import unsaid
 from consumer.image import Image
 from consumer.layout import HEADER, UNFINISHED
 from consumer.redis_images import RedisImages
@@ -125,7 +126,9 @@ def switch(live_state: State, live: RedisImages, new_state: State, new: RedisIma
             live.finish(number, None)
             continue
         live.clear_rows(number)
-        live.put_kept(number, Kept(image.kept.items, image.kept.markers, {}, frozenset(), {}))
+        live.put_kept(
+            number, Kept(image.kept.items, image.kept.markers, {}, frozenset(), {}, bonds=unsaid(image.kept.bonds))
+        )
         for rows in image.slices():
             live.put_rows(number, rows)
         live.finish(number, replace(meta, seq=meta.seq + 1, purchases=image.meta.purchases, views_seq=0))

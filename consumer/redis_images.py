@@ -52,14 +52,14 @@ class RedisImages:
         def read() -> list[Any]:
             pipe = self._client.pipeline(transaction=True)
             pipe.hgetall(names.meta(partition))
-            for key in (names.items, names.erased, names.outbox, names.days, names.feedback_days):
+            for key in (names.items, names.erased, names.outbox, names.days, names.feedback_days, names.bonds):
                 pipe.hgetall(key(partition))
             pipe.smembers(names.unviewed(partition))
             for bucket in range(BUCKETS):
                 pipe.hgetall(names.rows(partition, bucket))
             return pipe.execute()
 
-        fields, items, markers, outbox, days, feedback, unviewed, *buckets = tried(read)
+        fields, items, markers, outbox, days, feedback, bonds, unviewed, *buckets = tried(read)
         meta = meta_of(fields)
         by_number = {int(number): name.decode() for number, name in items.items()}
         kept = Kept(
@@ -69,6 +69,7 @@ class RedisImages:
             unviewed=frozenset(customer_id.decode() for customer_id in unviewed),
             days={int(day): page for day, page in days.items()},
             feedback={int(day): page for day, page in feedback.items()},
+            bonds={customer_id.decode(): bond for customer_id, bond in bonds.items()},
         )
         ids = [customer_id.decode() for bucket in buckets for customer_id in bucket]
         rows = [in_layout(row) for bucket in buckets for row in bucket.values()]
@@ -118,15 +119,19 @@ class RedisImages:
         gone = [names.rows(partition, bucket) for bucket in range(BUCKETS)]
         gone += [
             key(partition)
-            for key in (names.items, names.erased, names.outbox, names.unviewed, names.days, names.feedback_days)
+            for key in (
+                *(names.items, names.erased, names.outbox, names.unviewed, names.days, names.feedback_days),
+                names.bonds,
+            )
         ]
         tried(lambda: self._client.unlink(*gone))
 
     def clear_rows(self, partition: int) -> None:
-        """Remove rows, items and markers of a closed partition, and nothing else."""
+        """Remove rows, bonds, items and markers of a closed partition, and nothing else."""
         names = self._keys
         gone = [names.rows(partition, bucket) for bucket in range(BUCKETS)]
-        tried(lambda: self._client.unlink(*gone, names.items(partition), names.erased(partition)))
+        gone += [names.items(partition), names.erased(partition), names.bonds(partition)]
+        tried(lambda: self._client.unlink(*gone))
 
     def forget(self, partitions: int) -> None:
         """Remove the whole deployment under this prefix: of a rebuild that is no longer wanted. Views it has none."""
@@ -166,6 +171,12 @@ class RedisImages:
 
         tried(write)
 
+    def remove_bonds(self, partition: int, customer_ids: Sequence[str]) -> None:
+        """Take bonds out of a closed partition."""
+        for start in range(0, len(customer_ids), _FIELDS_AT_ONCE):
+            some = customer_ids[start : start + _FIELDS_AT_ONCE]
+            tried(lambda some=some: self._client.hdel(self._keys.bonds(partition), *some))  # type: ignore[misc]
+
     def put_kept(self, partition: int, kept: Kept) -> None:
         """Write what a closed partition keeps besides rows."""
         names = self._keys
@@ -174,6 +185,7 @@ class RedisImages:
         self._put(names.outbox(partition), kept.outbox)
         self._put(names.days(partition), kept.days)
         self._put(names.feedback_days(partition), kept.feedback)
+        self._put(names.bonds(partition), kept.bonds)
         if kept.unviewed:
             tried(lambda: self._client.sadd(names.unviewed(partition), *kept.unviewed))
 

@@ -137,9 +137,10 @@ class RedisState:
             pipe.smembers(keys.unviewed(partition))
             pipe.hgetall(keys.days(partition))
             pipe.hgetall(keys.feedback_days(partition))
+            pipe.hgetall(keys.bonds(partition))
             return pipe.execute()
 
-        items, markers, outbox, unviewed, days, feedback = tried(read)
+        items, markers, outbox, unviewed, days, feedback, bonds = tried(read)
         names = {int(number): name.decode() for number, name in items.items()}
         return Kept(
             items=[names[number] for number in range(len(names))],
@@ -148,6 +149,7 @@ class RedisState:
             unviewed=frozenset(customer_id.decode() for customer_id in unviewed),
             days={int(day): page for day, page in days.items()},
             feedback={int(day): page for day, page in feedback.items()},
+            bonds={customer_id.decode(): bond for customer_id, bond in bonds.items()},
         )
 
     def row_count(self, partition: int) -> int:
@@ -268,6 +270,8 @@ class RedisState:
         command("HDEL", names.days(partition), list(step.old_days))
         command("HSET", names.feedback_days(partition), _flat(step.feedback), 2)
         command("HDEL", names.feedback_days(partition), list(step.old_feedback))
+        command("HSET", names.bonds(partition), _flat(step.bonds), 2)
+        command("HDEL", names.bonds(partition), list(step.dissolved))
         meta = {
             "position": step.position,
             "log_identity": step.log_identity,

@@ -141,6 +141,7 @@ class _Work:
             if image is None:
                 continue
             self._copy_markers(image)
+            self._copy_bonds(image)
             for target, places in leaving(image, self.plan.before, self.plan.after).items():
                 meta = self._state.meta(target)
                 items = ItemTable(self._state.keep(target).items)
@@ -155,6 +156,16 @@ class _Work:
         for target in range(image.partition % common, self.plan.after, common):
             if target != image.partition and image.kept.markers:
                 self._images.put_kept(target, Kept((), image.kept.markers, {}, frozenset(), {}))
+
+    def _copy_bonds(self, image: Image) -> None:
+        """A bond names items and ids, so it goes as it is to where its id belongs."""
+        going: dict[int, dict[str, bytes]] = {}
+        for who, bond in image.kept.bonds.items():
+            target = partition_of(who, self.plan.after)
+            if target != image.partition and partition_of(who, self.plan.before) == image.partition:
+                going.setdefault(target, {})[who] = bond
+        for target, bonds in going.items():
+            self._images.put_kept(target, Kept((), {}, {}, frozenset(), {}, bonds=bonds))
 
     def _unviewed(self, image: Image, target: int) -> frozenset[str]:
         return frozenset(one for one in image.kept.unviewed if partition_of(one, self.plan.after) == target)
@@ -186,6 +197,9 @@ class _Work:
                 ids = [who for who in image.customer_ids if partition_of(who, self.plan.after) != number]
                 for start in range(0, len(ids), 1000):
                     self._images.remove_rows(number, ids[start : start + 1000])
+                self._images.remove_bonds(
+                    number, [who for who in image.kept.bonds if partition_of(who, self.plan.after) != number]
+                )
                 gone += len(ids)
         return gone
 

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from consumer.bonds import Bond
 from consumer.layout import HEADER, Marker, empty_header
 from consumer.ragged_columns import Categories
 from consumer.row_columns import RowCache
@@ -66,6 +67,10 @@ class PartitionRows:
     """Ids whose rows are gone since the last checkpoint."""
     erasures: int = 0
     """Changes with every erasure."""
+    bonds: dict[str, Bond] = field(default_factory=dict)
+    """By id: what stands with ids that were joined, and with those that others are joined to."""
+    changed_bonds: set[str] = field(default_factory=set)
+    """Those that no checkpoint has written yet; what is not there any more is to go."""
 
 
 class RowStore:
@@ -117,6 +122,11 @@ class RowStore:
 
     def add(self, partition: PartitionRows, customer_id: str) -> int:
         """A new, empty row."""
+        row = partition.index[customer_id] = self.borrow(partition, customer_id)
+        return row
+
+    def borrow(self, partition: PartitionRows, customer_id: str) -> int:
+        """An empty row that is nobody's, until `release`."""
         row = self._free.pop() if self._free else int(self._unused(1)[0])
         self.ids[row] = customer_id
         self.header[row] = _EMPTY[0]
@@ -124,8 +134,13 @@ class RowStore:
         self.guest[row] = is_guest(customer_id)
         if self.holdout is not None:
             self.held_out[row] = self.holdout.holds(customer_id)
-        partition.index[customer_id] = row
         return row
+
+    def copy(self, row: int, to: int) -> None:
+        """Make one row hold what another does."""
+        self.header[to] = self.header[row]
+        for part in self._ragged:
+            part[to] = part[row]
 
     def detach(self, partition: PartitionRows, customer_id: str) -> int:
         """Take a row out of its partition. What it holds stays readable by number until `release`."""

@@ -56,6 +56,14 @@ class WorkerSettings:
     review_inline: bool = False
     """Refit in the worker itself, so that the same stream gives the same models."""
 
+    known_as: str = ""
+    """By which hand-overs between workers are known as those of one deployment; empty: by the prefix of the keys."""
+
+    @property
+    def deployment(self) -> str:
+        """The same, never empty."""
+        return self.known_as or self.keys.prefix
+
     @property
     def sweep_interval(self) -> int:
         """For the clock in use."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from consumer.bonds import unsaid
 from consumer.image import Images
 from consumer.layout import LAYOUT, READ_LAYOUTS
 from consumer.snapshot_columns import FIELDS, ROWS, fields_batch, fields_of, packed_rows, rows_batch
@@ -100,7 +101,8 @@ def _restore_partition(snapshot: SnapshotReader, images: Images, number: int) ->
     for batch in snapshot.batches(rows_name(number), _PACKED):
         images.put_rows(number, packed_rows(batch))
     triples = [one for batch in snapshot.batches(kept_name(number), FIELDS.names) for one in fields_of(batch)]
-    images.put_kept(number, kept_of(triples))
+    kept = kept_of(triples)
+    images.put_kept(number, replace(kept, bonds=unsaid(kept.bonds)))
 
 
 def _meta(meta: Meta | None, log: LogInfo) -> Meta | None:

@@ -18,6 +18,7 @@ def kept_triples(kept: Kept) -> list[Triple]:
         *_texts("unviewed", dict.fromkeys(kept.unviewed, b"")),
         *_texts("days", kept.days),
         *_texts("feedback", kept.feedback),
+        *_texts("bonds", kept.bonds),
     ]
 
 
@@ -32,6 +33,7 @@ def kept_of(triples: Iterable[Triple]) -> Kept:
         unviewed=frozenset(customer_id.decode() for customer_id in found["unviewed"]),
         days={int(day): page for day, page in found["days"].items()},
         feedback={int(day): page for day, page in found["feedback"].items()},
+        bonds={customer_id.decode(): bond for customer_id, bond in found["bonds"].items()},
     )
 
 

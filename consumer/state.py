@@ -128,6 +128,10 @@ class Checkpoint:
     """Pages of the feedback book, by day."""
     old_feedback: Sequence[int] = ()
     """Days whose pages go."""
+    bonds: Mapping[str, bytes] = field(default_factory=dict)
+    """Of ids that were joined, or that others are joined to."""
+    dissolved: Sequence[str] = ()
+    """Ids that have none any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +162,8 @@ class Kept:
     """Pages of the day book."""
     feedback: Mapping[int, bytes] = field(default_factory=dict)
     """Pages of the feedback book."""
+    bonds: Mapping[str, bytes] = field(default_factory=dict)
+    """Of ids that were joined, or that others are joined to."""
 
 
 class State(Protocol):
@@ -338,7 +344,8 @@ def fingerprint(step: Checkpoint) -> str:
     digest.update(
         repr((step.position, step.clock, step.views_seq, step.purchases, *step.removed, *step.published)).encode()
     )
-    for customer_id, row in step.rows:
+    digest.update(repr(step.dissolved).encode())
+    for customer_id, row in (*step.rows, *step.bonds.items()):
         digest.update(customer_id.encode())
         digest.update(row)
     for change_id, change in step.outbox.items():

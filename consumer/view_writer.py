@@ -24,7 +24,7 @@ from recommender.ranking import rank
 from recommender.settings import RecommenderSettings
 from recommender.store import ViewStore
 from recommender.view_forecasts import forecast_texts
-from recommender.views import Members, Stamp, customer_views
+from recommender.views import Members, Stamp, customer_views, joined_view
 
 CHUNK: Final = 256
 """Views written in one round trip."""
@@ -67,7 +67,7 @@ class ViewFigures:
 
 
 class ViewWriter:
-    """Writes customers' views, and deletes those of erased ones."""
+    """Writes customers' views, deletes those of erased ones, and lets those of joined ids point to their customer."""
 
     def __init__(
         self,
@@ -258,8 +258,11 @@ class ViewWriter:
             return
         gone = sorted(held.unviewed)
         absent = [customer_id for customer_id in gone if customer_id not in held.rows.index]
-        self._views.delete_many([self._keys.customer(customer_id) for customer_id in absent])
-        self.figures.deleted += len(absent)
+        bonds = held.rows.bonds
+        joined = {one: bonds[one].shown for one in absent if one in bonds and bonds[one].shown}
+        self._views.set_many({self._keys.customer(one): joined_view(one, to) for one, to in joined.items()})
+        self._views.delete_many([self._keys.customer(one) for one in absent if one not in joined])
+        self.figures.deleted += len(absent) - len(joined)
         now = self._monotonic()
         self._deleted += ((now, held.number, customer_id) for customer_id in absent)
         while self._deleted and self._deleted[0][0] < now - LOST_SECONDS:

@@ -10,8 +10,9 @@ from typing import Final
 
 import structlog
 
-from consumer.applying import Applied, Outcome
-from consumer.aside import Aside, came_rerouted, dead_letter, publish, rerouted
+from consumer.applying import Applied, Outcome, handed_over_again
+from consumer.aside import Aside, came_rerouted, dead_letter, publish, rerouted, told
+from consumer.bonds import Since
 from consumer.catalogue import CatalogueFollower
 from consumer.catalogue_documents import CatalogueDocuments
 from consumer.changes import ChangePublisher
@@ -351,6 +352,7 @@ class Worker:
             self._patience.try_until_done("model", self._deciding.read_models)
             self._patience.try_until_done("names", lambda rows=rows: self._learn_old_names(rows))  # type: ignore[misc]
             self.memory.take_in(held, rows)
+            self._hand_over_again(held)
             self._reader.seek(partition, held.position)
             self._changes.publish(held, held.outbox)
             self._deciding.unsettle()
@@ -361,6 +363,17 @@ class Worker:
                 position=held.position,
                 seconds=round(self._monotonic() - started, 3),
             )
+
+    def _hand_over_again(self, held: Held) -> None:
+        """What joined ids did goes out once more where rows were restored or rebuilt: others may know it otherwise."""
+        if held.position is None:
+            return
+        partitions = self._parts.log.partitions
+        since = Since.at(partitions, held.position - 1)
+        again = handed_over_again(held.rows, since, self._settings.deployment)
+        if again:
+            records = [told(self._settings.names, one.customer_id, one.value, partitions) for one in again]
+            self._patience.try_until_done("publish", lambda: publish(self._parts.writer, records))
 
     def _learn_old_names(self, rows: Rows) -> None:
         """Of segments that rows are in and no version that we have read has: views and changes name them."""
@@ -431,6 +444,8 @@ class Worker:
             aside += self._set_aside(batch, [*decoded.refused, *outcome.refused], outcome)
         applied, moves = self.memory.settle()
         self._count(applied, moves)
+        partitions = self._parts.log.partitions
+        aside += [told(self._settings.names, one.customer_id, one.value, partitions) for one in applied.told]
         if aside:  # they must stand on the log before the position passes them
             self._patience.try_until_done("publish", lambda: publish(self._parts.writer, aside))
         self._checkpoint_batches([batch for batch, _ in work], applied)
@@ -458,6 +473,8 @@ class Worker:
             _log.warning("a customer has more event ids within the allowed lateness than a row keeps; older are closed")
         if applied.unattributed:
             _log.warning("impressions were let go of", interactions=applied.unattributed)
+        if applied.crowded:
+            _log.warning("more ids are joined to a customer than count; those joined first were let go of")
 
     def _count_moves(self, moves: Moves) -> None:
         for cause in moves.causes.tolist():

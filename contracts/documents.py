@@ -19,8 +19,8 @@ SHORT_ID_CHARACTERS: Final = 16
 SHORT_VIEW_BYTES: Final = 900
 """... the view is no larger than this."""
 
-Cause = Literal["purchase", "return", "profile", "time", "model"]
-CAUSES: Final[tuple[Cause, ...]] = ("purchase", "return", "profile", "time", "model")
+Cause = Literal["purchase", "return", "profile", "time", "model", "alias"]
+CAUSES: Final[tuple[Cause, ...]] = ("purchase", "return", "profile", "time", "model", "alias")
 """Why a customer moved. The place in this tuple is the code in which the cause travels."""
 
 NO_SEGMENT: Final = -(2**31)
@@ -117,6 +117,16 @@ class CustomerView(_Document):
     model_version: int
     written_by: tuple[int, str]
     """Sequence number and owner token of the checkpoint that this view was computed after."""
+
+
+class JoinedView(_Document):
+    """`<prefix>:customer:<id>` of an id that is joined to a customer: whose it is. The customer's view has the rest."""
+
+    customer_id: Identifier
+    joined_to: Identifier
+    """May be joined to another in its turn."""
+    items: tuple[RecommendedItem, ...] = ()
+    """None: a reader that knows nothing of joined ids recommends nothing."""
 
 
 class ColdStart(_Document):
@@ -349,7 +359,7 @@ class SegmentDay(BaseModel):
 
 
 class DayMoves(BaseModel):
-    """So many customers who went one way for one cause. `from` null: new; `to` null: erased."""
+    """So many customers who went one way for one cause. `from` null: new; `to` null: erased, or joined to another."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
 

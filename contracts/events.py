@@ -31,6 +31,8 @@ VERSION: Final = 1
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 MAX_LINES: Final = 10_000
 MAX_ID_LENGTH: Final = 128
+GUEST_PREFIX: Final = "guest:"
+"""Ids that begin so are no customers, but orders of nobody known (`contracts/guests.py`)."""
 MAX_ATTRIBUTES: Final = 64
 MAX_ATTRIBUTE_BYTES: Final = 256
 MAX_ATTRIBUTE_NUMBER: Final = 1e15
@@ -173,6 +175,24 @@ class Erase(_Event):
     type: Literal["erase"] = "erase"
     unless_newer: Annotated[bool, Field(exclude_if=lambda wanted: wanted is False)] = False
     """Void if anything newer than `occurred_at` is known of the customer: for those who have been silent for long."""
+    joined_to: Annotated[Identifier | None, Field(exclude_if=lambda customer: customer is None)] = None
+    """Void unless the id was joined to this customer at `occurred_at`: what follows when that customer is erased."""
+
+
+class Alias(_Event):
+    """The id is another one of a customer's, and everything of it counts for that customer; null: for itself again."""
+
+    type: Literal["alias"] = "alias"
+    alias_of: Identifier | None
+    """The customer whose id it is. The newest alias of an id holds, by (`occurred_at`, hash of the event's id)."""
+
+    @model_validator(mode="after")
+    def _no_guests(self) -> Self:
+        if self.customer_id.startswith(GUEST_PREFIX) or (self.alias_of or "").startswith(GUEST_PREFIX):
+            raise ValueError(
+                f"an id that begins with {GUEST_PREFIX!r} is of an order of nobody known, and joins nobody"
+            )
+        return self
 
 
 class Interaction(_Event):
@@ -198,9 +218,8 @@ class Interaction(_Event):
         return self
 
 
-Event = Purchase | Return | Profile | Erase | Interaction
-EVENT_TYPES: Final = ("purchase", "return", "profile", "erase", "interaction")
-RESERVED_TYPES: Final = ("alias",)
+Event = Purchase | Return | Profile | Erase | Interaction | Alias
+EVENT_TYPES: Final = ("purchase", "return", "profile", "erase", "interaction", "alias")
 
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 

@@ -1,12 +1,8 @@
 """Guests: orders of nobody known. Each has an id of its own, so that it is one vote on items, and makes no customer."""
 
 from hashlib import blake2b
-from typing import Final
 
-from contracts.events import MAX_ID_LENGTH
-
-GUEST_PREFIX: Final = "guest:"
-"""Ids that begin so are no customers."""
+from contracts.events import GUEST_PREFIX, MAX_ID_LENGTH
 
 
 def guest_id(order_id: str) -> str:

@@ -142,6 +142,10 @@ class Keys:
         """Set: ids of erased customers whose view is still to be deleted."""
         return f"{self.prefix}:{{p{partition}}}:unviewed"
 
+    def bonds(self, partition: int) -> str:
+        """Hash: an id that was joined, or that others are joined to, to what it and they did by themselves."""
+        return f"{self.prefix}:{{p{partition}}}:bonds"
+
     def days(self, partition: int) -> str:
         """Hash: stream day to what happened in the partition: moves, sales, sizes."""
         return f"{self.prefix}:{{p{partition}}}:days"

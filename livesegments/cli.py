@@ -38,6 +38,7 @@ COMMANDS: Final = (
     "map",
     "watch",
     "explore",
+    "alias",
     "erase",
     "dead-letters",
     "audit",

@@ -67,8 +67,9 @@ def look_up(customer_id: str, reader: CustomerReader, explainer: Explainer) -> C
     """All that is known. Raises CustomerIdError, and where Redis does not answer."""
     checked_id(customer_id)
     partitions = count_partitions(explainer.state)
-    record = None if partitions is None else read_record(explainer.state, customer_id, partitions)
     answer = reader.get(customer_id)
+    row_of = answer.joined_to or customer_id
+    record = None if partitions is None else read_record(explainer.state, row_of, partitions)
     previous = answer.segment.previous if answer.segment else None
     return Customer(
         customer_id,
@@ -84,6 +85,7 @@ def as_json(customer: Customer) -> dict[str, Any]:
     answer, totals, segment = customer.answer, customer.totals, customer.answer.segment
     return {
         "customer_id": customer.customer_id,
+        **({"joined_to": answer.joined_to} if answer.joined_to is not None else {}),
         "known": answer.known or totals is not None,
         "segment": segment
         and {

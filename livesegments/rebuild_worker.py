@@ -26,6 +26,7 @@ def rebuild_worker(client: "Redis", logs: Logs, settings: Settings, keys: Keys) 
     quiet = replace(
         usual,
         keys=keys,
+        known_as=settings.key_prefix,  # what the live workers hand over is on the log; this one says nothing
         group=f"{settings.group}-rebuild",
         audiences=(),
         forget_idle=0,

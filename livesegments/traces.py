@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from consumer.applying import marker_key
+from consumer.bonds import read_bond
 from consumer.dead_letter_log import Letter, Settling
 from consumer.figures import ShopFigures, merged
 from consumer.layout import MISSING_TIME
@@ -25,8 +26,10 @@ from logs.redis_log import RedisLogs
 
 _WAITS: Final = 0.2
 """Seconds between looks at what workers are still tidying up."""
+_NAMING: Final = ("customer_id", "alias_of", "joined_id", "joined_to")
+"""Fields of events, changes and views that hold ids of customers."""
 _WORD: Final = re.compile(rb"[A-Za-z0-9_-]")
-_BY_CUSTOMER: Final = re.compile(r":\{p[0-9]+\}:(?:rows:[0-9]+|unviewed)$")
+_BY_CUSTOMER: Final = re.compile(r":\{p[0-9]+\}:(?:rows:[0-9]+|unviewed|bonds)$")
 """Keys whose fields or members are ids of customers."""
 _DISTINCTIVE: Final = 8
 """Characters from which on an id that is no number can hardly stand anywhere by chance."""
@@ -44,14 +47,14 @@ class Sought:
         return len(self.customer_id) >= _DISTINCTIVE and not self.customer_id.isdecimal()
 
     def names(self, value: bytes) -> bool:
-        """Whether a JSON document says `customer_id` of this customer, however it is escaped."""
+        """Whether a JSON document is about this customer, or about an id joined to it, however it is escaped."""
         if self.customer_id.encode() not in value and b"\\" not in value:
             return False
         try:
             said = json.loads(value)
         except (ValueError, RecursionError):
             return False
-        return isinstance(said, dict) and said.get("customer_id") == self.customer_id
+        return isinstance(said, dict) and any(said.get(name) == self.customer_id for name in _NAMING)
 
     def stands_in(self, value: bytes) -> bool:
         """Whether bytes hold the id: as a JSON text, or where it is distinctive as a word of its own."""
@@ -180,6 +183,8 @@ def _in_state(sought: Sought, deployment: Deployment, partitions: int) -> tuple[
             erased.append(marker_of(marker).floor)
         if who in kept.unviewed:
             left.append(f"partition {partition} still has to delete a view: is a worker running?")
+        if any(_is_named(who, joined_id, bond) for joined_id, bond in kept.bonds.items()):
+            left.append(f"what is known in partition {partition} of ids that belong together: is a worker running?")
         waiting = sum(sought.names(change) for change in kept.outbox.values())
         if waiting:
             left.append(f"{waiting} segment changes of partition {partition} still to be published")
@@ -187,6 +192,15 @@ def _in_state(sought: Sought, deployment: Deployment, partitions: int) -> tuple[
         left.append("a view")
     left += _in_windows(who, state.forecast_memory())
     return max(erased, default=None), left
+
+
+def _is_named(who: str, joined_id: str, bond: bytes) -> bool:
+    """Whether what is known of ids that belong together names the customer."""
+    found = read_bond(bond)
+    parts = [part for handed in found.joined.values() for part in handed.parts]
+    edges = [found.edge, *(part.edge for part in parts)]
+    named = {joined_id, found.told, found.shown, *found.joined, *(part.id for part in parts)}
+    return who in named or any(edge is not None and edge.to == who for edge in edges)
 
 
 def _in_windows(who: str, memory: bytes | None) -> list[str]:

@@ -251,6 +251,25 @@ class EventPublisher:
             }
         )
 
+    def alias(
+        self,
+        *,
+        customer_id: str,
+        alias_of: str | None,
+        occurred_at: datetime | str | None = None,
+        event_id: str | None = None,
+    ) -> Future[Placed]:
+        """Publish that an id is another one of a customer's; `alias_of` None: that it is on its own again."""
+        return self.publish(
+            {
+                "type": "alias",
+                "event_id": event_id or str(uuid.uuid4()),
+                "customer_id": customer_id,
+                "occurred_at": occurred_at or self._clock(),
+                "alias_of": alias_of,
+            }
+        )
+
     def flush(self, timeout: float | None = None) -> None:
         """Wait until every event published so far has ended.
 

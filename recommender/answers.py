@@ -50,7 +50,7 @@ class Segment(msgspec.Struct, frozen=True, gc=False):
     name: str
     since: datetime
     cause: str
-    """What made the customer move here: purchase, return, profile, time or model."""
+    """What made the customer move here: purchase, return, profile, time, model or alias."""
     previous: int | None = None
     """Segment id before this one."""
     by_rule: bool = False
@@ -96,6 +96,8 @@ class Recommendations(msgspec.Struct, frozen=True, gc=False):
     """False: nothing is known of this customer, and the items are what everybody buys."""
     stale: bool = False
     """True: Redis does not answer, and this is the last that the reader had."""
+    joined_to: str | None = None
+    """The id asked for is another one of this customer's, of whom all this is."""
     v: int = VERSION
 
     def shelf(self, shelf: Shelf) -> tuple[Item, ...]:

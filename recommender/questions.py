@@ -29,6 +29,8 @@ _Document = TypeVar("_Document", SegmentCard, SegmentList)
 
 AS_IT_IS: Final = Choice()
 """The whole list."""
+_MOST_STEPS: Final = 8
+"""From an id to its customer: ids that are joined to joined ids."""
 
 
 class Questions:
@@ -48,6 +50,9 @@ class Questions:
         key = self._customer + customer_id
         found = yield from self._documents.read({key: decode_view})
         view = found.values[key]
+        if view is not None and view.joined_to is not None:
+            found = yield from self._followed(found, [customer_id])
+            view = found.values[key]
         if view is None:
             nobody = yield from self._nobody()
             if found.error and nobody.as_of is None:
@@ -68,6 +73,9 @@ class Questions:
             # Of many, somebody will be unknown.
             wanted[self._keys.cold_start()] = decode_cold_start
         found = yield from self._documents.read(wanted)
+        joined = [each for each in customer_ids if (view := found.values[self._customer + each]) and view.joined_to]
+        if joined:
+            found = yield from self._followed(found, joined)
         stale = found.error is not None
         answers: dict[str, Recommendations | None] = {}
         for customer_id in customer_ids:
@@ -133,6 +141,30 @@ class Questions:
             raise unusable(key, document, None)
         return decoded
 
+    def _followed(self, found: Documents, joined_ids: Sequence[str]) -> Reading[Documents]:
+        """The documents with the customers' own views for ids that are joined to them: mostly one more round trip."""
+        key = self._customer
+        ends = {each: found.values[key + each].joined_to for each in joined_ids}
+        values, error = dict(found.values), found.error
+        for _ in range(_MOST_STEPS):
+            unread = dict.fromkeys([key + to for to in ends.values() if key + to not in values], decode_view)
+            if unread:
+                more = yield from self._documents.read(unread)
+                values.update(more.values)
+                found, error = more, error or more.error
+            steps = {each: view.joined_to for each, to in ends.items() if (view := values[key + to]) and view.joined_to}
+            if not steps:
+                break
+            ends.update(steps)
+        for each, to in ends.items():
+            view = values.get(key + to)
+            # None while the customer's view is still to be written, and where ids just joined point at each other.
+            if view is not None and view.joined_to is None:
+                values[key + each] = replace(view, customer_id=each, joined_to=to)
+            else:
+                values[key + each] = None
+        return Documents(values, found.withdrawn, error)
+
     def _nobody(self, found: Documents | None = None) -> Reading[Recommendations]:
         """What somebody unknown gets; nothing before there is anything. `found` may have it."""
         key = self._keys.cold_start()
@@ -194,7 +226,7 @@ class NearAnswers:
         shown = entry.shown
         if shown is None or shown[1] != withdrawn.number:
             view = entry.value
-            if not isinstance(view, Recommendations):
+            if not isinstance(view, Recommendations) or view.joined_to is not None:
                 return None
             gone = withdrawn.value.items if isinstance(withdrawn.value, Withdrawn) else NOTHING_WITHDRAWN.items
             # One assignment: another thread sees both halves or neither.

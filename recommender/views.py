@@ -20,6 +20,7 @@ from contracts.documents import (
     SHORT_VIEW_BYTES,
     VERSION,
     ColdStart,
+    JoinedView,
 )
 from contracts.times import from_micros, rfc3339
 from recommender.popularity import Popular
@@ -261,6 +262,11 @@ def _most_needed(reasons: list[int]) -> list[int]:
     places = range(len(reasons))
     new = [place for place in places if reasons[place] != Reason.AGAIN]
     return list(dict.fromkeys((*places[:_SHOWN], *new[:_SHOWN], *places)))
+
+
+def joined_view(customer_id: str, to: str) -> bytes:
+    """What stands in place of a view for an id that is joined to a customer."""
+    return JoinedView(customer_id=customer_id, joined_to=to).model_dump_json().encode()
 
 
 def cold_start(popular: Popular, items: ItemTexts, stamp: Stamp, n: int) -> ColdStart:

@@ -49,6 +49,8 @@ class CustomerAnswer(Answer):
     """False: nothing is known of this customer, and the items are what everybody buys."""
     stale: bool
     """True: Redis does not answer, and this is the last there was."""
+    joined_to: str | None = None
+    """The id asked for is another one of this customer's, of whom all this is."""
     v: int
 
 

@@ -14,7 +14,7 @@ from dashboard.pages.widgets import figure_text
 from online_model.by_rule import RULE_SEGMENTS
 from online_model.model import SPECIAL_SEGMENTS
 
-CAUSES: Final = ("purchase", "return", "profile", "time", "model", "erased")
+CAUSES: Final = ("purchase", "return", "profile", "time", "model", "alias", "erased")
 """Of moves, in the order in which they are shown."""
 NEW: Final = "First seen"
 ERASED: Final = "Erased"
@@ -156,6 +156,7 @@ def said(cause: str) -> str:
         "profile": "profile",
         "time": "time passing",
         "model": "segments learnt anew",
+        "alias": "an id that was joined or split off",
         "erased": "erasure",
     }
     return told.get(cause, cause)

@@ -12,6 +12,8 @@ TYPES: Final = {
     "profile": "Profiles",
     "erase": "Erasures",
     "interaction": "Shown and clicked",
+    "alias": "Ids joined or split off",
+    "hand_over": "Of joined ids, between workers",
 }
 IGNORED: Final = {
     "repeated": "Repeated",
@@ -19,6 +21,8 @@ IGNORED: Final = {
     "erased": "Of erased customers",
     "closed": "Below the closed floor",
     "active": "Erasures for silence of customers who came back",
+    "separate": "Erasures with a customer whose id it was not",
+    "elsewhere": "Of another deployment on the same log",
 }
 REASONS: Final = {
     "empty": "Empty",

@@ -25,6 +25,8 @@ _MEANT = {
     "erased": "Of somebody who asked to be forgotten, from before that.",
     "closed": "From before the time up to which a customer's events are closed.",
     "active": "Somebody was to be erased for silence, and came back.",
+    "separate": "A customer was erased, and an id was no longer that customer's.",
+    "elsewhere": "What another deployment on this log says of ids that are joined.",
 }
 
 

@@ -17,7 +17,7 @@ _NOBODY: Final[dict[Mode, tuple[str, ...]]] = {
     "dark": ("#8b95a3", "#6f7885", "#7c8592"),
 }
 """Of "No purchases yet", "Not enough data" and out of scope."""
-_CAUSES: Final = ("purchase", "return", "profile", "time", "model", "erased")
+_CAUSES: Final = ("purchase", "return", "profile", "time", "model", "erased", "alias")
 _RULES_FROM: Final = -101
 
 _INK: Final[dict[Mode, dict[str, str]]] = {

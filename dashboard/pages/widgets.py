@@ -18,6 +18,7 @@ _CAUSES: Final = {
     "profile": "what became known of the customer",
     "time": "time that passed",
     "model": "segments learnt anew",
+    "alias": "an id that was joined or split off",
     "erased": "an erasure",
 }
 _BECAUSE: Final = "because:"

@@ -28,6 +28,7 @@ _CAUSES = {
     "profile": "what became known of the customer",
     "time": "time that passed",
     "model": "segments learnt anew",
+    "alias": "an id that was joined or split off",
 }
 
 
@@ -51,7 +52,9 @@ def show(
 
 def _print(customer: Customer, names: Mapping[str, str], currency: str, console: Console) -> None:
     answer = customer.answer
-    console.print(Text.assemble("customer ", literal(customer.customer_id, "bold")))
+    console.print(Text.assemble("customer ", literal(answer.joined_to or customer.customer_id, "bold")))
+    if answer.joined_to is not None:
+        console.print(Text.assemble(literal(customer.customer_id), " is another id of this customer"))
     if customer.totals is None and not answer.known:
         console.print("nothing is known of this customer; recommended to somebody unknown:")
     elif not answer.known:

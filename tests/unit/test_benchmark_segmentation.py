@@ -64,7 +64,7 @@ def test_without_anybody_there_is_no_share():
 def test_moves_count_between_learned_segments_only():
     happened = moves(*ENTER, ("a", 1.0, 1, 2, "time"), ("a", 2.0, 2, 1, "purchase"), ("b", 3.0, 1, 0, "return"))
     assert moves_between_segments(happened) == 2
-    assert moves_by_cause(happened) == {"purchase": 1, "return": 0, "profile": 0, "time": 1, "model": 0}
+    assert moves_by_cause(happened) == {"purchase": 1, "return": 0, "profile": 0, "alias": 0, "time": 1, "model": 0}
 
 
 def test_moves_that_nothing_explains_are_counted():

@@ -57,7 +57,7 @@ def purchase(event_id, who="ann", **fields) -> bytes:
 BAD = {
     "not-json": b"\xff\x00 no json",
     "invalid": purchase("e1", order_id=""),
-    "unknown-type": b'{"type": "alias", "event_id": "a"}',
+    "unknown-type": b'{"type": "coupon", "event_id": "a"}',
     "newer-version": purchase("e2", v=9),
     "currency": purchase("e3", currency="EUR"),
     "future": purchase("e4", occurred_at="2099-01-01T00:00:00Z"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from consumer.currency import Rates
 from consumer.decoding import Decoder
 from consumer.event_order import EventOrder
-from contracts.events import Line, Profile, Purchase, encode_event
+from contracts.events import Alias, Line, Profile, Purchase, encode_event
 from contracts.times import DAY, EPOCH
 from logs.base import Batch
 from tests.in_process import LOG_TIME, START, InProcess
@@ -18,12 +18,14 @@ days = st.lists(st.one_of(st.none(), st.integers(0, 30)), max_size=12)
 
 
 def message(number, day):
-    """A purchase, or a profile, of a day; something unusable for None."""
+    """A purchase, a profile or an alias of a day; something unusable for None."""
     if day is None:
         return b"?"
     at = EPOCH + timedelta(microseconds=START + day * DAY)
     if number % 5 == 4:
         return encode_event(Profile(event_id=f"e{number}", customer_id="c", occurred_at=at, attributes={"age": number}))
+    if number % 5 == 3:
+        return encode_event(Alias(event_id=f"e{number}", customer_id="c", occurred_at=at, alias_of=f"d{number}"))
     lines = tuple(Line(item_id=f"i{place}", quantity=1 + place, unit_price=number) for place in range(1 + number % 3))
     return encode_event(
         Purchase(event_id=f"e{number}", customer_id="c", occurred_at=at, order_id="o", lines=lines, currency="GBP")
@@ -53,7 +55,9 @@ def plain(batch, decoded):
             events.items[lines],
             np.asarray(events.quantities[lines]).tolist(),
             int(events.amounts[i]),
+            events.aliases.get(i),
         )
+        assert events.positions[i] == batch.positions[place]
     assert None not in found
     assert len(events.lines_from) == len(events) + 1
     assert events.lines_from[0] == 0
