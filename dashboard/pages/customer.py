@@ -129,6 +129,8 @@ async def _drawn(parts: PageParts, customer_id: str, mode: Mode) -> Component:
         return nothing("Type an id and press Enter, or choose a customer from the changes on the first page.")
     sheet = await to_thread.run_sync(parts.sheet, customer_id)
     answer = await parts.web.reader.get(customer_id)
+    if answer.joined_to is not None:
+        sheet = await to_thread.run_sync(parts.sheet, answer.joined_to)
     shelves = {name: await parts.web.reader.get(customer_id, n=SHELF, shelf=name) for name, _, _ in _SHELVES}  # type: ignore[arg-type]
     if sheet is None and not answer.known:
         return card(
@@ -141,7 +143,10 @@ async def _drawn(parts: PageParts, customer_id: str, mode: Mode) -> Component:
     color = segment_color(segment.id, mode) if segment else ink("muted", mode)
     head = html.Div(
         [
-            html.H2(shown(customer_id), id="customer-name"),
+            html.H2(shown(answer.joined_to or customer_id), id="customer-name"),
+            html.P(f"{shown(customer_id)} is another id of this customer.", className="note")
+            if answer.joined_to is not None
+            else None,
             html.P(named(shown(segment.name), color), id="customer-segment")
             if segment
             else html.P("In no segment yet"),

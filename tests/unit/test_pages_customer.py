@@ -40,6 +40,28 @@ def test_a_customer_is_drawn_anew_once_something_else_is_known():
         assert "Nothing is known" in json.dumps(pulse(drawn, "nobody"))
 
 
+def test_a_joined_id_shows_the_customer_whose_it_is():
+    shop = WebShop()
+    shop.adopt(fixed_model())
+    alias = {"type": "alias", "event_id": "a", "customer_id": "<b>cookie", "occurred_at": "2026-01-01T00:00:00Z"}
+    shop.publish(
+        json.dumps(purchase("ann")).encode(),
+        json.dumps(alias | {"alias_of": "ann"}).encode(),
+    )
+    shop.run()
+    parts = shop.parts()
+    with (
+        served(parts, page_parts(shop, parts)) as url,
+        httpx.Client(base_url=url, headers={"Origin": url}, timeout=SECONDS) as client,
+    ):
+        answer = client.get("/customers/%3Cb%3Ecookie").json()
+        assert (answer["known"], answer["joined_to"]) == (True, "ann")
+        values = {"customer-asked": "<b>cookie", "customer-as-of": None, "changed": [f"{PULSE}.data"]}
+        found = json.dumps(answered(client, "customer-found.children", values)["customer-found"])
+        assert "cookie is another id of this customer" in found
+        assert "Orders" in found
+
+
 def test_the_catalogue_is_read_once_however_many_look(monkeypatch):
     read = []
     monkeypatch.setattr(sheets, "catalogue_categories", lambda *_: read.append(1) or {})
