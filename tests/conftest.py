@@ -7,12 +7,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 
 from tests.servers import LocalCluster, LocalKafka, LocalRedis, LocalSentinel, NoServerError, kafka_server, redis_server
 
+TRIES = 3
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -43,11 +45,21 @@ def missing(reason: str) -> None:
 @contextlib.contextmanager
 def _or_skip(server: Callable[[], AbstractContextManager]) -> Iterator:
     with contextlib.ExitStack() as stack:
+        yield _started(server, stack)
+
+
+def _started(server: Callable[[], AbstractContextManager], stack: contextlib.ExitStack) -> Any:
+    """What the server gives. Testers start many at once, and a port that was free just now may be another's by then."""
+    for tries_left in reversed(range(TRIES)):
         try:
-            started = stack.enter_context(server())
+            return stack.enter_context(server())
         except NoServerError as error:
-            missing(str(error))
-        yield started
+            if not tries_left:
+                missing(str(error))
+        except Exception:
+            if not tries_left:
+                raise
+    raise AssertionError
 
 
 @pytest.fixture(scope="session")
