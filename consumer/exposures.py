@@ -80,6 +80,17 @@ _encode = msgspec.msgpack.Encoder().encode
 decode_kept = msgspec.msgpack.Decoder(_Kept).decode
 """The packed impressions of a row."""
 
+
+def renumbered(packed: bytes, numbers: Callable[[list[int]], list[int]]) -> bytes:
+    """The packed impressions of a row where items have other numbers: `numbers` has them in the order it is given."""
+    kept = decode_kept(packed)
+    items = [one[2] for one in (*kept.shown, *kept.clicks)]
+    new = dict(zip(items, numbers(items), strict=True))
+    shown = sorted((one[0], one[1], new[one[2]], one[3], one[4], one[5]) for one in kept.shown)
+    clicks = sorted((at, source, new[item]) for at, source, item in kept.clicks)
+    return _encode(_Kept(kept.floor, kept.texts, shown, clicks))
+
+
 _Key = tuple[int, int, int]
 """When, place of the source among the texts, item number."""
 _Impression = tuple[int, int, int]

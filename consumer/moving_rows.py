@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from consumer.exposures import renumbered
 from consumer.image import Image
 from consumer.layout import HEADER, LINE
 from consumer.row_store import ItemTable
@@ -44,7 +45,11 @@ def moved(image: Image, places: Sequence[int], items: ItemTable, dirty_seq: int)
         start, end = _lines(row)
         lines = np.frombuffer(row[start:end], LINE).copy()
         lines["item"] = numbers.of(lines["item"].tolist())
-        rows.append(header.tobytes() + row[HEADER.itemsize : start] + lines.tobytes() + row[end:])
+        rest, exposures = _exposures(row, end)
+        if exposures:
+            exposures = renumbered(exposures, numbers.of)
+            header["exposures"] = len(exposures)
+        rows.append(header.tobytes() + row[HEADER.itemsize : start] + lines.tobytes() + rest + exposures)
     return rows
 
 
@@ -71,12 +76,16 @@ def digest_of(image: Image, places: Iterable[int]) -> int:
         row = image.rows[place]
         header = np.frombuffer(row[: HEADER.itemsize], HEADER).copy()
         header["changed_seq"] = 0
+        header["exposures"] = 0  # numbers of items take more bytes or fewer
         start, end = _lines(row)
         lines = np.frombuffer(row[start:end], LINE)
         digest = blake2b(image.customer_ids[place].encode(), digest_size=8)
         for part in (header.tobytes(), row[HEADER.itemsize : start], hashes[lines["item"]].tobytes()):
             digest.update(b"\0" + part)
-        digest.update(np.ascontiguousarray(lines["quantity"]).tobytes() + row[end:])
+        rest, exposures = _exposures(row, end)
+        digest.update(np.ascontiguousarray(lines["quantity"]).tobytes() + rest)
+        if exposures:
+            digest.update(renumbered(exposures, lambda numbers: hashes[numbers].tolist()))
         total += int.from_bytes(digest.digest(), "little")
     return total & _WRAP
 
@@ -93,3 +102,9 @@ def _lines(row: bytes) -> tuple[int, int]:
     header = np.frombuffer(row[: HEADER.itemsize], HEADER)
     start = HEADER.itemsize + int(header["heads"][0])
     return start, start + int(header["lines"][0])
+
+
+def _exposures(row: bytes, end: int) -> tuple[bytes, bytes]:
+    """What stands behind the lines of a packed row, which end there, and the impressions, which come last."""
+    size = int(np.frombuffer(row[: HEADER.itemsize], HEADER)["exposures"][0])
+    return row[end : len(row) - size], row[len(row) - size :]

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumer.exposures import Exposures, decode_kept
 from consumer.image import Image, Shared
-from consumer.layout import HEAD, HEADER, LINE, empty_header
+from consumer.layout import HEAD, HEADER, LINE, Limits, empty_header
 from consumer.moving_rows import digest_of, leaving, moved
 from consumer.row_store import ItemTable
 from consumer.snapshot_columns import FIELDS, ROWS, fields_batch, fields_of, packed_rows, rows_batch
@@ -41,7 +42,7 @@ shared = st.builds(
 )
 
 
-def row(lines=(), attributes=b"", seq=1, **columns) -> bytes:
+def row(lines=(), attributes=b"", seq=1, exposures=b"", **columns) -> bytes:
     """A packed row whose lines are (item number, quantity)."""
     header = empty_header()
     for name, value in columns.items():
@@ -49,8 +50,16 @@ def row(lines=(), attributes=b"", seq=1, **columns) -> bytes:
     packed = np.array(list(lines), LINE).tobytes()
     heads = np.array([(5, 7, len(lines))], HEAD).tobytes() if lines else b""
     header["heads"], header["lines"], header["attributes"] = len(heads), len(packed), len(attributes)
-    header["changed_seq"] = seq
-    return header.tobytes() + heads + packed + attributes
+    header["changed_seq"], header["exposures"] = seq, len(exposures)
+    return header.tobytes() + heads + packed + attributes + exposures
+
+
+def shown(*items: int) -> bytes:
+    """Impressions of items and a click on the first of them, packed."""
+    made = Exposures(b"", Limits())
+    made.show(9, "page", [(item, "popular") for item in items], segment=1, bought=lambda: (), seen=9)
+    made.click(10, "page", items[:1], seen=10)
+    return made.close(10)[0]
 
 
 def image(customers: dict[str, bytes], items=("a", "b", "c"), partition=0) -> Image:
@@ -105,6 +114,23 @@ def test_a_moved_row_is_the_same_row_whatever_the_other_partition_calls_its_item
     assert digest_of(target, reversed(places)) == digest_of(source, places)
     headers = [np.frombuffer(one[: HEADER.itemsize], HEADER)[0] for one in there]
     assert {int(header["changed_seq"]) for header in headers} == {5}, "no view was written: dirty"
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=3, unique=True), st.permutations(["a", "b", "c", "d"]))
+def test_what_was_shown_is_of_the_same_items_in_the_other_partition(numbers, order):
+    source = image({"ann": row(attributes=b"x", exposures=shown(*numbers))})
+    items = ItemTable(order)
+    (there,) = moved(source, [0], items, 5)
+    size = int(np.frombuffer(there[: HEADER.itemsize], HEADER)["exposures"][0])
+    kept = decode_kept(there[-size:])
+    assert {items.names[one[2]] for one in kept.shown} == {source.kept.items[number] for number in numbers}
+    assert [items.names[one[2]] for one in kept.clicks] == [source.kept.items[numbers[0]]]
+    assert there[:-size].endswith(b"x")
+    target = image({"ann": there}, items.names)
+    assert digest_of(target, [0]) == digest_of(source, [0])
+    other = image({"ann": row(attributes=b"x", exposures=shown((numbers[0] + 1) % 3))})
+    assert digest_of(other, [0]) != digest_of(source, [0])
 
 
 @settings(deadline=None)
