@@ -1,6 +1,6 @@
 """A master of a Redis Cluster dies under load: when it goes on, how late views become, and that rows end exact.
 
-`python -m tests.faults.failover --events 2000 --seconds 30 --rounds 3` starts a Kafka broker and a cluster of three
+`python -m tests.faults.failover --events 2000 --rounds 3` starts a Kafka broker and a cluster of three
 masters and three replicas on this machine. Meanwhile a slot that holds a partition is moved to another master.
 """
 
