@@ -24,6 +24,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # A time limit for each example, hypothesis' default outside CI, makes a busy machine a failing test.
     hypothesis.settings.register_profile("unhurried", parent=hypothesis.settings(), deadline=None)
     hypothesis.settings.load_profile("unhurried")
+    # A broker that lives for a test spends most of its processor time on compiling itself well for later.
+    os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
     if os.environ.get("CI") == "true":
         # Of a run there only a part may be kept: what failed, and not a thousand lines of a broker that was killed.
         config.option.showcapture = "no"

@@ -60,6 +60,8 @@ def kafka_in_docker(image: str) -> Iterator[str]:
         "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
         "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "1000",
     }
+    if "JAVA_TOOL_OPTIONS" in os.environ:
+        environment["JAVA_TOOL_OPTIONS"] = os.environ["JAVA_TOOL_OPTIONS"]
     container = DockerContainer(image).with_bind_ports(9094, port)
     for name, value in environment.items():
         container.with_env(name, value)
