@@ -1,7 +1,14 @@
-"""Python's memory, told that a worker holds millions of long-lived objects and makes hardly a cycle of its own."""
+"""Memory, told that a worker holds millions of long-lived objects, makes few cycles, and needs large arrays again."""
 
 import ctypes
 import gc
+from typing import Final
+
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+"""Of glibc's <malloc.h>."""
+_ARRAY_BYTES: Final = 16 << 20
+"""Arrays up to that size are made and let go of all the time."""
 
 
 def calm() -> None:
@@ -13,6 +20,19 @@ def calm() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 250, 1_000)
+    _keep_arrays()
+
+
+def _keep_arrays() -> None:
+    """Have the C library keep the memory of arrays, some megabytes each, for those that come next.
+
+    By default it asks the system for each and gives it back, which clears every page anew: of ranking a batch of
+    customers that was two fifths of the time.
+    """
+    tune = getattr(ctypes.CDLL(None), "mallopt", None)
+    if tune is not None:
+        tune(_M_MMAP_THRESHOLD, _ARRAY_BYTES)
+        tune(_M_TRIM_THRESHOLD, 2 * _ARRAY_BYTES)
 
 
 def give_back() -> None:

@@ -1,4 +1,4 @@
-"""What a worker let go of goes back to the system."""
+"""What a worker let go of goes back to the system, and what it needs again at once does not."""
 
 import os
 import platform
@@ -32,3 +32,37 @@ def test_memory_of_rows_that_are_gone_goes_back_although_some_between_them_stay(
     before, between, after = map(int, found.stdout.split())
     assert before - between < 30e6, "the C library keeps it"
     assert before - after > 70e6
+
+
+ARRAYS = """
+import resource
+import numpy as np
+from consumer.collector import calm
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(100):
+        first, second = np.ones(1_500_000, np.float32), np.ones(1_500_000, np.float32)
+        del first, second
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+one_after_the_other = faults()
+calm()
+faults()
+print(one_after_the_other, faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such call")
+def test_the_memory_of_arrays_is_used_again():
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    found = subprocess.run(
+        [sys.executable, "-c", ARRAYS],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**environment, "PYTHONPATH": "."},
+    )
+    before, after = map(int, found.stdout.split())
+    assert after < 100
+    assert before > 10_000, "the C library keeps it by itself"
