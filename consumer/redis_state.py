@@ -1,9 +1,7 @@
 """The state in Redis: every write of a partition's keys passes one script that knows who owns the partition."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from redis import exceptions as failures
@@ -29,6 +27,7 @@ from consumer.state import (
 from contracts.keys import BUCKETS, Keys
 from logs.redis_errors import may_pass
 from recommender.redis_cluster import ClusterClient
+from recommender.redis_script import RedisScript
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -38,53 +37,21 @@ _ARGUMENTS_AT_ONCE: Final = 2000
 _BUCKETS_AT_ONCE: Final = 64
 
 
-class _Script:
-    """A script of ours; all its keys lie in one cluster slot.
-
-    Not redis-py's, which loads a script that a server does not know into every server of a cluster: while one is down,
-    nothing would go on anywhere.
-    """
-
-    def __init__(self, client: "Redis", name: str) -> None:
-        self._client = client
-        self._text = files("consumer").joinpath(name).read_text()
-        self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
-
-    def __call__(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        try:
-            return self._client.evalsha(self._sha, len(keys), *keys, *args)
-        except failures.NoScriptError:
-            return self._client.eval(self._text, len(keys), *keys, *args)
-
-    def each(self, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
-        """The answers of several calls in one round trip: keys and arguments. Raises the first error among them."""
-        with self._client.pipeline(transaction=False) as pipe:
-            for keys, args in calls:
-                pipe.evalsha(self._sha, len(keys), *keys, *args)
-            answers = pipe.execute(raise_on_error=False)
-        for place, answer in enumerate(answers):
-            if isinstance(answer, failures.NoScriptError):
-                answers[place] = self(*calls[place])
-            elif isinstance(answer, Exception):
-                raise answer
-        return answers
-
-
 class RedisState:
     """Rows, positions, model and sums under one key prefix. The client is made and closed by the caller."""
 
     def __init__(self, client: "Redis", keys: Keys) -> None:
         self._client = client
         self._keys = keys
-        self._claim = _Script(client, "claim.lua")
-        self._lead = _Script(client, "lead.lua")
-        self._checkpoint = _Script(client, "checkpoint.lua")
-        self._number_audiences = _Script(client, "number_audiences.lua")
-        self._publish_catalogue = _Script(client, "publish_catalogue.lua")
-        self._put_campaign = _Script(client, "put_campaign.lua")
-        self._publish_model = _Script(client, "publish_model.lua")
-        self._publish_learnt = _Script(client, "publish_learnt.lua")
-        self._amend_forecast = _Script(client, "amend_forecast.lua")
+        self._claim = RedisScript(client, "consumer", "claim.lua")
+        self._lead = RedisScript(client, "consumer", "lead.lua")
+        self._checkpoint = RedisScript(client, "consumer", "checkpoint.lua")
+        self._number_audiences = RedisScript(client, "consumer", "number_audiences.lua")
+        self._publish_catalogue = RedisScript(client, "consumer", "publish_catalogue.lua")
+        self._put_campaign = RedisScript(client, "consumer", "put_campaign.lua")
+        self._publish_model = RedisScript(client, "consumer", "publish_model.lua")
+        self._publish_learnt = RedisScript(client, "consumer", "publish_learnt.lua")
+        self._amend_forecast = RedisScript(client, "consumer", "amend_forecast.lua")
 
     def meta(self, partition: int) -> Meta | None:
         """The partition's meta fields; None where nobody ever claimed it."""

@@ -1,17 +1,14 @@
 """The ledger in Redis: four keys of each endpoint, in one slot of a cluster; every write is one script."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
-
-from redis.exceptions import NoScriptError
 
 from consumer.redis_state import tried
 from contracts.keys import Keys
 from livesegments.webhooks.ledger import Kept, LedgerChangedError, Letter, Step, step_as_json
+from recommender.redis_script import RedisScript
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -21,22 +18,14 @@ _AT_ONCE: Final = 1_000
 _POSITION: Final = "position:"
 
 
-class _Script:
-    """A script over the keys of one endpoint."""
+class _Script(RedisScript):
+    """A script over the keys of one endpoint. Raises StateUnavailableError."""
 
     def __init__(self, client: "Redis", name: str) -> None:
-        self._client = client
-        self._text = files("livesegments.webhooks").joinpath(name).read_text()
-        self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
+        super().__init__(client, "livesegments.webhooks", name)
 
     def __call__(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        def call() -> Any:
-            try:
-                return self._client.evalsha(self._sha, len(keys), *keys, *args)
-            except NoScriptError:
-                return self._client.eval(self._text, len(keys), *keys, *args)
-
-        return tried(call)
+        return tried(partial(super().__call__, keys, args))
 
 
 class RedisLedger:
