@@ -37,6 +37,10 @@ _FAR: Final = 50.0
 """Horizons as long as so many times what is known so far: tails are long, however little there is to expect."""
 _FIRST: Final = 32
 """So many terms are added up one by one even then."""
+_A_FEW: Final = 128
+"""Customers up to whom terms are worked out in blocks ..."""
+_AT_ONCE: Final = 64
+"""... of so many."""
 _UNDERFLOW: Final = 600.0
 """-log P(N = 0) from which on the recursion would begin at 0."""
 
@@ -209,6 +213,11 @@ def _tails(future: _Future) -> Floats:
 
 def _each_tail(future: _Future) -> Iterator[Floats]:
     """The same one after the other."""
+    return _tails_in_blocks(future) if len(future.active) <= _A_FEW else _tails_in_place(future)
+
+
+def _tails_in_place(future: _Future) -> Iterator[Floats]:
+    """Of many customers: nothing is made anew but what is yielded."""
     chance = future.ahead / (1 + future.ahead)
     point = np.exp(-future.shape * np.log1p(future.ahead))  # P(N = k)
     above = -np.expm1(-future.shape * np.log1p(future.ahead))  # P(N > k)
@@ -223,6 +232,30 @@ def _each_tail(future: _Future) -> Iterator[Floats]:
         k += 1
         tail = stay * np.maximum(above, 0.0)
         yield tail
+
+
+def _tails_in_blocks(future: _Future) -> Iterator[Floats]:
+    """Of a few customers, the very same numbers: many k at once, as an operation's cost is nearly all overhead."""
+    chance = future.ahead / (1 + future.ahead)
+    nothing = future.shape * np.log1p(future.ahead)  # -log P(N = 0)
+    point, above, stay = np.exp(-nothing), -np.expm1(-nothing), future.active
+    tail, k = stay * above, 0
+    yield tail
+    while True:
+        terms = np.arange(k, k + _AT_ONCE, dtype=np.float64)[:, None]
+        # The first row is where the terms before have come to; every other one goes on from the one above it.
+        points = np.concatenate((point[None], chance * (future.shape + terms) / (terms + 1)))  # P(N = k)
+        np.multiply.accumulate(points, axis=0, out=points)
+        aboves = np.concatenate((above[None], points[1:]))  # P(N > k)
+        np.subtract.accumulate(aboves, axis=0, out=aboves)
+        stays = np.concatenate((stay[None], (future.b + terms) / (future.a + future.b + terms)))
+        np.multiply.accumulate(stays, axis=0, out=stays)
+        for following in stays[1:] * np.maximum(aboves[1:], 0.0):
+            if tail.max(initial=0.0) <= _NEGLIGIBLE:
+                return
+            tail = following
+            yield tail
+        point, above, stay, k = points[-1], aboves[-1], stays[-1], k + _AT_ONCE
 
 
 def _interval(tails: Floats) -> tuple[Floats, Floats]:

@@ -96,6 +96,19 @@ def test_large_numbers_go_over_into_small_ones(monkeypatch):
     assert np.abs(by_tails.high - term_by_term.high).max() <= 1
 
 
+@pytest.mark.parametrize("customers", [1, 2, 128])
+def test_how_many_are_looked_at_together_changes_no_bit(customers, monkeypatch):
+    rng = np.random.default_rng(customers)
+    age = rng.uniform(0, 200, customers)
+    who = Purchases(rng.integers(0, 60, customers).astype(float), age * rng.random(customers), age)
+    in_blocks, mean = orders_ahead(MODEL, who, 30.0), expected_orders(MODEL, who, 52.0)
+    monkeypatch.setattr(module, "_A_FEW", 0)
+    in_place = orders_ahead(MODEL, who, 30.0)
+    for name in module.OrdersAhead.__slots__:
+        assert getattr(in_blocks, name).tolist() == getattr(in_place, name).tolist()
+    assert mean.tolist() == expected_orders(MODEL, who, 52.0).tolist()
+
+
 def test_a_horizon_far_beyond_what_is_known_takes_no_room(monkeypatch):
     model = LifetimeModel(0.24, 0.05, 0.8, 2.4)
     found = orders_ahead(model, one(0, 0, 0), 52.0)  # rates that may be anything: tails of tens of thousands
