@@ -160,11 +160,8 @@ def customer_views(
     lists = _Lists.of(ranked, items, np.array(ends, np.int64), np.array(everyday, np.bool_))
     pieces, start = lists.pieces, 0
     views: list[bytes] = []
-    for front, back, stop, over in zip(fronts, backs, lists.stops, lists.over, strict=True):
-        some = pieces[start:stop]
-        if over > 0:
-            some = _fewer(some, lists.reasons[start:stop], over)
-        views.append(f"{front}{','.join(some)}{back}".encode())
+    for front, back, stop in zip(fronts, backs, lists.stops, strict=True):
+        views.append(f"{front}{','.join(pieces[start:stop])}{back}".encode())
         start = stop
     return views
 
@@ -180,13 +177,11 @@ def _back(stamp: Stamp) -> str:
 class _Lists:
     """The items of all lists, one after another."""
 
-    reasons: list[int]
     pieces: list[str]
-    """The JSON of each, the last ones without the item that speaks for them where there is no room."""
+    """The JSON of each, the last ones without the item that speaks for them where there is no room; where there is none
+    even so, the items that are needed least are left out."""
     stops: list[int]
     """Where each customer's stop."""
-    over: list[int]
-    """Bytes that each customer's view is too long by, still."""
 
     @classmethod
     def of(cls, ranked: Ranked, texts: ItemTexts, rest: NDArray[np.int64], everyday: NDArray[np.bool_]) -> "_Lists":
@@ -209,12 +204,16 @@ class _Lists:
         says_less = over[owners] > np.append(0, saved)[stops][owners] - saved
         over -= _sums(np.where(says_less, savings, 0), stops)
         tails = np.where(says_less, reasons, whole)
+        if (over > 0).any():
+            kept = _kept(reasons, sizes.heads[items] + _SCORE_SIZES[steps] + sizes.tails[tails], stops, over)
+            items, steps, tails = items[kept], steps[kept], tails[kept]
+            stops = np.append(0, np.cumsum(kept))[stops]
         heads, ending = texts.heads, texts.tails
         pieces = [
             heads[item] + _SCORES[step] + ending[tail]
             for item, step, tail in zip(items.tolist(), steps.tolist(), tails.tolist(), strict=True)
         ]
-        return cls(reasons.tolist(), pieces, stops.tolist(), over.tolist())
+        return cls(pieces, stops.tolist())
 
 
 def _sums(values: NDArray[Any], stops: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -223,15 +222,28 @@ def _sums(values: NDArray[Any], stops: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.diff(reached, prepend=0)
 
 
-def _fewer(pieces: list[str], reasons: list[int], over: int) -> list[str]:
-    """Those of a list that are needed most, shorter by at least so many bytes."""
-    kept = set(range(len(pieces)))
-    for place in reversed(_most_needed(reasons)):
-        if over <= 0:
-            break
-        kept.discard(place)
-        over -= _bytes(pieces[place]) + 1
-    return [pieces[place] for place in sorted(kept)]
+def _kept(
+    reasons: NDArray[np.int64], sizes: NDArray[np.int64], stops: NDArray[np.int64], over: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which items, (items,), stay in lists of which some are too long by `over` bytes, (customers,).
+
+    Those go that are needed least, the last one first: a page shows ten, and ten that are new to the customer. An item
+    takes its size and a comma.
+    """
+    counts = np.diff(stops, prepend=0)
+    owners = np.repeat(np.arange(len(counts)), counts)
+    starts = stops - counts
+    place = np.arange(len(reasons)) - starts[owners]
+    new = np.append(0, np.cumsum(reasons != Reason.AGAIN))
+    nth_new = new[1:] - new[starts][owners]
+    shown_as_new = (reasons != Reason.AGAIN) & (nth_new <= _SHOWN)
+    need = np.where(place < _SHOWN, 2, np.where(shown_as_new, 1, 0))
+    order = np.lexsort((-place, need, owners))  # what goes first comes first
+    gone = np.append(0, np.cumsum(sizes[order] + 1))
+    before = gone[:-1] - gone[starts][owners]
+    kept = np.empty(len(reasons), np.bool_)
+    kept[order] = before >= over[owners]
+    return kept
 
 
 def _memberships(members: Members, names: Mapping[int, str]) -> Iterable[str]:
@@ -255,13 +267,6 @@ def _audience_lists(members: Members) -> Sequence[str]:
     lists = [tuple(names) for names in members.audiences] or [()] * len(members.customer_ids)
     encoded = {names: f'"audiences":[{",".join(map(quoted, names))}],' if names else "" for names in set(lists)}
     return [encoded[names] for names in lists]
-
-
-def _most_needed(reasons: list[int]) -> list[int]:
-    """Places in a list by how much they are needed: a page shows ten, and ten that are new to the customer."""
-    places = range(len(reasons))
-    new = [place for place in places if reasons[place] != Reason.AGAIN]
-    return list(dict.fromkeys((*places[:_SHOWN], *new[:_SHOWN], *places)))
 
 
 def joined_view(customer_id: str, to: str) -> bytes:
