@@ -41,7 +41,7 @@ class WorkerSettings:
     """Whether what customers will do is learnt, and told in views."""
     seen_from: int = MISSING_TIME
     """When the history begins, microseconds UTC: purchase models are not fitted to whoever bought before."""
-    batch_events: int = 5_000
+    batch_events: int = 10_000
     """Events of one partition in one step, at most; fewer where their rows would not fit into one checkpoint."""
     session_timeout: float = 45.0
     """Seconds after which the group gives a silent worker's partitions away; views are written only by a worker whose

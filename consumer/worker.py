@@ -51,6 +51,8 @@ _MOST_CONFLICTS: Final = 3
 """Times a minute that a partition may turn out to be another's before the worker stops."""
 _TRIM_SECONDS: Final = 10.0
 """Between two times that records are let go of."""
+_LAGGING_RECORDS: Final = 5_000
+"""So many on the log that are not read yet are a lag."""
 _LAGGING_VIEWS: Final = 0.05
 """Share of the time for views while more events wait: each of them is likely to be rewritten soon anyway."""
 _IDLE_VIEWS: Final = 0.05
@@ -291,7 +293,7 @@ class Worker:
         decided = self._lead(at_rest=not took and not swept)
         self._trim()
         on_log = self._intake.on_log if took else 0
-        lagging = on_log is None or on_log > self._settings.batch_events
+        lagging = on_log is None or on_log > _LAGGING_RECORDS
         self._feed.listen(self.memory.held.values(), at_rest=False)
         # It is customers who are silent, and neither the feed nor we who have not read on.
         trusted = not lagging and not self.memory.learner.quiet
