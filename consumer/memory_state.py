@@ -58,6 +58,7 @@ class MemoryState:
         self._popularity: dict[str, bytes] = {}
         self._audiences: dict[str, int] = {}
         self._segment_names: dict[str, bytes] = {}
+        self._imports: dict[str, bytes] = {}
         self._workers: dict[str, bytes] = {}
         self._campaigns: dict[str, bytes] = {}
         self._campaign_members: dict[str, dict[int, bytes]] = {}
@@ -373,6 +374,16 @@ class MemoryState:
         """All pieces of a campaign's members."""
         with self._lock:
             return dict(self._campaign_members.get(number, {}))
+
+    def put_import(self, name: str, report: bytes | None) -> None:
+        """Replace what an import of some files came to, or take it out."""
+        with self._lock:
+            _put(self._imports, name, report)
+
+    def imports(self) -> Mapping[str, bytes]:
+        """What imports came to."""
+        with self._lock:
+            return dict(self._imports)
 
     def put_sums(self, sums: Mapping[int, bytes]) -> None:
         """Replace the published sums of these partitions."""
