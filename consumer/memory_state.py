@@ -59,6 +59,7 @@ class MemoryState:
         self._audiences: dict[str, int] = {}
         self._segment_names: dict[str, bytes] = {}
         self._imports: dict[str, bytes] = {}
+        self._ended_sessions: dict[str, int] = {}
         self._workers: dict[str, bytes] = {}
         self._campaigns: dict[str, bytes] = {}
         self._campaign_members: dict[str, dict[int, bytes]] = {}
@@ -384,6 +385,19 @@ class MemoryState:
         """What imports came to."""
         with self._lock:
             return dict(self._imports)
+
+    def put_ended_session(self, nonce: str, until: int | None) -> None:
+        """Remember that a session of the pages was ended, or forget it."""
+        with self._lock:
+            if until is None:
+                self._ended_sessions.pop(nonce, None)
+            else:
+                self._ended_sessions[nonce] = until
+
+    def ended_sessions(self) -> Mapping[str, int]:
+        """Sessions of the pages that were ended, and when they would have been over."""
+        with self._lock:
+            return dict(self._ended_sessions)
 
     def put_sums(self, sums: Mapping[int, bytes]) -> None:
         """Replace the published sums of these partitions."""

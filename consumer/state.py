@@ -314,6 +314,12 @@ class State(Protocol):
     def imports(self) -> Mapping[str, bytes]:
         """What imports came to."""
 
+    def put_ended_session(self, nonce: str, until: int | None) -> None:
+        """Remember that a session of the pages was ended, and when it would have been over; or forget it."""
+
+    def ended_sessions(self) -> Mapping[str, int]:
+        """Sessions of the pages that were ended, and when they would have been over, microseconds UTC."""
+
     def put_sums(self, sums: Mapping[int, bytes]) -> None:
         """Replace the published sums of these partitions."""
 

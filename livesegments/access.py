@@ -116,7 +116,8 @@ def users(
         written.append(literal(keys.imports()))
         found["producer"] = User(f"{prefix}-producer", tuple(written), (*_CONNECTING, *_PRODUCING))
     found["reader"] = User(f"{prefix}-reader", tuple(views(keys)), reading)
-    telling = (f"~{literal(keys.imports())}", "-@all", *_NOTING)
+    # What `livesegments web` has to say itself: what imports by page came to, and who has logged out.
+    telling = (*(f"~{literal(key)}" for key in (keys.imports(), keys.ended_sessions())), "-@all", *_NOTING)
     found["dashboard"] = User(
         f"{prefix}-dashboard", everything, (*reading, *_LOOKING), selectors=(telling,) if selectors else ()
     )

@@ -400,6 +400,15 @@ def test_what_imports_came_to_is_replaced_and_taken_out(state):
     assert state.imports() == {"a": b"3"}
 
 
+def test_ended_sessions_are_remembered_and_forgotten(state):
+    assert state.ended_sessions() == {}
+    state.put_ended_session("a", 1)
+    state.put_ended_session("b", 2)
+    state.put_ended_session("a", None)
+    state.put_ended_session("a", None)
+    assert state.ended_sessions() == {"b": 2}
+
+
 def test_a_campaign_is_replaced_only_by_who_has_read_it(state):
     assert state.campaigns() == {}
     assert state.put_campaign("Spring", b"one", None)

@@ -245,6 +245,12 @@ def test_who_publishes_says_what_came_of_it(server):
             assert state.imports() == {"a": b"{}"}
             state.put_import("a", None)
             assert state.imports() == {}
+    if newer:
+        with server.client("dashboard") as client:
+            state = RedisState(client, Keys(PREFIX))
+            state.put_ended_session("a", 1)
+            assert state.ended_sessions() == {"a": 1}
+            state.put_ended_session("a", None)
 
 
 def test_the_dashboard_reads_what_the_http_api_shows(server):
