@@ -106,7 +106,7 @@ def register(callbacks: Callbacks, parts: PageParts) -> None:
         found = await to_thread.run_sync(parts.analysis.imports)
         left_out = reasons(found)
         return [
-            counts(left_out, {}, "") if left_out else None,
+            html.Div([html.H3("Left out, by reason"), counts(left_out, {}, "")]) if left_out else None,
             import_table(found, parts.web.now(), names=may("audit:read")),
         ]
 

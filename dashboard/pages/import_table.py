@@ -33,9 +33,9 @@ def import_table(found: Sequence[ImportReport], now: int, *, names: bool) -> Com
     if not found:
         return nothing("No files were imported or replayed so far.")
     return table(
-        ("Files", "Rows", "Events", "Left out"),
+        ("Files", "Published", "Left out"),
         [_row(one, now, names=names) for one in found],
-        right=(1, 2),
+        right=(1,),
         caption="Imports and replays of files, the newest first",
     )
 
@@ -46,7 +46,6 @@ def _row(one: ImportReport, now: int, *, names: bool) -> list[Children]:
         files += f" and {one.more_files:,} more"
     return [
         html.Span([html.Strong(files), html.Br(), html.Span(_when(one, names=names), className="note")]),
-        f"{one.rows:,}",
         html.Span([f"{one.published:,}", html.Br(), html.Span(_how(one, now), className="note")]),
         _left_out(one),
     ]
@@ -61,14 +60,15 @@ def _when(one: ImportReport, *, names: bool) -> str:
 
 
 def _how(one: ImportReport, now: int) -> str:
-    """How far it came, where not all is published."""
+    """Of what, and how it ended."""
+    rows = f"events, from {one.rows:,} rows"
     if one.outcome == "done":
-        return "published"
-    told = f"of {one.events:,} published"
+        return rows
+    told = f"of {one.events:,} {rows}"
     silent = (now - to_micros(one.at)) / 1e6
     if one.outcome == "publishing":
         return told if silent < SILENT else f"{told}; silent for {seconds(silent)}"
-    return f"{told}, then it was stopped"
+    return f"{told}; then it was stopped"
 
 
 def _left_out(one: ImportReport) -> Children:

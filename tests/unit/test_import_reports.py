@@ -153,10 +153,10 @@ def test_names_of_keys_are_for_whoever_may_see_who_did_what():
 
 
 def test_how_far_one_came_is_told_in_words():
-    assert "of 7 published" not in page()
-    assert '"of 7 published"' in page(outcome="publishing", published=3)
-    assert "of 7 published; silent for 2 min" in page(NOW + 130 * SECOND, outcome="publishing", published=3)
-    assert "of 7 published, then it was stopped" in page(outcome="stopped", published=3)
+    assert '"events, from 12 rows"' in page()
+    assert '"of 7 events, from 12 rows"' in page(outcome="publishing", published=3)
+    assert "of 7 events, from 12 rows; silent for 2 min" in page(NOW + 130 * SECOND, outcome="publishing", published=3)
+    assert "of 7 events, from 12 rows; then it was stopped" in page(outcome="stopped", published=3)
 
 
 def test_what_was_left_out_is_told_by_reason_with_the_first_place():
