@@ -58,6 +58,8 @@ class MemoryState:
         self._popularity: dict[str, bytes] = {}
         self._audiences: dict[str, int] = {}
         self._segment_names: dict[str, bytes] = {}
+        self._imports: dict[str, bytes] = {}
+        self._ended_sessions: dict[str, int] = {}
         self._workers: dict[str, bytes] = {}
         self._campaigns: dict[str, bytes] = {}
         self._campaign_members: dict[str, dict[int, bytes]] = {}
@@ -373,6 +375,29 @@ class MemoryState:
         """All pieces of a campaign's members."""
         with self._lock:
             return dict(self._campaign_members.get(number, {}))
+
+    def put_import(self, name: str, report: bytes | None) -> None:
+        """Replace what an import of some files came to, or take it out."""
+        with self._lock:
+            _put(self._imports, name, report)
+
+    def imports(self) -> Mapping[str, bytes]:
+        """What imports came to."""
+        with self._lock:
+            return dict(self._imports)
+
+    def put_ended_session(self, nonce: str, until: int | None) -> None:
+        """Remember that a session of the pages was ended, or forget it."""
+        with self._lock:
+            if until is None:
+                self._ended_sessions.pop(nonce, None)
+            else:
+                self._ended_sessions[nonce] = until
+
+    def ended_sessions(self) -> Mapping[str, int]:
+        """Sessions of the pages that were ended, and when they would have been over."""
+        with self._lock:
+            return dict(self._ended_sessions)
 
     def put_sums(self, sums: Mapping[int, bytes]) -> None:
         """Replace the published sums of these partitions."""

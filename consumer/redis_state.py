@@ -433,6 +433,22 @@ class RedisState:
         """All pieces of a campaign's members; none where they have expired."""
         return {int(piece): members for piece, members in self._fields(self._keys.campaign_members(number)).items()}
 
+    def put_import(self, name: str, report: bytes | None) -> None:
+        """Replace what an import of some files came to, or take it out."""
+        self._put_field(self._keys.imports(), name, report)
+
+    def imports(self) -> Mapping[str, bytes]:
+        """What imports came to."""
+        return self._fields(self._keys.imports())
+
+    def put_ended_session(self, nonce: str, until: int | None) -> None:
+        """Remember that a session of the pages was ended, or forget it."""
+        self._put_field(self._keys.ended_sessions(), nonce, None if until is None else str(until).encode())
+
+    def ended_sessions(self) -> Mapping[str, int]:
+        """Sessions of the pages that were ended, and when they would have been over."""
+        return {nonce: int(until) for nonce, until in self._fields(self._keys.ended_sessions()).items()}
+
     def put_sums(self, sums: Mapping[int, bytes]) -> None:
         """Replace the published sums of these partitions."""
         if sums:

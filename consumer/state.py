@@ -308,6 +308,18 @@ class State(Protocol):
     def campaign_members(self, number: str) -> Mapping[int, bytes]:
         """All pieces of a campaign's members; none where they have expired."""
 
+    def put_import(self, name: str, report: bytes | None) -> None:
+        """Replace what an import of some files came to, or take it out."""
+
+    def imports(self) -> Mapping[str, bytes]:
+        """What imports came to."""
+
+    def put_ended_session(self, nonce: str, until: int | None) -> None:
+        """Remember that a session of the pages was ended, and when it would have been over; or forget it."""
+
+    def ended_sessions(self) -> Mapping[str, int]:
+        """Sessions of the pages that were ended, and when they would have been over, microseconds UTC."""
+
     def put_sums(self, sums: Mapping[int, bytes]) -> None:
         """Replace the published sums of these partitions."""
 

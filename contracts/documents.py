@@ -343,6 +343,42 @@ class WorkerStatus(_Document):
     """Events that could not be used since the start, by reason."""
 
 
+class LeftOut(BaseModel):
+    """Rows of files that became no part of any event, for one reason; nothing of what stands in them."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    reason: str
+    rows: Annotated[int, Field(ge=1)]
+    file: str | None = None
+    """Where the first of them stands; None where they are not rows of their own."""
+    row: int | None = None
+    """Its number there; 1 is the first below the names of the columns."""
+
+
+class ImportReport(_Document):
+    """In the hash `<prefix>:imports`: what the newest import or replay of some files came to. Internal."""
+
+    command: Literal["import", "replay"]
+    files: tuple[str, ...]
+    """Names without folders; of very many the first."""
+    more_files: Annotated[int, Field(ge=0)] = 0
+    who: str | None = None
+    """The name of the key, of an import by page, empty where there are none; None: on the command line."""
+    started_at: Timestamp
+    at: Timestamp
+    """When this was written."""
+    outcome: Literal["publishing", "done", "stopped"]
+    """`publishing` for good: it was killed."""
+    rows: Annotated[int, Field(ge=0)]
+    events: Annotated[int, Field(ge=0)]
+    """That the files tell of."""
+    published: Annotated[int, Field(ge=0)]
+    left_out: tuple[LeftOut, ...] = ()
+    refused: Annotated[int, Field(ge=0)] = 0
+    """Orders that no event can be, since the contract does not allow them."""
+
+
 class SegmentDay(BaseModel):
     """One segment on one stream day."""
 

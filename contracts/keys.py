@@ -206,6 +206,14 @@ class Keys:
         """Hash: worker to what it says of itself, as JSON; `livesegments watch` shows it."""
         return f"{self.prefix}:workers"
 
+    def imports(self) -> str:
+        """Hash: hash of a command and its files to what the newest import or replay of them came to, as JSON."""
+        return f"{self.prefix}:imports"
+
+    def ended_sessions(self) -> str:
+        """Hash: nonce of a session of the pages that somebody has logged out of, to when it would have been over."""
+        return f"{self.prefix}:ended-sessions"
+
     def webhook(self, name: str) -> str:
         """Hash: how far a webhook's endpoint was told, and how it is doing. One cluster slot with the next three."""
         return f"{self.prefix}:{{webhook-{name}}}:kept"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from contracts.documents import ReviewDocument
+from contracts.documents import ImportReport, ReviewDocument
 from contracts.model import ModelDocument
 from contracts.model_requests import ModelAnswer, ModelRequest
 from dashboard.customer_sample import CustomerSample
@@ -109,6 +109,9 @@ class Analysis(Protocol):
 
     def explore(self, segment_id: int | None) -> Explored:
         """What there is to see in a sample of the customers, of one segment or of all."""
+
+    def imports(self) -> Sequence[ImportReport]:
+        """What imports and replays of files came to, the newest first; read anew once in a while."""
 
     def letters(self) -> Sequence[LettersOfReason]:
         """Dead letters by reason, the most frequent first; counted anew once in a while."""

@@ -15,6 +15,7 @@ from dashboard.customer_rows import CustomerRows
 from dashboard.event_intake import EventIntake
 from dashboard.imports import ImportDesk, NoImports
 from dashboard.masking import Masks
+from dashboard.pages.sessions import Ends, EndsHere
 from dashboard.webhooks import NoWebhooks, Webhooks
 from recommender.reader_async import AsyncCustomerReader
 
@@ -48,5 +49,7 @@ class WebParts:
     webhooks: Webhooks = field(default_factory=NoWebhooks)
     campaigns: CampaignDesk = field(default_factory=NoCampaigns)
     imports: ImportDesk = field(default_factory=NoImports)
+    ends: Ends = field(default_factory=EndsHere)
+    """Who has logged out of the pages."""
     acts: Callable[[], Sequence[Act]] = tuple
     """Who did what, the newest first; blocks. Raises LogError."""

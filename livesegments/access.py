@@ -31,7 +31,7 @@ _WRITING: Final = (
 _IN_CLUSTER: Final = ("+cluster|slots", "+command", "+asking")
 _PRODUCING: Final = (
     *("+multi", "+exec", "+discard", "+eval", "+evalsha", "+script|load", "+time"),
-    *("+exists", "+hget", "+hmget", "+hgetall", "+hset", "+hsetnx", "+expire", "+xadd", "+xinfo", "+xtrim"),
+    *("+exists", "+hget", "+hmget", "+hgetall", "+hset", "+hdel", "+hsetnx", "+expire", "+xadd", "+xinfo", "+xtrim"),
     *("+xrange", "+xrevrange"),
 )
 # Nothing in it makes, replaces or deletes a text: what segments are called is one, and is only to be read.
@@ -54,6 +54,7 @@ _TELLING: Final = (
 )
 _FOLLOWING: Final = ("+multi", "+exec", "+discard", "+xread", "+xrange", "+xrevrange")
 _LEASING: Final = ("+get", "+set", "+del")
+_NOTING: Final = ("+hset", "+hdel")
 _TRACKING: Final = "+client|tracking"
 _GLOB: Final = re.compile(r"([*?\[\]\\])")
 
@@ -111,9 +112,15 @@ def users(
     reading = (*connecting, *_READING, *(_TRACKING,) * near_cache)
     found: dict[Role, User] = {"worker": User(f"{prefix}-worker", everything, (*connecting, *_WRITING))}
     if log_in_redis:
+        # What imports came to is told by whoever publishes.
+        written.append(literal(keys.imports()))
         found["producer"] = User(f"{prefix}-producer", tuple(written), (*_CONNECTING, *_PRODUCING))
     found["reader"] = User(f"{prefix}-reader", tuple(views(keys)), reading)
-    found["dashboard"] = User(f"{prefix}-dashboard", everything, (*reading, *_LOOKING))
+    # What `livesegments web` has to say itself: what imports by page came to, and who has logged out.
+    telling = (*(f"~{literal(key)}" for key in (keys.imports(), keys.ended_sessions())), "-@all", *_NOTING)
+    found["dashboard"] = User(
+        f"{prefix}-dashboard", everything, (*reading, *_LOOKING), selectors=(telling,) if selectors else ()
+    )
     if webhooks:
         found["webhooks"] = _webhooks(keys, streams[logs.changes] if log_in_redis else None, connecting, selectors)
     return found

@@ -5,10 +5,12 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 from urllib.parse import urlsplit
 
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from consumer.clock import Clock
 from consumer.patience import Patience
@@ -68,12 +70,17 @@ def open_deployment(settings: Settings) -> Deployment:
     return Deployment(settings, open_logs(settings), RedisState(client, keys(settings)), RedisViews(client))
 
 
-def open_redis(settings: Settings) -> Redis:
-    """A client for state and views. It keeps redis-py's retries: every script of ours knows a repeated call."""
+def open_redis(settings: Settings, *, patient: bool = True) -> Redis:
+    """A client for state and views. It keeps redis-py's retries: every script of ours knows a repeated call.
+
+    Without patience each call is tried once, for a few seconds.
+    """
+    options: dict[str, Any] = {} if patient else {"socket_timeout": CONNECT_SECONDS, "retry": Retry(NoBackoff(), 0)}
     client = open_client(
         redis_address(settings.redis_url, settings),
         socket_connect_timeout=CONNECT_SECONDS,
         health_check_interval=HEALTH_CHECK_SECONDS,
+        **options,
     )
     return cast("Redis", client)  # or one of a cluster, which answers to the same methods
 

@@ -12,6 +12,7 @@ from contracts.times import rfc3339
 from livesegments.app import open_deployment, open_logs
 from livesegments.catalogue_feeding import feed_catalogue
 from livesegments.import_entry import entry_place, write_entry
+from livesegments.import_reports import Source, reported
 from livesegments.importing import Chosen
 from livesegments.parts import log_names, pseudonyms, rates
 from livesegments.records import count_partitions, newest_time
@@ -113,12 +114,16 @@ def keep(chosen: Chosen, loaded: Loaded) -> str | None:
 
 def publish(
     found: Import,
+    source: Source,
     settings: Settings,
     answers: Mapping[str, str],
+    *,
     on_progress: Callable[[int, int], None],
     tell: Callable[[str], None],
 ) -> int:
     """Publish the items, then all events; how many. `tell` hears of the items, `on_progress` as that of `send`.
+
+    What it comes to stands on the page *Data*.
 
     Raises what `check` raises, before anything is published.
     """
@@ -128,7 +133,15 @@ def publish(
         feed_catalogue(found.items, logs, settings, tell)
         log = log_names(settings).events
         logs.create(LogSpec(log, partitions=settings.partitions))
-        with closing(logs.writer()) as writer:
-            return send(found.messages(), writer, log=log, on_progress=on_progress)
+        with (
+            reported(source, found.summary, len(found), settings, tell) as report,
+            closing(logs.writer()) as writer,
+        ):
+
+            def on_sent(count: int, at: int) -> None:
+                report(count)
+                on_progress(count, at)
+
+            return send(found.messages(), writer, log=log, on_progress=on_sent)
     finally:
         logs.close()

@@ -37,7 +37,16 @@ _EPOCH_UNITS: Final = ("s", "ms", "us")
 
 
 class ColumnError(LivesegmentsError):
-    """A column does not hold what it was mapped to; the text names it and shows a value."""
+    """A column does not hold what it was mapped to; the text names it and shows a value.
+
+    Parameters:
+        told: the text.
+        reason: the same without any value.
+    """
+
+    def __init__(self, told: str, reason: str = "a column does not hold what it was mapped to") -> None:
+        super().__init__(told)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,4 +188,5 @@ def _check_some(column: "pd.Series[Any]", usable: Mask, wanted: str) -> None:
         present = column.dropna()
         seen = f"such as {str(present.iloc[0])[:40]!r}" if len(present) else "it is empty"
         hint = " Say --time-format, as for strptime." if wanted == "time" else ""
-        raise ColumnError(f"column {column.name!r} holds no {wanted}: {seen}.{hint}")
+        reason = f"column {column.name!r} holds no {wanted}"
+        raise ColumnError(f"{reason}: {seen}.{hint}", reason)

@@ -1,7 +1,7 @@
 """What `livesegments replay` and `livesegments simulate` run: progress while events go out, totals at the end."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from itertools import islice
@@ -56,6 +56,7 @@ def run_replay(
     partitions: int = 12,
     console: Console | None = None,
     on_read: Callable[[Replay], None] | None = None,
+    around: Callable[[Replay], AbstractContextManager[Callable[[int], None]]] | None = None,
 ) -> ReplaySummary:
     """Replay a table onto a log, which is created where it is missing.
 
@@ -71,6 +72,7 @@ def run_replay(
         partitions: How many the log gets if it has to be created.
         console: Where progress and summary are shown; the terminal by default.
         on_read: Called with what was read, before the first event goes out.
+        around: Entered while events go out; gives what is told how many did.
 
     Raises TableError, MappingError, ColumnError, LogError, PublishError.
     """
@@ -81,14 +83,19 @@ def run_replay(
     if on_read is not None:
         on_read(table)
     messages = at_speed(table, speed, Timer())
-    with closing(logs.writer()) as writer, event_progress(console) as progress:
+    with (
+        around(table) if around is not None else nullcontext() as report,
+        closing(logs.writer()) as writer,
+        event_progress(console) as progress,
+    ):
         task = progress.add_task("replay", total=len(table), sent=0, at="")
-        send(
-            messages,
-            writer,
-            log=log,
-            on_progress=lambda sent, at: progress.update(task, completed=sent, sent=sent, at=rfc3339(at)[:10]),
-        )
+
+        def on_sent(count: int, at: int) -> None:
+            if report is not None:
+                report(count)
+            progress.update(task, completed=count, sent=count, at=rfc3339(at)[:10])
+
+        send(messages, writer, log=log, on_progress=on_sent)
     _show_replay(table, console)
     return table.summary
 
@@ -193,8 +200,8 @@ def _show_replay(table: Replay, console: Console) -> None:
         console.print(f"{summary.before_since:,} events left out: before --since")
     for refusal in summary.not_sent[:_SHOWN]:
         console.print(f"[yellow]not sent: {refusal.event_id}[/yellow]: {refusal.reason}")
-    if len(summary.not_sent) > _SHOWN:
-        console.print(f"[yellow]and {len(summary.not_sent) - _SHOWN:,} more not sent[/yellow]")
+    if summary.refused > _SHOWN:
+        console.print(f"[yellow]and {summary.refused - _SHOWN:,} more not sent[/yellow]")
 
 
 def months_table(summary: ReplaySummary) -> Table:

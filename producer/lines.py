@@ -30,6 +30,7 @@ from producer.numbers import currency_sign, may_be
 MAX_AHEAD: Final = 5 * MINUTE
 """How far an event may lie in the future before the consumer refuses it."""
 _CURRENCY = r"[A-Z]{3}"
+_NO_CODE = "currency is no ISO 4217 code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Reading:
     used: int
     """Rows that became lines; an amount that its quantity does not divide makes two lines of one row."""
     skipped: dict[str, int]
+    first_skipped: dict[str, int]
+    """By reason, the first row that was skipped for it."""
     guests: int
     items: Ids
     """Of every row, used or not."""
@@ -84,12 +87,17 @@ class Sieve:
     def __init__(self, rows: int) -> None:
         self.kept: Mask = np.ones(rows, dtype=bool)
         self.skipped: dict[str, int] = {}
+        self.first: dict[str, int] = {}
+        """By reason, the first row that fell out for it."""
 
     def drop(self, unusable: Mask, reason: str) -> None:
         """Skip these rows."""
-        count = int(np.count_nonzero(self.kept & unusable))
+        dropped = self.kept & unusable
+        count = int(np.count_nonzero(dropped))
         if count:
             self.skipped[reason] = self.skipped.get(reason, 0) + count
+            first = int(np.argmax(dropped))
+            self.first[reason] = min(first, self.first.get(reason, first))
             self.kept &= ~unusable
 
     def drop_ids(self, ids: Ids, name: str) -> None:
@@ -150,6 +158,7 @@ def read_lines(frame: pd.DataFrame, mapping: ColumnMapping, zone: tzinfo, now: i
         ),
         used=len(kept),
         skipped=sieve.skipped,
+        first_skipped=sieve.first,
         guests=guests,
         items=items,
         times=occurred_at,
@@ -205,9 +214,9 @@ def _currencies(frame: pd.DataFrame, mapping: ColumnMapping, sieve: Sieve) -> Id
     codes = [text.upper() for text in currency.texts]
     known = pd.Series(codes, dtype=str).str.fullmatch(_CURRENCY).to_numpy(dtype=bool)
     if not known.any():
-        raise ColumnError(f"currency {', '.join(codes[:3])!r}: expected an ISO 4217 code such as EUR")
+        raise ColumnError(f"currency {', '.join(codes[:3])!r}: expected an ISO 4217 code such as EUR", _NO_CODE)
     sieve.drop(currency.codes < 0, "no currency")
-    sieve.drop(~known[currency.codes], "currency is no ISO 4217 code")
+    sieve.drop(~known[currency.codes], _NO_CODE)
     return Ids(currency.codes, codes)
 
 

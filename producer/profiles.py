@@ -42,8 +42,8 @@ class Profiles:
 
 def read_profiles(
     frame: pd.DataFrame, mapping: ColumnMapping, zone: tzinfo, now: int, since: int | None = None
-) -> tuple[Profiles, dict[str, int]]:
-    """Profile events, and the rows that are none by reason.
+) -> tuple[Profiles, dict[str, int], dict[str, int]]:
+    """Profile events; by reason how many rows are none, and the first of them.
 
     Rows without a time column happen at `now`. Of several rows of a customer at one moment the last counts. Values that
     are missing are left out; those that the contract does not allow are too, and counted.
@@ -76,7 +76,11 @@ def read_profiles(
     skipped = sieve.skipped | (
         {"single attributes too long or too large (the rest was sent)": broken} if broken else {}
     )
-    return Profiles([customer.texts[code] for code in customer.codes[kept]], occurred_at[kept], attributes), skipped
+    return (
+        Profiles([customer.texts[code] for code in customer.codes[kept]], occurred_at[kept], attributes),
+        skipped,
+        sieve.first,
+    )
 
 
 def _superseded(

@@ -1,6 +1,6 @@
 """A table of order lines, or of profiles, as the events that it tells of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -16,7 +16,7 @@ from producer.message import Message
 from producer.order_items import order_items
 from producer.orders import group, months, refused
 from producer.profiles import read_profiles
-from producer.summary import ReplaySummary
+from producer.summary import Place, ReplaySummary
 from producer.table import open_table
 
 
@@ -70,10 +70,12 @@ def read_events(
     mapping = resolve(table.columns, request)
     frame = table.read(set(mapping.columns.values()))
     read = _read_orders if mapping.kind == "orders" else _read_profiles
-    return read(frame, mapping, zone, now, since)
+    return read(frame, mapping, zone, now, since, file=path.name)
 
 
-def _read_orders(frame: pd.DataFrame, mapping: ColumnMapping, zone: tzinfo, now: int, since: int | None) -> Replay:
+def _read_orders(
+    frame: pd.DataFrame, mapping: ColumnMapping, zone: tzinfo, now: int, since: int | None, *, file: str
+) -> Replay:
     reading = read_lines(frame, mapping, zone, now)
     orders = group(reading.lines)
     refusals, not_sent = refused(orders)
@@ -84,6 +86,7 @@ def _read_orders(frame: pd.DataFrame, mapping: ColumnMapping, zone: tzinfo, now:
         rows=len(frame),
         lines=reading.used,
         skipped=reading.skipped,
+        first_skipped=_places(file, reading.first_skipped),
         orders=int((~returned).sum()),
         returns=int(returned.sum()),
         customers=len(np.unique(reading.lines.customer[orders.first])),
@@ -92,20 +95,28 @@ def _read_orders(frame: pd.DataFrame, mapping: ColumnMapping, zone: tzinfo, now:
         first_at=int(orders.occurred_at[0]) if len(orders) else None,
         last_at=int(orders.occurred_at[-1]) if len(orders) else None,
         not_sent=tuple(not_sent),
+        refused=len(not_sent),
         before_since=int(old.sum()),
         preset=mapping.preset,
     )
     return Replay(orders, summary, mapping, order_items(frame, mapping, reading))
 
 
-def _read_profiles(frame: pd.DataFrame, mapping: ColumnMapping, zone: tzinfo, now: int, since: int | None) -> Replay:
-    profiles, skipped = read_profiles(frame, mapping, zone, now, since)
+def _read_profiles(
+    frame: pd.DataFrame, mapping: ColumnMapping, zone: tzinfo, now: int, since: int | None, *, file: str
+) -> Replay:
+    profiles, skipped, first = read_profiles(frame, mapping, zone, now, since)
     summary = ReplaySummary(
         rows=len(frame),
         skipped=skipped,
+        first_skipped=_places(file, first),
         profiles=len(profiles),
         customers=len(set(profiles.customers)),
         first_at=int(profiles.occurred_at[0]) if len(profiles) else None,
         last_at=int(profiles.occurred_at[-1]) if len(profiles) else None,
     )
     return Replay(profiles, summary, mapping)
+
+
+def _places(file: str, rows: Mapping[str, int]) -> dict[str, Place]:
+    return {reason: Place(file, row + 1) for reason, row in rows.items()}

@@ -28,6 +28,16 @@ class NotSent:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a row stands."""
+
+    file: str
+    """Its name, without folders."""
+    row: int
+    """1 for the first below the names of the columns."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReplaySummary:
     """Totals over a table. rows = lines + the sum of skipped, for a table of orders."""
 
@@ -37,6 +47,8 @@ class ReplaySummary:
     """Rows that became lines of orders and returns."""
     skipped: Mapping[str, int] = field(default_factory=dict)
     """Rows that did not, by reason; a row counts once."""
+    first_skipped: Mapping[str, Place] = field(default_factory=dict)
+    """By reason, the first of them; not of reasons that are no row's own."""
     orders: int = 0
     returns: int = 0
     profiles: int = 0
@@ -50,6 +62,9 @@ class ReplaySummary:
     last_at: int | None = None
     """Microseconds UTC."""
     not_sent: tuple[NotSent, ...] = ()
+    """Of a large import the first of them."""
+    refused: int = 0
+    """How many events the contract does not allow, all of them."""
     before_since: int = 0
     """Events left out because they are older than was asked for."""
     preset: str | None = None

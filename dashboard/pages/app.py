@@ -68,7 +68,7 @@ def create_pages(parts: PageParts, api: ASGIApp) -> ASGIApp:
     shell.register(app, PAGES, parts)
     for page in PAGES:
         page.register(Callbacks(app, page.needs), parts)
-    sessions = Sessions(parts.web.keys)
+    sessions = Sessions(parts.web.keys, parts.web.ends)
     return Gate(
         server, StaticFiles(server), api, parts.web.keys, sessions, parts.web.now, policy(app), parts.web.imports
     )

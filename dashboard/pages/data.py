@@ -12,6 +12,7 @@ from contracts.documents import SegmentList, WorkerStatus
 from contracts.times import from_micros
 from dashboard.analysis import LettersOfReason
 from dashboard.figures.quality import IGNORED, REASONS, TYPES, added, ordered
+from dashboard.pages.import_table import import_table, reasons
 from dashboard.pages.live import Snapshot
 from dashboard.pages.page import PULSE, Callbacks, Page, Visit
 from dashboard.pages.parts import PageParts
@@ -58,15 +59,20 @@ async def layout(parts: PageParts, _: Visit) -> Component:
             ),
             html.Div(id="data-webhooks"),
             card(
-                "Guests and skipped lines",
+                "Imports and replays",
+                html.Div(id="data-imports"),
+                note="the newest run of each set of files",
+            ),
+            card(
+                "Guests",
                 html.P(guests(seen.segments), id="data-guests"),
                 html.P(
                     [
                         html.Code("livesegments import"),
                         " publishes orders that name no customer as those of guests: they count for recommendations",
-                        ", and make no customer. It says how many lines it skipped, and why; ",
+                        ", and make no customer. ",
                         html.Code("livesegments replay"),
-                        " leaves guests out.",
+                        " leaves them out.",
                     ],
                     className="note",
                 ),
@@ -94,6 +100,15 @@ def register(callbacks: Callbacks, parts: PageParts) -> None:
             [counts(ignored, IGNORED, "Every valid event changed something."), _explained(ignored)],
             guests(seen.segments),
         )
+
+    @callbacks.on(Output("data-imports", "children"), Input(PULSE, "data"))
+    async def imports(_: Any) -> Any:
+        found = await to_thread.run_sync(parts.analysis.imports)
+        left_out = reasons(found)
+        return [
+            html.Div([html.H3("Left out, by reason"), counts(left_out, {}, "")]) if left_out else None,
+            import_table(found, parts.web.now(), names=may("audit:read")),
+        ]
 
     @callbacks.on(Output("data-letters", "children"), Input("data-letters", "id"))
     async def letters(_: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, quote, urlsplit
 
 import structlog
+from anyio import to_thread
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
@@ -87,7 +88,7 @@ class Gate:
         if path == LOGIN:
             return await self._log_in(scope, receive, visitor)
         if path == LOGOUT:
-            return self._log_out(visitor) if method == "POST" else RedirectResponse(PREFIX, HTTPStatus.SEE_OTHER)
+            return await self._log_out(visitor) if method == "POST" else RedirectResponse(PREFIX, HTTPStatus.SEE_OTHER)
         if visitor is None:
             return self._turned_away(scope, headers)
         if path == UPLOAD:
@@ -153,9 +154,9 @@ class Gate:
         )
         return answer
 
-    def _log_out(self, visitor: Visitor | None) -> Response:
+    async def _log_out(self, visitor: Visitor | None) -> Response:
         if isinstance(visitor, LoggedIn):
-            self.sessions.end(visitor.session, self.now())
+            await to_thread.run_sync(self.sessions.end, visitor.session)
         answer = RedirectResponse(LOGIN, HTTPStatus.SEE_OTHER)
         answer.delete_cookie(COOKIE, path=PREFIX, httponly=True, samesite="strict")
         return answer

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
-from typing import Final
+from typing import Final, Protocol
 
 from contracts.times import HOUR
 from dashboard.access import ANYBODY, ApiKeys, Caller
@@ -15,8 +15,6 @@ COOKIE: Final = "livesegments_session"
 LASTS: Final = 12 * HOUR
 """Microseconds from the log-in on."""
 _FORM: Final = re.compile(r"1\.([A-Za-z0-9_.-]{1,64})~([0-9a-f]{32})~(\d{1,18})~([0-9a-f]{64})")
-_KEPT: Final = 10_000
-"""Sessions whose end is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +27,41 @@ class Session:
     """Microseconds UTC."""
 
 
-@dataclass(slots=True)
+class Ends(Protocol):
+    """Which sessions were ended before their time."""
+
+    def has(self, nonce: str) -> bool:
+        """Whether this one was. Does not block."""
+
+    def add(self, nonce: str, until: int) -> None:
+        """This one was, to be remembered until it would have been over anyway, microseconds UTC. Blocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndsHere:
+    """Ends of sessions that are known to this process alone, as long as it lives."""
+
+    _until: dict[str, int] = field(default_factory=dict)
+
+    def has(self, nonce: str) -> bool:
+        """See Ends."""
+        return nonce in self._until
+
+    def add(self, nonce: str, until: int) -> None:
+        """See Ends."""
+        self._until[nonce] = until
+
+
+@dataclass(frozen=True, slots=True)
 class Sessions:
     """Begins sessions, knows them again, ends them.
 
-    A session lasts as long as its key stands in the settings, at most LASTS, and until it is ended here. Any process of
-    the deployment knows those of the others, apart from who has logged out there.
+    A session lasts as long as its key stands in the settings, at most LASTS, and until it is ended. Any process of the
+    deployment knows those of the others.
     """
 
     keys: ApiKeys
-    _ended: dict[str, int] = field(default_factory=dict)
+    ends: Ends
 
     def begin(self, key: str, now: int) -> tuple[str, Caller] | None:
         """The cookie's value for whoever shows a key that is known, and who it is."""
@@ -60,16 +83,13 @@ class Sessions:
 
     def caller(self, session: Session, now: int) -> Caller | None:
         """Who it is; None once the session is over."""
-        if now >= session.until or session.nonce in self._ended:
+        if now >= session.until or self.ends.has(session.nonce):
             return None
         return next((one for one in self.keys.callers.values() if one.name == session.name), None)
 
-    def end(self, session: Session, now: int) -> None:
-        """Log out."""
-        self._ended = {nonce: until for nonce, until in self._ended.items() if until > now}
-        while len(self._ended) >= _KEPT:
-            del self._ended[min(self._ended, key=self._ended.__getitem__)]
-        self._ended[session.nonce] = session.until
+    def end(self, session: Session) -> None:
+        """Log out. Blocks."""
+        self.ends.add(session.nonce, session.until)
 
     def _mac(self, session: Session) -> str:
         """Under the key's own hash as well: a name that was given to another key is another session."""

@@ -12,6 +12,7 @@ from rich.console import Console
 from contracts.times import rfc3339
 from livesegments.asking import ask
 from livesegments.flags import with_settings
+from livesegments.import_reports import Source
 from livesegments.import_steps import check, keep, publish, read, too_late, without_rate
 from livesegments.importing import Chosen, choose
 from livesegments.screen import plain
@@ -117,7 +118,8 @@ def import_tables(
             console.print(plain(late), style="yellow")
         if at_terminal and not yes and not typer.confirm(f"Publish {len(found):,} events?"):
             raise typer.Exit(1)
-        _publish(found, settings, answers, console)
+        source = Source(command="import", files=[path.name for path in files])
+        _publish(found, source, settings, answers, console)
 
 
 def _told(progress: Progress) -> str:
@@ -131,14 +133,15 @@ def _show_choice(chosen: Chosen, console: Console) -> None:
         console.print(f"as [imports.{chosen.name}] of the settings says", markup=False)
 
 
-def _publish(found: Import, settings: Settings, answers: Mapping[str, str], console: Console) -> None:
+def _publish(found: Import, source: Source, settings: Settings, answers: Mapping[str, str], console: Console) -> None:
     with event_progress(console) as progress:
         task = progress.add_task("import", total=len(found), sent=0, at="")
         sent = publish(
             found,
+            source,
             settings,
             answers,
-            lambda count, at: progress.update(task, completed=count, sent=count, at=rfc3339(at)[:10]),
-            typer.echo,
+            on_progress=lambda count, at: progress.update(task, completed=count, sent=count, at=rfc3339(at)[:10]),
+            tell=typer.echo,
         )
     typer.echo(f"{sent:,} events published")

@@ -11,6 +11,7 @@ from contracts.times import to_micros
 from livesegments.app import open_logs
 from livesegments.catalogue_feeding import feed_catalogue
 from livesegments.flags import with_settings
+from livesegments.import_reports import Source, reported
 from livesegments.parts import log_names, zone
 from livesegments.sources import Loaded
 from livesegments.table_options import Columns, Constants, NoHeader, Sheet, TimeFormat, mapping_request
@@ -54,6 +55,7 @@ def replay(
         header=not no_header,
     )
     pace = parse_speed(speed)
+    source = Source(command="replay", files=[file.name])
     logs = open_logs(settings)
 
     try:
@@ -68,6 +70,7 @@ def replay(
             log=log_names(settings).events,
             partitions=settings.partitions,
             on_read=lambda table: feed_catalogue(table.items, logs, settings),
+            around=lambda table: reported(source, table.summary, len(table), settings, typer.echo),
         )
     finally:
         logs.close()

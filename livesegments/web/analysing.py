@@ -10,7 +10,7 @@ import numpy as np
 from consumer.clock import wall_micros
 from consumer.columns import Columns
 from consumer.state import State
-from contracts.documents import NO_SEGMENT, ReviewDocument
+from contracts.documents import NO_SEGMENT, ImportReport, ReviewDocument
 from contracts.keys import BUCKETS
 from contracts.model import ModelDocument
 from contracts.model_requests import ModelAnswer, ModelRequest
@@ -25,6 +25,7 @@ from livesegments.dead_letters import DeadLetters
 from livesegments.explaining import Explainer
 from livesegments.explore.figures import sections
 from livesegments.explore.sources import explore_live
+from livesegments.import_reports import read_reports
 from livesegments.models import NoSuchVersionError, ask, pinned_version, version_of, versions, wait_until_answered
 from livesegments.open_explainer import explainer_of
 from livesegments.records import Records, count_partitions, read_records
@@ -46,6 +47,7 @@ EXPLORED_SEGMENTS: Final = 64
 TRIED: Final = 20_000
 SAMPLE_SECONDS: Final = 20.0
 """So long a sample is the same: who looks twice sees the same points."""
+IMPORTS_SECONDS: Final = 1.0
 LETTERS_SECONDS: Final = 30.0
 ANSWER_SECONDS: Final = 30.0
 """The leader has so long to answer."""
@@ -61,11 +63,13 @@ class StateAnalysis:
     deployment: Deployment
     rows: StateRows
     _sample: Lasting[CustomerSample] = field(init=False)
+    _imports: Lasting[Sequence[ImportReport]] = field(init=False)
     _letters: Lasting[Sequence[LettersOfReason]] = field(init=False)
     _explored: dict[int | None, Lasting[Explored]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._sample = Lasting(self._read_sample, SAMPLE_SECONDS)
+        self._imports = Lasting(partial(read_reports, self._state), IMPORTS_SECONDS)
         self._letters = Lasting(self._read_letters, LETTERS_SECONDS)
 
     @property
@@ -203,6 +207,10 @@ class StateAnalysis:
         return Explored(found.facts, found.notes, list(sections(found)))
 
     # ---- events ----
+
+    def imports(self) -> Sequence[ImportReport]:
+        """See Analysis."""
+        return self._imports.get()
 
     def letters(self) -> Sequence[LettersOfReason]:
         """See Analysis."""

@@ -28,6 +28,8 @@ class Task:
     folder: Path
     """Of the files and of what does not fit into memory."""
     names: tuple[str, ...]
+    who: str
+    """The name of the key; empty where there are none."""
     loaded: Loaded
     plans: Mapping[str, dict[str, Any]]
     """Imports that were kept since the settings were read."""

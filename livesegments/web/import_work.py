@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from contracts.errors import LivesegmentsError
 from dashboard.imports import Asked, Made, Published, ShownOrder, Step, Understood
 from livesegments.import_entry import EntryError, entry_text
+from livesegments.import_reports import Source
 from livesegments.import_steps import keep, obstacles, publish, read, too_late
 from livesegments.importing import Chosen, choose
 from livesegments.sources import Loaded
@@ -74,7 +75,8 @@ def _work(channel: "Connection[Any, Any]", task: Task) -> None:
         def on_progress(sent: int, _: int) -> None:
             channel.send(Step("publishing", sent, len(found)))
 
-        count = publish(found, settings, task.answers, on_progress, _unheard)
+        source = Source(command="import", files=task.names, who=task.who)
+        count = publish(found, source, settings, task.answers, on_progress=on_progress, tell=_unheard)
         channel.send(Done(Published(count, chosen.name, file, entry), chosen.plan.as_table()))
 
 
@@ -128,8 +130,8 @@ def _understood(chosen: Chosen, found: Import, hindered_by: Sequence[str], late:
     ]
     months.append(("total", f"{summary.orders:,}", f"{summary.returns:,}", *money))
     refused = [f"{one.event_id}: {one.reason}" for one in summary.not_sent]
-    if len(refused) > _SHOWN:
-        refused = [*refused[:_SHOWN], f"and {len(refused) - _SHOWN:,} more"]
+    if summary.refused > _SHOWN:
+        refused = [*refused[:_SHOWN], f"and {summary.refused - _SHOWN:,} more"]
     return Understood(
         made=tuple(made),
         orders=tuple(

@@ -257,7 +257,7 @@ class StateImports:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         names = tuple(one.name for one in job.state.uploads)
-        task = Task(job.folder, names, self._loaded, dict(self._plans), dict(job.answers), self._room * UNPACKED)
+        task = Task(job.folder, names, who, self._loaded, dict(self._plans), dict(job.answers), self._room * UNPACKED)
         job.process = context.Process(target=import_child.begin, args=(theirs, task), name="import", daemon=True)
         job.channel = ours
         job.turn(stage="looking", step=None, asked=None, understood=None, published=None, problem="")

@@ -21,6 +21,7 @@ from dashboard.imports import ImportDesk, NoImports
 from dashboard.masking import Masks
 from dashboard.pages.live import Live
 from dashboard.pages.parts import PageParts
+from dashboard.pages.sessions import Ends, EndsHere
 from dashboard.parts import WebParts
 from livesegments import __version__
 from livesegments.app import Deployment, create_logs, open_ledger
@@ -36,6 +37,7 @@ from livesegments.sources import Loaded
 from livesegments.web.analysing import StateAnalysis
 from livesegments.web.auditing import AuditBook
 from livesegments.web.campaigning import StateCampaigns
+from livesegments.web.ended_sessions import SharedEnds
 from livesegments.web.importing import StateImports
 from livesegments.web.judging import judge_of
 from livesegments.web.rows import StateRows
@@ -73,6 +75,9 @@ def open_web(deployment: Deployment, loaded: Loaded | None = None) -> Iterator[W
         imports: ImportDesk = NoImports()
         if loaded is not None:
             imports = stack.enter_context(contextlib.closing(StateImports(loaded, settings.web_import_max)))
+        ends: Ends = EndsHere()  # nobody logs in without keys
+        if keys:
+            ends = stack.enter_context(contextlib.closing(SharedEnds(deployment.state)))
         yield WebParts(
             reader=_reader(deployment),
             intake=EventIntake(writer, names.events, judge_of(rates(settings))),
@@ -91,6 +96,7 @@ def open_web(deployment: Deployment, loaded: Loaded | None = None) -> Iterator[W
             webhooks=Desk(deployment, ledger),
             campaigns=StateCampaigns(deployment),
             imports=imports,
+            ends=ends,
             acts=AuditBook(logs, names.audit).read,
         )
 

@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 
 from contracts.catalog import CatalogItem
-from producer.cleaning import NO_TIME, ColumnError, Ints
+from producer.cleaning import NO_TIME, ColumnError
 from producer.day_order import ORDERS, OrderEvidence
 from producer.importing.plan import ORDER_LEVEL, ImportPlan, TableShape
 from producer.importing.pseudonyms import Pseudonyms, SaltError
 from producer.importing.runs import Runs
 from producer.importing.spill import ROW, Spill, buckets_for
-from producer.importing.totals import Totals
+from producer.importing.totals import Files, Totals
 from producer.lines import Reading, read_lines
 from producer.mapping import ColumnMapping, compiled
 from producer.message import Message
@@ -83,7 +83,7 @@ class Import:
         self._book = ItemBook()
         self._examples: list[tuple[int, Message]] = []
         self._count = 0
-        self._starts: Ints = np.zeros(1, np.int64)
+        self._files = Files((), np.zeros(0, np.int64))
         self._against: dict[str, str] = {}
         preset = next((one for one in PRESETS if one.name == plan.preset), None)
         self._non_products = preset.non_products if preset is not None else ()
@@ -144,29 +144,29 @@ class Import:
 
     def _read(self, lines: Sequence[TableFile], orders: Sequence[TableFile], folder: Path) -> None:
         buckets = buckets_for(sum(_size(table.path) for table in (*lines, *orders)))
-        spilt, self._starts = self._spill(lines, self.plan.lines, folder / "lines", buckets)
-        heads = None
+        spilt, self._files = self._spill(lines, self.plan.lines, folder / "lines", buckets)
+        heads = order_files = None
         if self.plan.orders is not None:
-            heads, _ = self._spill(orders, self.plan.orders, folder / "orders", buckets)
+            heads, order_files = self._spill(orders, self.plan.orders, folder / "orders", buckets)
         self._totals.rows = spilt.rows
         empty: ColumnError | None = None
         for bucket in range(buckets):
             self._progress(Progress("sorting", bucket, buckets))
             frame = spilt.read(bucket)
-            if heads is not None:
-                frame = self._joined(frame, heads.read(bucket))
+            if heads is not None and order_files is not None:
+                frame = self._joined(frame, heads.read(bucket), order_files)
             if len(frame):
                 try:
                     self._take(frame)
                 except ColumnError as error:
                     # Of few rows a whole column may be empty; of all it may not.
                     empty = error
-                    self._totals.skipped[str(error)] += len(frame)
+                    self._skip(error.reason, frame[ROW])
         if empty is not None and not self._totals.lines:
             raise empty
 
-    def _spill(self, tables: Sequence[TableFile], shape: TableShape, path: Path, buckets: int) -> tuple[Spill, Ints]:
-        """The rows of files, and the place of each file's first row."""
+    def _spill(self, tables: Sequence[TableFile], shape: TableShape, path: Path, buckets: int) -> tuple[Spill, Files]:
+        """The rows of files, and where each file begins."""
         names = sorted({"customer_id" if name == "email" else name for name in shape.columns})
         spill = Spill(path.parent, path.name, names, buckets)
         starts = []
@@ -181,7 +181,12 @@ class Import:
                 spill.add(frame, frame["order_id"] if "order_id" in frame else frame["customer_id"])
                 self._progress(Progress(f"reading {table.path.name}", spill.rows))
         spill.close()
-        return spill, np.array(starts, np.int64)
+        return spill, Files([table.path.name for table in tables], np.array(starts, np.int64))
+
+    def _skip(self, reason: str, places: "pd.Series[int]", files: Files | None = None) -> None:
+        """Rows at these places are no lines; `files` are those of lines unless said otherwise."""
+        if len(places):
+            self._totals.skip(reason, len(places), int(places.min()), files or self._files)
 
     def _hashed(self, addresses: "pd.Series[Any]") -> "pd.Series[Any]":
         """Ids in place of addresses: those stand in no file of ours."""
@@ -190,22 +195,19 @@ class Import:
         ids = [self._pseudonyms.of(str(unique)) for unique in uniques]
         return pd.Series(np.array([*ids, None], object)[codes], index=addresses.index)
 
-    def _joined(self, frame: pd.DataFrame, heads: pd.DataFrame) -> pd.DataFrame:
+    def _joined(self, frame: pd.DataFrame, heads: pd.DataFrame, order_files: Files) -> pd.DataFrame:
         """Lines with what their orders say; lines without an order are counted and left out."""
         keys = [_keys(one["order_id"]) for one in (frame, heads)]
-        heads = heads.drop(columns=[ROW]).assign(order_id=keys[1]).dropna(subset=["order_id"])
+        heads = heads.assign(order_id=keys[1]).dropna(subset=["order_id"])
         repeated = heads.duplicated("order_id")
-        if repeated.any():
-            self._totals.skipped["another row of this order stands before (table of orders)"] += int(repeated.sum())
-            heads = heads[~repeated]
+        self._skip("another row of this order stands before (table of orders)", heads[ROW][repeated], order_files)
+        heads = heads[~repeated]
         own = frame.assign(order_id=keys[0])
         known = own["order_id"].isin(heads["order_id"])
-        if not known.all():
-            self._totals.skipped["no order in the table of orders"] += int((~known).sum())
-        bare = int((~heads["order_id"].isin(own["order_id"])).sum())
-        if bare:
-            self._totals.skipped["order without lines (table of orders)"] += bare
-        return own[known].merge(heads, on="order_id", how="left", validate="m:1")
+        self._skip("no order in the table of orders", own[ROW][~known])
+        bare = ~heads["order_id"].isin(own["order_id"])
+        self._skip("order without lines (table of orders)", heads[ROW][bare], order_files)
+        return own[known].merge(heads.drop(columns=[ROW]), on="order_id", how="left", validate="m:1")
 
     def _take(self, frame: pd.DataFrame) -> None:
         """The orders of one bucket."""
@@ -219,7 +221,9 @@ class Import:
         orders = orders.select(~refusals)
         totals = self._totals
         totals.lines += reading.used
-        totals.skipped.update(reading.skipped)
+        for reason, count in reading.skipped.items():
+            totals.skip(reason, count, int(places[reading.first_skipped[reason]]), self._files)
+        totals.refused += len(not_sent)
         totals.not_sent += not_sent[: max(0, _SHOWN * 10 - len(totals.not_sent))]
         guests = totals.add(orders)
         self._book.add(frame, mapping, reading, places)
@@ -236,13 +240,12 @@ class Import:
 
     def _once(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Rows of orders without those that an earlier file has, too: exports that overlap."""
-        if len(self._starts) < 2 or "order_id" not in frame:
+        if len(self._files.starts) < 2 or "order_id" not in frame:
             return frame
-        files = pd.Series(np.searchsorted(self._starts, frame[ROW], side="right"), index=frame.index)
+        files = pd.Series(np.searchsorted(self._files.starts, frame[ROW], side="right"), index=frame.index)
         rows = pd.util.hash_pandas_object(frame.drop(columns=[ROW]), index=False)
         again = files > files.groupby(rows).transform("min")
-        if again.any():
-            self._totals.skipped["stands in an earlier file, too"] += int(again.sum())
+        self._skip("stands in an earlier file, too", frame[ROW][again])
         return frame[~again].reset_index(drop=True)
 
     def _look_for_contradictions(self, frame: pd.DataFrame, mapping: ColumnMapping, reading: Reading) -> None:

@@ -54,8 +54,8 @@ def show_totals(summary: ReplaySummary, plan: ImportPlan, usual_gap: float | Non
         console.print(_safe(f"{count:,} skipped: {reason}", "yellow"))
     for refusal in summary.not_sent[:_SHOWN]:
         console.print(_safe(f"not sent: {refusal.event_id}: {refusal.reason}", "yellow"))
-    if len(summary.not_sent) > _SHOWN:
-        console.print(f"[yellow]and {len(summary.not_sent) - _SHOWN:,} more not sent[/yellow]")
+    if summary.refused > _SHOWN:
+        console.print(f"[yellow]and {summary.refused - _SHOWN:,} more not sent[/yellow]")
     console.print(lapse_said(usual_gap), highlight=False)
 
 

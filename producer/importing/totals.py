@@ -1,7 +1,7 @@
 """Totals of an import, to hold against the shop's own books, added up piece by piece."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Final
@@ -14,10 +14,24 @@ from online_model.lapse import usual_gap
 from producer.cleaning import Ints, Mask
 from producer.importing.spill import hash64
 from producer.orders import Orders, months
-from producer.summary import Month, NotSent, ReplaySummary
+from producer.summary import Month, NotSent, Place, ReplaySummary
 
 _MOST_PURCHASES: Final = 4_000_000
 """For the gaps between purchase days: with more, every second customer is left out, and again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Files that are read as one table."""
+
+    names: Sequence[str]
+    starts: Ints
+    """(files,): the place of each file's first row in all of them."""
+
+    def place(self, row: int) -> Place:
+        """Where that row of all stands."""
+        file = int(np.searchsorted(self.starts, row, side="right")) - 1
+        return Place(self.names[file], row - int(self.starts[file]) + 1)
 
 
 @dataclass(slots=True)
@@ -34,6 +48,7 @@ class Totals:
     last_at: int | None = None
     skipped: Counter[str] = field(default_factory=Counter)
     not_sent: list[NotSent] = field(default_factory=list)
+    refused: int = 0
     _months: dict[tuple[str, str], Month] = field(default_factory=dict)
     _guest_months: dict[tuple[str, str], Month] = field(default_factory=dict)
     _customers: Ints = field(default_factory=lambda: np.empty(0, np.int64))
@@ -41,6 +56,14 @@ class Totals:
     """Customers' hashes and days of purchases."""
     _kept: int = 0
     _halved: int = 0
+    _first: dict[str, tuple[int, Place]] = field(default_factory=dict)
+    """By reason, the first row that was skipped: its place in all files of its kind, and where that is."""
+
+    def skip(self, reason: str, count: int, first: int, files: Files) -> None:
+        """So many rows are no lines; the place of the first of them in all `files`."""
+        self.skipped[reason] += count
+        if reason not in self._first or first < self._first[reason][0]:
+            self._first[reason] = (first, files.place(first))
 
     def add(self, orders: Orders) -> Mask:
         """Take in orders that stand nowhere else; which of them are of guests, (events,)."""
@@ -92,6 +115,7 @@ class Totals:
             rows=self.rows,
             lines=self.lines,
             skipped=dict(self.skipped),
+            first_skipped={reason: place for reason, (_, place) in self._first.items()},
             orders=self.orders,
             returns=self.returns,
             customers=len(self._customers),
@@ -101,6 +125,7 @@ class Totals:
             first_at=self.first_at,
             last_at=self.last_at,
             not_sent=tuple(self.not_sent),
+            refused=self.refused,
             preset=preset,
         )
 

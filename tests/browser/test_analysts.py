@@ -10,6 +10,7 @@ import re
 import tomllib
 
 from playwright.sync_api import expect
+from typer.testing import CliRunner
 
 from benchmarks.pages import look_at_the_map
 from benchmarks.pages import visit as visit_now
@@ -18,6 +19,7 @@ from contracts.model import ModelDocument
 from contracts.times import DAY
 from dashboard.figures.tree import SegmentTree
 from dashboard.lasso import Lasso
+from livesegments.cli import app
 from livesegments.models import pinned_version
 from livesegments.settings import Settings
 from online_model.rules import parse
@@ -288,6 +290,34 @@ def test_events_that_could_not_be_used_are_told_with_an_example(visit, shop):
     expect(page.locator(".letter .example")).to_contain_text(HOSTILE)
     expect(page.locator("#data-types")).to_contain_text("Purchases")
     assert page.locator("main img").count() == 0
+
+
+def test_what_a_replay_left_out_is_told_by_reason_and_where(visit, shop, tmp_path):
+    """From the command to the page, on which it appears while somebody looks; a second run takes its place."""
+    page = visit("data")
+    expect(page.locator("#data-imports")).to_have_text("No files were imported or replayed so far.")
+    file = tmp_path / "old <b>orders.csv"
+    lines = ["order_id,customer_id,occurred_at,item_id,quantity,unit_price", "old-1,often-0,2020-01-01,mug,1,5"]
+    lines += [f"old-{n},{HOSTILE},2020-01-01,mug,{quantity},5" for n, quantity in enumerate(("none", "0", "nil"), 2)]
+    file.write_text("\n".join(lines))
+    where = {
+        f"LIVESEGMENTS_{name.upper()}": str(getattr(shop.settings, name))
+        for name in ("redis_url", "log_url", "key_prefix", "log_prefix", "partitions")
+    }
+    for _ in range(2):
+        done = CliRunner(env=where).invoke(app, ["replay", str(file), "--set", "currency=GBP"])
+        assert done.exit_code == 0, done.output
+        assert "2 skipped: quantity is no number" in done.output
+    row = page.locator("#data-imports tbody tr")
+    expect(row).to_have_count(1)
+    expect(row.locator("th")).to_contain_text(f"{file.name}Replayed on the command line, ")
+    expect(row.locator("td").nth(0)).to_have_text("1events, from 4 rows")
+    assert row.locator("li").all_inner_texts() == [
+        f"2: quantity is no number (first: row 2 of {file.name})",
+        f"1: zero quantity (first: row 3 of {file.name})",
+    ]
+    expect(page.locator("#data-imports .counts")).to_have_text("Quantity is no number2Zero quantity1")
+    assert HOSTILE not in page.locator("#data-imports").inner_text(), "nothing of what stands in a row"
 
 
 def test_an_endpoint_of_webhooks_is_told_of_in_words(visit, shop):

@@ -390,6 +390,25 @@ def test_names_of_segments_are_replaced_and_taken_out(state):
     assert state.segment_names() == {-101: b"b"}
 
 
+def test_what_imports_came_to_is_replaced_and_taken_out(state):
+    assert state.imports() == {}
+    state.put_import("a", b"1")
+    state.put_import("b", b"2")
+    state.put_import("a", b"3")
+    state.put_import("b", None)
+    state.put_import("b", None)
+    assert state.imports() == {"a": b"3"}
+
+
+def test_ended_sessions_are_remembered_and_forgotten(state):
+    assert state.ended_sessions() == {}
+    state.put_ended_session("a", 1)
+    state.put_ended_session("b", 2)
+    state.put_ended_session("a", None)
+    state.put_ended_session("a", None)
+    assert state.ended_sessions() == {"b": 2}
+
+
 def test_a_campaign_is_replaced_only_by_who_has_read_it(state):
     assert state.campaigns() == {}
     assert state.put_campaign("Spring", b"one", None)

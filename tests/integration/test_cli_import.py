@@ -12,6 +12,7 @@ from consumer.currency import Rates
 from livesegments.asking import ask
 from livesegments.cli import app
 from livesegments.import_entry import EntryError, entry_text, write_entry
+from livesegments.import_reports import read_reports
 from livesegments.importing import choose
 from livesegments.sources import load_settings
 from producer.importing.plan import PlanError
@@ -62,6 +63,13 @@ def test_from_a_dry_run_to_rows_and_twice_is_once(table, redis_url, one_redis_ur
         assert done.exit_code == 0, done.output
         assert "as [imports.bestellungen] of the settings says" in done.output
         assert "4 events published" in done.output
+        assert "page Data" not in done.output
+    [told] = read_reports(deployment.state)
+    assert (told.files, told.who, told.outcome, told.published) == (("bestellungen-2026.csv",), None, "done", 4)
+    elsewhere = ["--redis-url", "redis://127.0.0.1:1/0", *where[2:]]
+    alone = call(table, "--currency", "EUR", *elsewhere, LIVESEGMENTS_CUSTOMER_SALT=SALT)
+    assert (alone.exit_code, alone.output.count("the page Data will not tell of this (Redis: ")) == (0, 1)
+    assert "4 events published" in alone.output, "nothing is lost where Redis is out of reach"
     deployment.run(rates=Rates("EUR"))
     rows = deployment.rows()
     assert sorted(len(who) for who in rows) == [7, 35, 35]

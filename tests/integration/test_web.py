@@ -96,18 +96,39 @@ def test_from_an_event_to_the_change_and_back(deployment):
 
 @pytest.mark.parametrize("deployment", ["kafka"], indirect=True)
 def test_another_process_goes_on_where_one_was_killed(deployment):
-    """What a listener has seen stands in the listener: nothing is missing, and little is told again."""
+    """What a listener has seen stands in the listener: nothing is missing, and little is told again.
+
+    Who has logged out of the pages of the one is logged out of the other's.
+    """
     with web(deployment) as (process, client):
+        left, stayed = (log_in(client) for _ in range(2))
+        client.post("/app/logout", headers={"Origin": str(client.base_url), "Cookie": left})
+        assert [is_in(client, one) for one in (left, stayed)] == [False, True]
         client.post("/events", json=[purchase_event(n) for n in range(100)])
         deployment.run()
         with client.stream("GET", "/changes?start=beginning&kind=moved") as listening:
             first = read_until(listening.iter_lines(), 40)
             process.kill()
     with web(deployment) as (_, client):
+        assert [is_in(client, one) for one in (left, stayed)] == [False, True]
         last = {"Last-Event-ID": first[-1][0]}
         with client.stream("GET", "/changes?kind=moved", headers=last) as listening:
             rest = read_until(listening.iter_lines(), 60, {who for _, who in first})
     assert {who for _, who in (*first, *rest)} == {f"c{n}" for n in range(100)}
+
+
+def log_in(client) -> str:
+    """The cookie."""
+    client.cookies.clear()
+    answer = client.post("/app/login", data={"key": KEY}, headers={"Origin": str(client.base_url)})
+    assert answer.status_code == 303
+    client.cookies.clear()
+    return answer.headers["set-cookie"].partition(";")[0]
+
+
+def is_in(client, cookie) -> bool:
+    """Whether the pages let in whoever has it."""
+    return client.get("/app/", headers={"Cookie": cookie, "Accept": "text/html"}).status_code == 200
 
 
 def read_until(lines, count, known=frozenset()) -> list[tuple[str, str]]:

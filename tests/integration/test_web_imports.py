@@ -4,6 +4,7 @@ import time
 import tomllib
 
 from consumer.currency import Rates
+from livesegments.import_reports import read_reports
 from livesegments.settings import Settings
 from livesegments.sources import Loaded
 from livesegments.web.importing import StateImports
@@ -63,6 +64,9 @@ def test_from_two_files_to_rows_and_twice_is_once(one_redis_url, unique, tmp_pat
     desk.close()
     assert list(folder.iterdir()) == []
     deployment.run(rates=Rates("EUR"))
+    [told] = read_reports(deployment.state)
+    assert (told.command, told.files, told.who) == ("import", ("orders.csv", "lines.csv"), "anna")
+    assert (told.outcome, told.rows, told.events, told.published, told.left_out) == ("done", 4, 4, 4, ())
     rows = deployment.rows()
     assert sorted(rows) == ["K1", "K2", "guest:2"]
     assert (rows["K1"]["orders"], rows["K1"]["spend"]) == (2, 2_511_000_000)

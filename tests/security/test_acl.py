@@ -229,6 +229,28 @@ def test_the_dashboard_changes_nothing(server):
         for name in writing:
             assert refused(client, name, commands(server.admin)[name]["arity"], key), name
         client.hgetall(Keys(PREFIX).rows(0, 1))
+        refused_too = [("HSET", Keys(PREFIX).segment_names(), "1", "x"), ("DEL", Keys(PREFIX).imports())]
+        for words in refused_too:
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                client.execute_command(*words)
+
+
+def test_who_publishes_says_what_came_of_it(server):
+    """The dashboard's user, too, which imports by page; 6.2 can not allow a command for one key alone."""
+    newer = int(server.admin.info("server")["redis_version"].split(".")[0]) >= 7
+    for role in ("producer", *["dashboard"] * newer):
+        with server.client(role) as client:
+            state = RedisState(client, Keys(PREFIX))
+            state.put_import("a", b"{}")
+            assert state.imports() == {"a": b"{}"}
+            state.put_import("a", None)
+            assert state.imports() == {}
+    if newer:
+        with server.client("dashboard") as client:
+            state = RedisState(client, Keys(PREFIX))
+            state.put_ended_session("a", 1)
+            assert state.ended_sessions() == {"a": 1}
+            state.put_ended_session("a", None)
 
 
 def test_the_dashboard_reads_what_the_http_api_shows(server):

@@ -24,6 +24,7 @@ from producer.importing.reading import Import, assigned
 from producer.importing.sampling import open_files
 from producer.importing.words import fit
 from producer.mapping import MappingError
+from producer.summary import Place
 from producer.table import TableError
 
 NOW = to_micros(datetime(2026, 11, 1, tzinfo=UTC))
@@ -522,6 +523,27 @@ def test_orders_that_stand_in_two_exports_count_once(tmp_path):
         assert done.summary.spend("EUR") == 15_000_000
         assert done.summary.skipped == {"stands in an earlier file, too": 3}
         assert sum(done.summary.skipped.values()) + done.summary.lines == done.summary.rows == 9
+        assert done.summary.first_skipped == {"stands in an earlier file, too": Place("b.csv", 1)}
+
+
+def test_the_first_row_that_was_skipped_is_named_with_its_file(tmp_path, monkeypatch):
+    """Also where rows were taken apart, and of the table of orders."""
+    monkeypatch.setattr("producer.importing.reading.buckets_for", lambda _: 3)
+    orders, lines, more = (tmp_path / f"{name}.csv" for name in ("orders", "lines", "more"))
+    told = "".join(f"B{order},k{order},2026-02-13\n" for order in range(200, 400))
+    orders.write_text(f"order,customer,date\n{told}B203,k,2026-02-13\nB777,k,2026-02-13\n")
+    head = "order,item,quantity,unit price\n"
+    lines.write_text(head + "".join(f"B{order},a,1,2.50\n" for order in range(200, 400)))
+    more.write_text(f"{head}B201,a,1,2.50\nB202,a,much,2.50\nB999,a,1,1\nB204,a,some,1\nB998,a,1,1\n")
+    with read(look([orders, lines, more], Known(currency="EUR", zone="UTC"))) as done:
+        assert done.summary.first_skipped == {
+            "stands in an earlier file, too": Place("more.csv", 1),
+            "quantity is no number": Place("more.csv", 2),
+            "no order in the table of orders": Place("more.csv", 3),
+            "another row of this order stands before (table of orders)": Place("orders.csv", 201),
+            "order without lines (table of orders)": Place("orders.csv", 202),
+        }
+        assert sum(done.summary.skipped.values()) == 7
 
 
 def test_two_columns_of_one_name(tmp_path):

@@ -121,6 +121,13 @@ def test_rows_that_cannot_be_lines_are_counted_by_their_first_reason(tmp_path):
         "line worth more than 1e12": 1,
     }
     assert replay.summary.rows == replay.summary.lines + sum(replay.summary.skipped.values())
+    first = replay.summary.first_skipped
+    assert first.keys() == replay.summary.skipped.keys()
+    assert [first[reason].row for reason in ("no customer", "quantity is no number", "line worth more than 1e12")] == [
+        *(2, 8, 15),
+    ]
+    lines = (tmp_path / first["no customer"].file).read_text().splitlines()
+    assert ",many," in lines[first["quantity is no number"].row], "the first line has the names"
 
 
 def test_events_beyond_the_contract_are_named_not_sent_silently(tmp_path):
