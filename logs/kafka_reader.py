@@ -22,8 +22,8 @@ CLOSE_MS: Final = 3_000
 MAX_OFFSET: Final = 2**63 - 1
 SLICE_SECONDS: Final = 0.01
 """For which kafka-python is asked to wait while records come, however long we may."""
-BUSY_SECONDS: Final = 1.0
-"""After the last records, more are to be expected."""
+BUSY_SECONDS: Final = 0.1
+"""So soon after the last records more are to be expected; a worker with little to do polls as rarely as it may."""
 
 _log = structlog.get_logger(__name__)
 
