@@ -81,7 +81,7 @@ class Fleet:
 @pytest.mark.slow
 @pytest.mark.timeout(420)
 def test_kills_and_workers_coming_and_going_change_nothing_on_online_retail(
-    kafka_bootstrap, redis_url, unique, data_folder
+    kafka_bootstrap, redis_url, unique, data_folder, fault_report
 ):
     """Paced; at any time about two workers, of which each dies at a random checkpoint or leaves cleanly.
 
@@ -90,6 +90,11 @@ def test_kills_and_workers_coming_and_going_change_nothing_on_online_retail(
     deployment = Deployment(f"kafka://{kafka_bootstrap}", redis_url, unique, PARTITIONS)
     messages = list(islice(read_events(data_folder / FILE, now=wall_micros()), MESSAGES))
     kill_and_check(deployment, messages, kills=8)
+    fault_report(
+        f"8 SIGKILLs of workers, each at one of its checkpoints, and others joining and leaving, {len(messages)} events"
+        " of Online Retail",
+        f"{len(deployment.rows())} rows exact, {len(deployment.changes())} changes, each under one id with one content",
+    )
 
 
 def kill_and_check(deployment: Deployment, messages: Sequence[Message], kills: int) -> None:
