@@ -34,7 +34,7 @@ def _commands(runs: int) -> dict[str, list[str]]:
         "throughput": ["--repeat", str(runs)],
         "freshness": [
             *("--rate", "1000", "--rate", "2000", "--rate", "5000", "--rate", "70%"),
-            *("--seconds", "15", "--repeat", str(runs)),
+            *("--seconds", "20", "--repeat", str(runs)),
         ],
         "scale": [],
         "backlog": ["--minutes", "4", "--repeat", str(runs)],
