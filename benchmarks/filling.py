@@ -20,6 +20,7 @@ from consumer.redis_images import RedisImages
 from consumer.settings import WorkerSettings
 from contracts.keys import Keys
 from contracts.partitioning import partition_of
+from recommender.settings import RecommenderSettings
 
 MODELS: Final = 10_000
 """Customers of the small shop, at most."""
@@ -31,8 +32,14 @@ _PATIENCE: Final = 600.0
 
 
 def settings_of(servers: Servers) -> WorkerSettings:
-    """Of every worker that works for this deployment."""
-    return WorkerSettings(clock="wall", names=servers.names, keys=Keys(servers.tag), group=servers.tag)
+    """Of every worker that works for this deployment.
+
+    What goes with what is learnt, but no blend is tuned for it: that takes minutes of a process of its own, and changes
+    nothing about how long a view takes.
+    """
+    recommender = RecommenderSettings(tuning=False)
+    names, keys = servers.names, Keys(servers.tag)
+    return WorkerSettings(clock="wall", names=names, keys=keys, group=servers.tag, recommender=recommender)
 
 
 def fill(servers: Servers, customers: int, items: int, partitions: int = PARTITIONS) -> list[list[str]]:
