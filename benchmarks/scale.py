@@ -77,7 +77,6 @@ def work(servers: Servers, events: int, talk: Talk) -> None:
         talk.rested.set()
         talk.published.wait(_PATIENCE)
         figures["events_per_s"] = _work_off(worker, events)
-        _until_idle(worker)
         figures["worker_most_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         talk.figures.put(figures)
         worker.run(on_step=lambda worker: worker.stop() if talk.stop.is_set() else None)
