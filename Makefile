@@ -55,8 +55,8 @@ unit: .venv/dev.done
 	@echo "== unit tests and doctests"
 	@$(BIN)/pytest -q -m "not slow" $(SPREAD) $(PACKAGES) tests/unit $(ARGS)
 
-bench: .venv/dev.done ## events per second through a real broker
-	@$(BIN)/python -m benchmarks.throughput $(ARGS)
+bench: .venv/dev.done ## how fast it is, 25 minutes: writes docs/performance.md; ARGS="--only views --runs 1"
+	@$(BIN)/python -m benchmarks.performance $(ARGS)
 
 soak: .venv/dev.done ## 500 kills of three workers, then an hour of rebalances; everything is checked at the end
 	@$(BIN)/python -m tests.soak kills $(ARGS)

@@ -16,29 +16,21 @@ import multiprocessing
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from multiprocessing.context import SpawnProcess
 from typing import Any, Final
 
-import confluent_kafka
 import redis
 
+from benchmarks.filling import fill
+from benchmarks.loading import Servers, create_logs, of_shop, producer_of, put
 from benchmarks.one_worker import one_worker
-from benchmarks.throughput import CUSTOMERS, EVENTS_A_DAY, Servers
-from consumer.clock import wall_micros
-from consumer.redis_state import RedisState
 from consumer.settings import WorkerSettings
-from consumer.state import bucket_of
 from consumer.worker import Worker
 from contracts.keys import Keys
-from contracts.partitioning import partition_of
-from logs.base import LogSpec
-from logs.open import open_logs
 from producer.message import Message
-from producer.shop import Shop, ShopSettings
 from tests.servers import kafka_server, redis_server
 
 SESSION_SECONDS: Final = 6.0
@@ -130,29 +122,9 @@ class Partitions:
         return pipe.execute()
 
 
-def create(servers: Servers, partitions: int) -> None:
-    """The logs."""
-    with closing(open_logs(f"kafka://{servers.bootstrap}")) as logs:
-        for name in (servers.names.events, servers.names.changes, servers.names.dead_letters):
-            logs.create(LogSpec(name, partitions))
-
-
-def producer_of(servers: Servers) -> confluent_kafka.Producer:
-    """One that places events as all others do."""
-    return confluent_kafka.Producer(
-        {
-            "bootstrap.servers": servers.bootstrap,
-            "partitioner": "murmur2_random",
-            "linger.ms": 5,
-            "compression.type": "lz4",
-            "queue.buffering.max.messages": 2_000_000,
-        }
-    )
-
-
 def throughput(servers: Servers, messages: list[Message], workers: int) -> float:
     """Events per second that so many workers work off, from when the last event is on the log until they are done."""
-    create(servers, partitions=12)
+    create_logs(servers)
     partitions = Partitions(servers, 12)
     with hands(servers) as start:
         team = [start() for _ in range(workers)]
@@ -162,53 +134,21 @@ def throughput(servers: Servers, messages: list[Message], workers: int) -> float
             return None not in owners and (workers == 1 or sum(int(claims or 0) for claims in owners) > 12)
 
         until(shared_out)
-        producer = producer_of(servers)
-        for message in messages:
-            producer.produce(servers.names.events, message.value, message.key)
-        producer.flush()
+        put(servers, messages)
         began = time.perf_counter()
         before: int = sum(hand.records.value for hand in team)
         until(lambda: sum(hand.records.value for hand in team) >= len(messages))
         return (len(messages) - before) / (time.perf_counter() - began)
 
 
-def fill(servers: Servers, customers: int) -> list[list[str]]:
-    """Rows of so many customers in each of two partitions, copied from those of a small shop. Their ids."""
-    create(servers, partitions=2)
-    shop = Shop(ShopSettings(now=wall_micros(), customers=1_000, currency="GBP"))
-    producer = producer_of(servers)
-    for message in islice(shop.history(), SEED_EVENTS):
-        producer.produce(servers.names.events, message.value, message.key)
-    producer.flush()
-    with hands(servers) as start:
-        hand = start()
-        until(lambda: hand.records.value >= SEED_EVENTS)
-    client, keys = redis.Redis.from_url(servers.redis_url), Keys(servers.tag)
-    ids: list[list[str]] = [[], []]
-    number = 0
-    while min(map(len, ids)) < customers:
-        who, number = f"copy-{number}", number + 1
-        ids[partition_of(who, 2)].append(who)
-    state = RedisState(client, keys)
-    for partition in (0, 1):
-        models = [row for _, rows in state.rows(partition) for row in rows]
-        ids[partition] = ids[partition][: customers - len(models)]
-        for begin in range(0, len(ids[partition]), 5_000):
-            pipe = client.pipeline(transaction=False)
-            for place, who in enumerate(ids[partition][begin : begin + 5_000]):
-                pipe.hset(keys.rows(partition, bucket_of(who)), who, models[(begin + place) % len(models)])
-            pipe.execute()
-    return ids
-
-
 class Trickle:
     """Some events for both partitions all the time, and how long each partition's position stands still."""
 
     def __init__(self, servers: Servers, ids: list[list[str]]) -> None:
-        self._producer = producer_of(servers)
+        self._producer = producer_of(servers, **{"linger.ms": 5})
         self._log = servers.names.events
         self._ids = ids
-        self._partitions = Partitions(servers, 2)
+        self._partitions = Partitions(servers, len(ids))
         self._sent = 0
         self._began = time.monotonic()
         self.begin()
@@ -216,8 +156,8 @@ class Trickle:
     def begin(self) -> None:
         """Measure from now on."""
         self._positions = self._partitions.field("position")
-        self._at = [time.monotonic()] * 2
-        self.pause = [0.0, 0.0]
+        self._at = [time.monotonic()] * len(self._ids)
+        self.pause = [0.0] * len(self._ids)
 
     def until(self, done: Callable[[], bool]) -> None:
         """Go on until something holds."""
@@ -244,7 +184,7 @@ class Trickle:
         return [int(claims or 0) for claims in self._partitions.field("claims")]
 
     def _send(self) -> None:
-        ids = self._ids[self._sent % 2]
+        ids = self._ids[self._sent % len(self._ids)]
         who = ids[self._sent % len(ids)]
         event = {
             "type": "purchase",
@@ -262,7 +202,7 @@ class Trickle:
 
 def hand_over(servers: Servers, customers: int) -> dict[str, float]:
     """Pauses of a partition that moves cleanly, of one that stays, and of one whose worker is killed."""
-    ids = fill(servers, customers)
+    ids = fill(servers, 2 * customers, items=400, partitions=2)
     trickle = Trickle(servers, ids)
     before = trickle.claims()
     with hands(servers) as start:
@@ -293,15 +233,7 @@ def hand_over(servers: Servers, customers: int) -> dict[str, float]:
 def run(events: int, customers: int) -> dict[str, float]:
     """All of it."""
     tag = f"workers-{uuid.uuid4().hex[:8]}"
-    shop = Shop(
-        ShopSettings(
-            now=wall_micros(),
-            customers=CUSTOMERS,
-            currency="GBP",
-            history_days=max(730, events // EVENTS_A_DAY + 1),
-        )
-    )
-    messages = list(islice(shop.history(), events))
+    messages = list(of_shop(events))
     with kafka_server() as bootstrap, redis_server() as redis_url:
         one = throughput(Servers(bootstrap, redis_url, f"{tag}-one"), messages, 1)
         two = throughput(Servers(bootstrap, redis_url, f"{tag}-two"), messages, 2)
