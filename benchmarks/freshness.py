@@ -81,7 +81,8 @@ def work(servers: Servers, history: int, told: Told) -> None:
     def watch(worker: Worker) -> None:
         nonlocal began
         memory, figures = worker.memory, worker.figures
-        began = began or (time.perf_counter() if figures.records else 0.0)
+        if not figures.records:
+            began = time.perf_counter()
         if not told.maximum.value and figures.records >= history:
             told.maximum.value = history / (time.perf_counter() - began)
         learnt = memory.learner.model is not None and memory.item_model is not None
