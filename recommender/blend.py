@@ -21,6 +21,8 @@ class Blend:
 
     profile_half_life: int = 90 * DAY
     """Microseconds after which a purchase counts half for what goes with it."""
+    repeats: float = 0.3
+    """Of every further purchase of an item beside the newest one, for what goes with it: 0 is one vote per item."""
     again_half_life: int = 365 * DAY
     """Microseconds after which a purchase counts half for buying the same again."""
     known_weight: float = 1.0
@@ -61,5 +63,5 @@ class Blend:
 
 BLEND_NAMES: Final = tuple(one.name for one in fields(Blend))
 _HALF_LIVES: Final = ("profile_half_life", "again_half_life", "together_half_life")
-_SHARES: Final = ("rhythm", "slow_share")
+_SHARES: Final = ("repeats", "rhythm", "slow_share")
 _ABOVE_ZERO: Final = (*_HALF_LIVES, "ridge")

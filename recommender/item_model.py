@@ -16,6 +16,8 @@ from recommender.popularity import ItemPopularity
 
 ITEM_MODEL_VERSION: Final = 1
 _WEIGHTS: Final = {one.name for one in fields(Blend)}
+_BEFORE: Final = {"repeats": 1.0}
+"""What weights were, in effect, before they were weights: a stored model goes on meaning what it meant."""
 
 
 class ItemModelError(LivesegmentsError):
@@ -149,7 +151,8 @@ class ItemModel:
                 np.frombuffer(stored.weights, "<f2").astype(np.float32),
             )
             # Weights that a newer livesegments knows are left out: the model is read in the middle of an upgrade, too.
-            blend = Blend(**{name: value for name, value in stored.blend.items() if name in _WEIGHTS})
+            known = {name: value for name, value in stored.blend.items() if name in _WEIGHTS}
+            blend = Blend(**(_BEFORE | known))
         except (msgspec.DecodeError, ValueError, TypeError) as error:
             raise ItemModelError(
                 f"the stored item model is not one that livesegments writes ({error}): "

@@ -44,12 +44,16 @@ class OwnItems:
         bought = quantity > 0
         kept = np.add.reduceat(quantity.astype(np.int64), starts) > 0
         before_newest = _before_newest(age, bought, owners, starts)
-        profile = np.exp2(before_newest * np.float32(-DAY / blend.profile_half_life)) * bought
+        speaks = np.exp2(before_newest * np.float32(-DAY / blend.profile_half_life)) * bought
+        profile = np.add.reduceat(speaks, starts)
+        if blend.repeats < 1:
+            newest = np.maximum.reduceat(speaks, starts)
+            profile = newest + np.float32(blend.repeats) * (profile - newest)
         again = np.add.reduceat(np.exp2(age * np.float32(-DAY / blend.again_half_life)) * bought, starts)
         if blend.rhythm > 0 and len(gaps):
             latest = np.minimum.reduceat(np.where(bought, age, np.float32(np.inf)), starts)
             again *= due(latest, np.where(numbers < len(gaps), gaps[np.minimum(numbers, len(gaps) - 1)], 0), blend)
-        return cls(owners, numbers, np.add.reduceat(profile, starts) * kept, again, kept)
+        return cls(owners, numbers, profile * kept, again, kept)
 
 
 def _before_newest(

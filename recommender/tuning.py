@@ -22,6 +22,7 @@ GRID: Final[Mapping[str, Sequence[Any]]] = {
     "low_rank_weight": (0.0, 0.5, 1.0, 2.0),
     "together_half_life": (60 * DAY, 180 * DAY, 720 * DAY),
     "profile_half_life": (30 * DAY, 90 * DAY, 270 * DAY, 810 * DAY),
+    "repeats": (0.0, 0.1, 0.3, 1.0),
     "again_half_life": (30 * DAY, 120 * DAY, 365 * DAY, 1_095 * DAY),
 }
 """What is tried of each."""

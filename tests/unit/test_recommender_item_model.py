@@ -74,6 +74,12 @@ def test_weights_of_a_newer_worker_are_left_out():
     assert ItemModel.decode(msgspec.msgpack.encode(document)).blend == Blend(rhythm=0.5)
 
 
+def test_a_model_of_before_repeats_goes_on_meaning_what_it_meant():
+    document = msgspec.msgpack.decode(model().encode())
+    del document["blend"]["repeats"]
+    assert ItemModel.decode(msgspec.msgpack.encode(document)).blend == Blend(rhythm=0.5, repeats=1.0)
+
+
 def test_a_newer_model_says_to_upgrade():
     newer = msgspec.msgpack.encode({"v": ITEM_MODEL_VERSION + 1, "something": "else"})
     with pytest.raises(ItemModelError, match="upgrade livesegments"):
@@ -120,6 +126,7 @@ def test_pinned_weights_are_taken_half_lives_in_days():
     [
         ({"love": 1.0}, "love is no part of the blend; there are profile_half_life"),
         ({"rhythm": 1.5}, "rhythm must be from 0 to 1, not 1.5"),
+        ({"repeats": 2.0}, "repeats must be from 0 to 1, not 2"),
         ({"ridge": 0.0}, "ridge must be above 0"),
         ({"again_weight": -1.0}, "again_weight must be 0 or more"),
         ({"again_weight": float("nan")}, "again_weight must be 0 or more"),

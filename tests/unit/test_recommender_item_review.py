@@ -77,6 +77,27 @@ def test_the_blend_suits_the_shop(again, known_first):
     assert model.note.startswith("tuned on what up to ")
 
 
+def staples_and_hobbies(customers: int) -> list:
+    """Orders of one staple and one thing of the customer's hobby, at which the staple hints."""
+    chance = np.random.default_rng(5)
+    lines = []
+    for customer in range(customers):
+        hobby = customer % 2
+        hint = hobby if chance.random() < 0.75 else 1 - hobby
+        things = KIND * hobby + 1 + chance.permutation(KIND - 1)
+        for order, item in enumerate(things[:6].tolist()):
+            age = 35 - 6 * order - chance.random()
+            lines += [(customer, KIND * hint, age, 1), (customer, item, age, 1)]
+    return lines
+
+
+def test_staples_do_not_drown_what_is_bought_once():
+    adds_up = RecommenderSettings(blend=Blend(repeats=1.0))
+    model = ItemReview.of(history(staples_and_hobbies(200)), IDS, NOW, adds_up)()
+    assert model.blend.repeats < 1
+    assert model.figures["new"] > model.figures["default_new"]
+
+
 def test_what_is_pinned_stays():
     start = Blend(known_weight=2.0)
     lines = history(two_tastes(240))

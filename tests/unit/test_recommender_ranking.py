@@ -71,7 +71,14 @@ def scores_of(slot: int, lines: list, popular: Popular, allowed: np.ndarray, wei
     def decayed(item, half_life):
         return sum(2.0 ** (min(age, 0) * DAY / half_life) for i, age, q in lines if i == item and q > 0)
 
-    speak = {i: decayed(i, blend.profile_half_life) for i in had if net[i] > 0}
+    def newest(item, half_life):
+        return max((2.0 ** (min(age, 0) * DAY / half_life) for i, age, q in lines if i == item and q > 0), default=0.0)
+
+    def speaks(item):
+        last = newest(item, blend.profile_half_life)
+        return last + blend.repeats * (decayed(item, blend.profile_half_life) - last)
+
+    speak = {i: speaks(i) for i in had if net[i] > 0}
     goes = {i: sum(x * weights.get((j, i), 0.0) for j, x in speak.items()) for i in range(ITEMS)}
     best = max(goes.values()) or 1.0
     goes = {i: CUSTOMERS / (CUSTOMERS + 50) * value / best for i, value in goes.items()}
@@ -107,7 +114,8 @@ def scores_of(slot: int, lines: list, popular: Popular, allowed: np.ndarray, wei
         [
             Blend(),
             Blend(rhythm=0.5, popular_weight=1.0),
-            Blend(profile_half_life=30 * DAY, rhythm=1.0, known_weight=0.25),
+            Blend(profile_half_life=30 * DAY, rhythm=1.0, known_weight=0.25, repeats=0.0),
+            Blend(repeats=1.0),
         ]
     ),
 )
@@ -180,6 +188,17 @@ def test_the_newer_purchase_speaks_louder():
     result = ranked([mine], popular_among([mine], everything), everything, 4, learnt({(3, 10): 1.0, (4, 11): 1.0}))
     new = result.items[0][result.reasons[0] == Reason.BECAUSE]
     assert new.tolist() == [11, 10]
+
+
+def test_what_is_bought_every_week_does_not_drown_what_was_bought_once():
+    everything = np.ones(ITEMS, np.bool_)
+    mine = (0, [(3, -7 * week, 1) for week in range(12)] + [(4, -1, 1), (4, -1, 1)])
+    popular, weights = popular_among([mine], everything), {(3, 10): 1.0, (4, 11): 2.0}
+    first = {}
+    for repeats in (0.0, 1.0):
+        result = ranked([mine], popular, everything, 4, learnt(weights, Blend(repeats=repeats)))
+        first[repeats] = result.items[0][result.reasons[0] == Reason.BECAUSE].tolist()
+    assert first == {0.0: [11, 10], 1.0: [10, 11]}
 
 
 @pytest.mark.parametrize("half_lives", [0, 1, 100, 126, 130, 140, 150, 200, 2000])
