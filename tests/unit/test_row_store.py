@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.layout import HEADER
-from consumer.row_store import PartitionRows, RowStore
+from consumer.row_store import ItemTable, PartitionRows, RowStore
 
 PARTS = ("heads", "lines", "ids", "attributes", "moves", "exposures")
 
@@ -43,3 +43,12 @@ def test_what_is_loaded_is_what_is_there_whatever_was_there_before(steps):
         places = np.array(list(index.values()), np.int64)
         assert dict(zip(index, store.pack(places, 0), strict=True)) == wanted
         assert (store.partition[places] == partition).all()
+
+
+def test_partitions_share_the_names_of_items():
+    first, again, new, new_again = (text.decode() for text in (b"item-1", b"item-1", b"item-2", b"item-2"))
+    assert first is not again
+    one, other = ItemTable([first]), ItemTable([again])
+    assert one.numbers([first, new]) == [0, 1]
+    assert other.numbers([new_again]) == [1]
+    assert all(name is same for name, same in zip(one.names, other.names, strict=True))
