@@ -34,7 +34,7 @@ suite: .venv/dev.done
 # Apart: Chromium takes whatever cores there are, and other tests have deadlines.
 browser: .venv/dev.done ## the pages in Chromium
 	@echo "== tests in a browser"
-	@$(BIN)/pytest -q --durations=5 tests/browser $(ARGS) $(ONCE_MORE)
+	@$(BIN)/pytest -q -n 2 --dist loadfile --durations=5 tests/browser $(ARGS) $(ONCE_MORE)
 
 check: lint types unit ## the fast part: format, lint, types, unit tests, doctests
 

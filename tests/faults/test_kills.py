@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
 MESSAGES = 12_000
 """Enough for a minute: what all of the file comes to is tested without kills."""
+KILLS = 5
 
 
 class Fleet:
@@ -89,10 +90,10 @@ def test_kills_and_workers_coming_and_going_change_nothing_on_online_retail(
     """
     deployment = Deployment(f"kafka://{kafka_bootstrap}", redis_url, unique, PARTITIONS)
     messages = list(islice(read_events(data_folder / FILE, now=wall_micros()), MESSAGES))
-    kill_and_check(deployment, messages, kills=8)
+    kill_and_check(deployment, messages, kills=KILLS)
     fault_report(
-        f"8 SIGKILLs of workers, each at one of its checkpoints, and others joining and leaving, {len(messages)} events"
-        " of Online Retail",
+        f"{KILLS} SIGKILLs of workers, each at one of its checkpoints, and others joining and leaving,"
+        f" {len(messages)} events of Online Retail",
         f"{len(deployment.rows())} rows exact, {len(deployment.changes())} changes, each under one id with one content",
     )
 

@@ -1,11 +1,14 @@
-"""`livesegments alias`, and what other commands say of joined ids, on a real Redis."""
+"""`livesegments alias`, and what other commands say of joined ids, on Kafka and Redis."""
 
 import json
+
+import pytest
 
 from tests.integration.test_cli import shell  # noqa: F401 - a fixture
 from tests.integration.test_cli_erasure import publish, purchase
 
 
+@pytest.mark.parametrize("shell", ["kafka"], indirect=True)
 def test_an_id_is_joined_shown_split_and_erased(shell):  # noqa: F811
     publish(shell, purchase("1"), purchase("2", customer_id="cookie-7-of-somebody"))
     assert "is an id of customer-0017-a" in shell.run("alias", "cookie-7-of-somebody", "customer-0017-a")

@@ -7,9 +7,11 @@ import sys
 from itertools import islice
 from pathlib import Path
 
+from contracts.times import DAY
 from online_model.model import SegmentModel
 from online_model.settings import ModelSettings
 from producer.shop import Shop, ShopSettings
+from recommender.settings import RecommenderSettings
 from tests.in_process import START, InProcess
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +20,9 @@ EVENTS = 2_000
 
 def documents() -> list[bytes]:
     """Every model document of a shop, by version."""
-    shop = InProcess(partitions=3, model=ModelSettings(k="auto"))
+    # Forecasts and what goes with what stand in documents of their own, and take most of the time.
+    settings = {"forecasts": False, "recommender": RecommenderSettings(item_review_interval=10_000 * DAY)}
+    shop = InProcess(partitions=3, model=ModelSettings(k="auto"), **settings)
     worker = shop.worker()
     messages = Shop(ShopSettings(now=START, customers=600, seed=3, currency="GBP")).history()
     while batch := list(islice(messages, 500)):

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from consumer.clock import wall_micros
@@ -58,7 +59,8 @@ def test_a_log_out_here_is_known_here_at_once_there_soon_and_to_whoever_begins_l
             assert later.has("anna")
 
 
-def test_while_redis_is_away_it_holds_here_and_is_told_afterwards(state):
+def test_while_redis_is_away_it_holds_here_and_is_told_afterwards(state, monkeypatch):
+    monkeypatch.setattr(ended_sessions, "_log", structlog.get_logger())  # the other one may have been in use before
     with process(state) as here, process(state) as there, capture_logs() as told:
         state.away = True
         here.add("anna", LATER)
