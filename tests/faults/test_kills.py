@@ -26,9 +26,9 @@ from tests.oracle import Oracle
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
-MESSAGES = 12_000
+MESSAGES = 8_000
 """Enough for a minute: what all of the file comes to is tested without kills."""
-KILLS = 5
+KILLS = 4
 
 
 class Fleet:
