@@ -37,9 +37,7 @@ def settings_of(servers: Servers) -> WorkerSettings:
     What goes with what is learnt, but no blend is tuned for it: that takes minutes of a process of its own, and changes
     nothing about how long a view takes.
     """
-    recommender = RecommenderSettings(tuning=False)
-    names, keys = servers.names, Keys(servers.tag)
-    return WorkerSettings(clock="wall", names=names, keys=keys, group=servers.tag, recommender=recommender)
+    return servers.settings(recommender=RecommenderSettings(tuning=False))
 
 
 def fill(servers: Servers, customers: int, items: int, partitions: int = PARTITIONS) -> list[list[str]]:

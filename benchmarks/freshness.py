@@ -28,7 +28,6 @@ import redis
 from benchmarks.loading import CUSTOMERS, Servers, create_logs, of_shop, producer_of, put
 from benchmarks.one_worker import one_worker
 from benchmarks.purchases import purchases
-from consumer.settings import WorkerSettings
 from consumer.worker import Worker
 from contracts.keys import Keys
 from contracts.times import SECOND
@@ -67,11 +66,7 @@ class Told:
 
 def work(servers: Servers, history: int, told: Told) -> None:
     """One worker until `stop`; `ready` once it has caught up with the history, and learnt what there is to learn."""
-    settings = WorkerSettings(
-        clock="wall",
-        names=servers.names,
-        keys=Keys(servers.tag),
-        group=servers.tag,
+    settings = servers.settings(
         sweep_interval_wall=EVERY,
         model=ModelSettings(review_interval=EVERY),
         recommender=RecommenderSettings(item_review_interval=EVERY),

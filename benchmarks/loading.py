@@ -10,7 +10,8 @@ import confluent_kafka
 import msgspec
 
 from consumer.clock import wall_micros
-from contracts.keys import LogNames
+from consumer.settings import WorkerSettings
+from contracts.keys import Keys, LogNames
 from contracts.times import parse_rfc3339, rfc3339, to_micros
 from logs.base import LogSpec
 from logs.open import open_logs
@@ -35,6 +36,11 @@ class Servers:
     def names(self) -> LogNames:
         """Logs of this benchmark."""
         return LogNames(f"{self.tag}-")
+
+    def settings(self, **more: Any) -> WorkerSettings:
+        """Of a worker on these logs, by the wall clock; all else as by default but for what is said."""
+        usual: dict[str, Any] = {"clock": "wall", "names": self.names, "keys": Keys(self.tag), "group": self.tag}
+        return WorkerSettings(**(usual | more))
 
 
 def create_logs(servers: Servers, partitions: int = PARTITIONS) -> None:

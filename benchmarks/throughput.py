@@ -32,7 +32,6 @@ from benchmarks.one_worker import one_worker
 from benchmarks.rivals import RIVALS, NoRivalError, Rival, count
 from benchmarks.stages import Stages
 from consumer.clock import wall_micros
-from consumer.settings import WorkerSettings
 from consumer.worker import Worker
 from contracts.keys import Keys
 from producer.message import Message
@@ -117,7 +116,7 @@ class Ours:
 def ours(servers: Servers, events: int) -> Ours:
     """One worker with everything on: rows, sums, clusters, segments, changes, popularity, checkpoints, views."""
     run = uuid.uuid4().hex[:8]
-    settings = WorkerSettings(clock="wall", names=servers.names, keys=Keys(f"{servers.tag}-{run}"), group=run)
+    settings = servers.settings(keys=Keys(f"{servers.tag}-{run}"), group=run)
     ended = settled = oldest = 0.0
     spent: dict[str, float] = {}
 

@@ -27,7 +27,6 @@ import redis
 from benchmarks.filling import fill
 from benchmarks.loading import Servers, create_logs, of_shop, producer_of, put
 from benchmarks.one_worker import one_worker
-from consumer.settings import WorkerSettings
 from consumer.worker import Worker
 from contracts.keys import Keys
 from producer.message import Message
@@ -48,13 +47,7 @@ class HungError(SystemExit):
 
 def work(servers: Servers, records: Any, stop: Any) -> None:
     """One worker until `stop`; `records` is how many it has worked on."""
-    settings = WorkerSettings(
-        clock="wall",
-        names=servers.names,
-        keys=Keys(servers.tag),
-        group=servers.tag,
-        session_timeout=SESSION_SECONDS,
-    )
+    settings = servers.settings(session_timeout=SESSION_SECONDS)
 
     def watch(worker: Worker) -> None:
         records.value = worker.figures.records

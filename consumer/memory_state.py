@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from consumer.state import (
     NEW,
@@ -18,6 +19,8 @@ from consumer.state import (
     fingerprint,
     one_by_one,
 )
+
+Value = TypeVar("Value")
 
 
 @dataclass(slots=True)
@@ -389,10 +392,7 @@ class MemoryState:
     def put_ended_session(self, nonce: str, until: int | None) -> None:
         """Remember that a session of the pages was ended, or forget it."""
         with self._lock:
-            if until is None:
-                self._ended_sessions.pop(nonce, None)
-            else:
-                self._ended_sessions[nonce] = until
+            _put(self._ended_sessions, nonce, until)
 
     def ended_sessions(self) -> Mapping[str, int]:
         """Sessions of the pages that were ended, and when they would have been over."""
@@ -441,7 +441,7 @@ class MemoryState:
         """Nothing to let go of."""
 
 
-def _put(kept: dict[str, bytes], name: str, value: bytes | None) -> None:
+def _put(kept: dict[str, Value], name: str, value: Value | None) -> None:
     kept.pop(name, None)
     if value is not None:
         kept[name] = value
