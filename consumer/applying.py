@@ -1,41 +1,32 @@
 """Events to rows: which events count (lateness, repeats, floors), and what each does to its customer's row.
 
-Whether an event counts is decided one by one, in the order of the log; what the ones that count add up to is then
-computed for all of them at once. Neither depends on how the log was cut into batches.
+Whether an event counts is decided in the order of the log: for customers with nothing to decide at once
+(`consumer.in_order`), for all others one by one. What the ones that count add up to is then computed for all of them
+(`consumer.adding_up`). None of it depends on how the log was cut into batches.
 """
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from consumer import ragged
+from consumer.adding_up import DECIDED, Ended, Orders, add_up
+from consumer.applied import Applied, Before, Ignored, Sold, Told
 from consumer.bonds import Bond, Edge, Handed, Part, PlainRow, Since, digest_of
 from consumer.dead_letters import Reason, Refused
 from consumer.decoding import Events, Kind
-from consumer.exposures import Buy, Exposures, Tally, add_to, kind_of_reason
+from consumer.exposures import Buy, Exposures, add_to, kind_of_reason
 from consumer.hand_over import erasure_of, hand_over
-from consumer.layout import (
-    HEAD,
-    ID,
-    LINE,
-    MISSING_TIME,
-    ORDERS_HALF_LIFE,
-    RECENT_HALF_LIFE,
-    Limits,
-    Marker,
-    empty_header,
-)
+from consumer.in_order import Groups, grouped, in_order, pack, take_in_order
+from consumer.layout import HEAD, ID, LINE, MISSING_TIME, Limits, Marker, empty_header
 from consumer.merging import merged, plain_row, put_row
-from consumer.row_store import PartitionRows, Rows, RowStore
-from consumer.trial import TrialOrders, count_trial
+from consumer.row_store import PartitionRows, RowStore
 from contracts.documents import NO_SEGMENT
-from contracts.money import MAX_TOTAL_MILLIONTHS, MILLIONTHS
+from contracts.money import MAX_TOTAL_MILLIONTHS
 from contracts.partitioning import partition_of
 from contracts.times import DAY
 
@@ -53,97 +44,10 @@ _CHANGING: Final = frozenset({_PURCHASE, _RETURN, _PROFILE, _INTERACTION, _ALIAS
 _HEAD_SIZE: Final = HEAD.itemsize
 _ID_SIZE: Final = ID.itemsize
 _LINE_SIZE: Final = LINE.itemsize
-
-
-class Ignored(StrEnum):
-    """Why a valid event changed nothing. Counted, and no dead letter: this is what the rules are for."""
-
-    REPEATED = "repeated"
-    LATE = "late"
-    ERASED = "erased"
-    CLOSED = "closed"
-    ACTIVE = "active"
-    """Of an erasure for silence: the customer is not silent any more."""
-    SEPARATE = "separate"
-    """Of an erasure that follows from a customer's: the id was not that customer's then."""
-    ELSEWHERE = "elsewhere"
-    """Handed over in another deployment that reads the same log."""
-
-
-@dataclass(slots=True)
-class Before:
-    """The kept lines of a row before this step: what the sums over items have of it."""
-
-    heads: bytes
-    lines: bytes
-    appended: int | None = 0
-    """How many lines were appended since; None where some were put between, so that anything may have moved."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sold:
-    """Purchases and returns, as columns of one length."""
-
-    rows: Rows
-    net: npt.NDArray[np.int64]
-    """Millionths; below 0 for a return."""
-    is_purchase: npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """An event of our own, that is to stand on the log before the position passes what caused it."""
-
-    customer_id: str
-    value: bytes
-
-
-@dataclass(slots=True)
-class Applied:
-    """What one step did to the rows."""
-
-    causes: dict[int, int] = field(default_factory=dict)
-    """The changed rows, with the type of the event that changed each last."""
-    before: dict[int, Before] = field(default_factory=dict)
-    """The changed and removed rows as they were; rows that are new are missing."""
-    removed: list[tuple[int, str]] = field(default_factory=list)
-    """Erased rows with their customers' ids: detached, still readable, to be released by the caller."""
-    ignored: Counter[Ignored] = field(default_factory=Counter)
-    accepted: Counter[int] = field(default_factory=Counter)
-    evicted: int = 0
-    """Ids let go because a row may keep only so many: from there on its order of arrival matters."""
-    unattributed: int = 0
-    """Interactions because of which a row let go of impressions that more might have become of."""
-    feedback: dict[int, Tally] = field(default_factory=dict)
-    """By partition, what changes in the numbers of impressions."""
-    newest: dict[int, int] = field(default_factory=dict)
-    """The newest time of an event that counted, by partition."""
-    purchases: Counter[int] = field(default_factory=Counter)
-    """Purchases that counted, by partition."""
-    sold: "Sold | None" = None
-    """The purchases and returns that counted, but for those of customers erased in this step."""
-    told: list[Told] = field(default_factory=list)
-    borrowed: list[int] = field(default_factory=list)
-    """Rows that were needed for this step alone: to be released by the caller."""
-    crowded: int = 0
-    """Ids that no longer count for their customer, because too many are joined."""
-
-
 _MAP_BITS: Final = 2**64 - 1
-_OPENED: Final = [
-    "newest_at",
-    "seen_at",
-    "spend",
-    "refunds",
-    "day_map",
-    "purchase_days",
-    "erase_floor",
-    "closed_floor",
-]
-"""The columns that decisions about single events need, or that can not be computed for all events at once."""
-
-
-_FRESH: Final = tuple(int(empty_header()[name][0]) for name in _OPENED)
+_MANY: Final = 48
+"""So many events of a batch are worth looking at together."""
+_FRESH: Final = tuple(int(empty_header()[name][0]) for name in DECIDED)
 
 
 class _Open:
@@ -239,7 +143,7 @@ class Applier:
         """Add up what the events since the last `settle` come to, and write it into the rows."""
         applied, steps = self.applied, self._steps
         self.applied, self._steps = Applied(), []
-        applied.sold = _write_back(self.store, [(step.events, step.opened) for step in steps])
+        applied.sold = add_up(self.store, [one for step in steps for one in step.ended])
         for step in steps:
             step.join_up()
         return applied
@@ -288,15 +192,88 @@ class _PartitionStep:
         self.touched: dict[str, _Touch] = {}
         self.newest = MISSING_TIME
         self.outcome = Outcome([], [])
-        self.packed = _pack(events, self.partition)
+        self.ended: list[Ended] = []
+        self.packed = pack(events, self.partition.items)
+        self.heads, self.ids, self.lines = (
+            column.tobytes() for column in (self.packed.heads, self.packed.ids, self.packed.lines)
+        )
+        self.items: list[int] = self.packed.lines["item"].tolist()
         self.amounts: list[int] = events.amounts.tolist()
 
     def run(self) -> None:
-        """Take the events in order."""
+        """Apply what is plain at once, then all else one by one."""
+        places: Sequence[int] = range(len(self.events))
+        if len(places) >= _MANY:
+            places = self._take_in_order()
+        if places:
+            self._decide(places)
+
+    def _take_in_order(self) -> list[int]:
+        """Apply the events of customers of whom there is nothing to decide. Returns the places of the others'."""
+        packed, store = self.packed, self.store
+        rows = np.array(self._rows_of_orders(), np.int64)
+        groups = grouped(rows)
+        plain = in_order(store, groups, packed, self.limits)
+        left = np.ones(len(rows), np.bool_)
+        if plain.any():
+            groups = groups.only(plain)
+            left[groups.events] = False
+            bought = int(np.count_nonzero(packed.kinds[groups.events] == _PURCHASE))
+            seen = store.header["seen_at"][groups.rows]
+            self._buy(groups)
+            ended = take_in_order(store, groups, packed, self.limits, self.applied)
+            self.ended.append(ended)
+            newest = ended.decided[0]
+            self.newest = max(self.newest, int(newest[newest > seen].max(initial=MISSING_TIME)))
+            self._close({_PURCHASE: bought, _RETURN: len(groups.events) - bought})
+        return np.flatnonzero(left).tolist()
+
+    def _rows_of_orders(self) -> list[int]:
+        """The row of each event; -1 where something else than a purchase or return is said of the customer."""
+        events, partition = self.events, self.partition
+        index, bonds, markers = partition.index, partition.bonds, partition.markers
+        others = {events.customer_ids[i] for i in np.flatnonzero(self.packed.kinds > _RETURN).tolist()}
+        rows = [index.get(customer_id, -1) for customer_id in events.customer_ids]
+        if -1 in rows:
+            for i, row in enumerate(rows):
+                if row < 0 and (customer_id := events.customer_ids[i]) not in others:
+                    known = index.get(customer_id, -1)
+                    if (
+                        known < 0
+                        and customer_id not in bonds
+                        and not (markers and marker_key(customer_id) in markers)
+                        and partition_of(customer_id, self.partitions) == partition.number
+                    ):
+                        known = self.store.add(partition, customer_id)
+                    rows[i] = known
+        if bonds or others:
+            return [
+                -1 if customer_id in bonds or customer_id in others else row
+                for customer_id, row in zip(events.customer_ids, rows, strict=True)
+            ]
+        return rows
+
+    def _buy(self, groups: Groups) -> None:
+        """Purchases that follow from what customers were shown."""
+        store, events, lines_from = self.store, self.events, self.events.lines_from
+        shown = store.exposures
+        for row, first, count in zip(groups.rows.tolist(), groups.first.tolist(), groups.counts.tolist(), strict=True):
+            if shown[row]:
+                exposures, seen = Exposures(shown[row], self.limits), int(store.header["seen_at"][row])
+                for i in groups.events[first : first + count].tolist():
+                    if events.kinds[i] == _PURCHASE:
+                        items = self.items[lines_from[i] : lines_from[i + 1]]
+                        exposures.buy(events.ats[i], items, seen=seen)
+                    seen = max(seen, events.ats[i])
+                self._close_exposures(row, seen, exposures)
+
+    def _decide(self, places: Sequence[int]) -> None:
+        """Take events in order."""
         events, opened, bonds = self.events, self.opened, self.partition.bonds
-        self._open_known()
+        self._open_known(places)
         accepted = dict.fromkeys(map(int, Kind), 0)
-        for i, (customer_id, kind, at) in enumerate(zip(events.customer_ids, events.kinds, events.ats, strict=True)):
+        for i in places:
+            customer_id, kind, at = events.customer_ids[i], events.kinds[i], events.ats[i]
             row = opened.get(customer_id)
             if row is None and not self._is_ours(i, customer_id):
                 continue
@@ -317,12 +294,14 @@ class _PartitionStep:
                 row.cause = kind
             if customer_id in bonds:
                 self._touch(i, customer_id, kind, at, own=True)
+        self._close_rows()
         self._close(accepted)
 
-    def _close(self, accepted: Mapping[int, int]) -> None:
-        """Bring the rows' kept lines up to date, and note what was done."""
+    def _close_rows(self) -> None:
+        """Bring the rows' kept lines up to date, and note what they have become."""
         applied, known = self.applied, self.store.known
-        for row in self.opened.values():
+        rows = list(self.opened.values())
+        for row in rows:
             if row.accepted:
                 known[row.row] = row.known
                 if row.appended:
@@ -330,22 +309,38 @@ class _PartitionStep:
             if row.cause:
                 applied.causes[row.row] = row.cause
                 if row.exposures is not None:
-                    self._close_exposures(row, row.exposures)
+                    self._close_exposures(row.row, row.seen, row.exposures)
+        packed = self.packed
+        counts = [len(row.accepted) for row in rows]
+        chosen = np.array([i for row in rows for i in row.accepted], np.int64)
+        orders = Orders(
+            place=np.repeat(np.arange(len(rows)), counts),
+            at=packed.ids["at"][chosen],
+            is_purchase=packed.kinds[chosen] == _PURCHASE,
+            units=packed.units[chosen],
+            amount=packed.amounts[chosen],
+        )
+        self.ended.append(Ended(np.array([row.row for row in rows], np.int64), _decided(rows), orders))
+
+    def _close(self, accepted: Mapping[int, int]) -> None:
+        """Note what was done."""
+        applied = self.applied
         if self.newest != MISSING_TIME:
             applied.newest[self.partition.number] = self.newest
         applied.accepted.update({kind: number for kind, number in accepted.items() if number})
         applied.purchases[self.partition.number] += accepted[_PURCHASE]
 
-    def _open_known(self) -> None:
-        """Open the rows of all customers of the batch that have one: much faster at once than one by one."""
+    def _open_known(self, places: Sequence[int]) -> None:
+        """Open the rows of all customers of these events that have one: much faster at once than one by one."""
         index: Mapping[str, int] = self.partition.index
         ids = self.store.known
+        those = dict.fromkeys(map(self.events.customer_ids.__getitem__, places))
         if self.partition.bonds:
-            index = self._with_own_rows(index)
-        known = [customer_id for customer_id in dict.fromkeys(self.events.customer_ids) if customer_id in index]
+            index = self._with_own_rows(index, those)
+        known = [customer_id for customer_id in those if customer_id in index]
         numbers = [index[customer_id] for customer_id in known]
         header = self.store.header[np.array(numbers, np.int64)]
-        columns = [header[name].tolist() for name in _OPENED]
+        columns = [header[name].tolist() for name in DECIDED]
         shown = self.store.exposures
         for customer_id, number, *values in zip(known, numbers, *columns, strict=True):
             exposures = Exposures(shown[number], self.limits) if shown[number] else None
@@ -390,7 +385,7 @@ class _PartitionStep:
         if at < row.newest - limits.lateness:
             return self._ignore(Ignored.LATE)
         known = row.known
-        event_id = self.packed.ids[i * _ID_SIZE : (i + 1) * _ID_SIZE]
+        event_id = self.ids[i * _ID_SIZE : (i + 1) * _ID_SIZE]
         if known and ragged.knows(known, event_id[8:]):
             return self._ignore(Ignored.REPEATED)
         if not self._add_amount(i, kind, row):
@@ -406,7 +401,7 @@ class _PartitionStep:
             row.mark_day(at)
             if row.exposures is not None:
                 first, last = self.events.lines_from[i], self.events.lines_from[i + 1]
-                row.exposures.buy(at, self.packed.items[first:last], seen=row.seen)
+                row.exposures.buy(at, self.items[first:last], seen=row.seen)
         if len(known) > limits.ids * _ID_SIZE:
             known, floor = ragged.evict_ids(known, limits.ids)
             row.closed_floor = max(row.closed_floor, floor)
@@ -417,11 +412,11 @@ class _PartitionStep:
 
     def _append_lines(self, row: _Open) -> None:
         """Add the lines of the events that came in order to the kept ones."""
-        packed, places, number = self.packed, row.appended, row.row
+        places, number = row.appended, row.row
         heads, lines = self._kept(number)
-        lines_from = packed.lines_from
-        heads += b"".join([packed.heads[i * _HEAD_SIZE : (i + 1) * _HEAD_SIZE] for i in places])
-        new = b"".join([packed.lines[lines_from[i] * _LINE_SIZE : lines_from[i + 1] * _LINE_SIZE] for i in places])
+        lines_from = self.events.lines_from
+        heads += b"".join([self.heads[i * _HEAD_SIZE : (i + 1) * _HEAD_SIZE] for i in places])
+        new = b"".join([self.lines[lines_from[i] * _LINE_SIZE : lines_from[i + 1] * _LINE_SIZE] for i in places])
         before = self.applied.before[number]
         if before.appended is not None:
             before.appended += len(new) // _LINE_SIZE
@@ -432,10 +427,10 @@ class _PartitionStep:
         """Put the lines of an event that came late between the kept ones."""
         if row.appended:
             self._append_lines(row)
-        packed, number = self.packed, row.row
+        number, lines_from = row.row, self.events.lines_from
         heads, lines = self._kept(number)
-        head = packed.heads[i * _HEAD_SIZE : (i + 1) * _HEAD_SIZE]
-        new = packed.lines[packed.lines_from[i] * _LINE_SIZE : packed.lines_from[i + 1] * _LINE_SIZE]
+        head = self.heads[i * _HEAD_SIZE : (i + 1) * _HEAD_SIZE]
+        new = self.lines[lines_from[i] * _LINE_SIZE : lines_from[i + 1] * _LINE_SIZE]
         self.applied.before[number].appended = None
         self._keep(number, *ragged.insert_lines(heads, lines, head, new))
 
@@ -524,9 +519,9 @@ class _PartitionStep:
         ats = np.repeat(heads["at"], heads["lines"])[bought]
         return list(zip(ats.tolist(), lines["item"][bought].tolist(), strict=True))
 
-    def _close_exposures(self, row: _Open, exposures: Exposures) -> None:
+    def _close_exposures(self, row: int, seen: int, exposures: Exposures) -> None:
         """Write what is kept of impressions into the row, and note how their numbers change."""
-        self.store.exposures[row.row], changes = exposures.close(row.seen)
+        self.store.exposures[row], changes = exposures.close(seen)
         if changes:
             add_to(self.applied.feedback.setdefault(self.partition.number, {}), changes)
 
@@ -558,7 +553,7 @@ class _PartitionStep:
         floor = max(at, seen) if old is None else max(at, seen, old.floor)
         if row is not None:
             if row.cause and row.exposures is not None:
-                self._close_exposures(row, row.exposures)
+                self._close_exposures(row.row, row.seen, row.exposures)
             del self.opened[customer_id]
         self._take_out(customer_id)
         if bond is not None:
@@ -578,10 +573,10 @@ class _PartitionStep:
 
     # ---- ids that belong together ----
 
-    def _with_own_rows(self, index: Mapping[str, int]) -> Mapping[str, int]:
+    def _with_own_rows(self, index: Mapping[str, int], those: Iterable[str]) -> Mapping[str, int]:
         """Rows by id, where an id that belongs together with others has its own row, as long as this step lasts."""
         found = {}
-        for customer_id in dict.fromkeys(self.events.customer_ids):
+        for customer_id in those:
             bond = self.partition.bonds.get(customer_id)
             if bond is None:
                 if customer_id in index:
@@ -782,133 +777,20 @@ def _joined_at(parts: Sequence[Part]) -> int:
     return MISSING_TIME if edge is None else edge.at
 
 
-@dataclass(frozen=True, slots=True)
-class _Packed:
-    """The purchases and returns of a batch in the form in which rows keep them; one slice an event."""
-
-    heads: bytes
-    ids: bytes
-    lines: bytes
-    lines_from: list[int]
-    items: list[int]
-    """Of the lines, by number."""
-
-
-def _pack(events: Events, partition: PartitionRows) -> _Packed:
-    ats = np.array(events.ats, dtype=np.int64)
-    kinds = np.array(events.kinds, dtype=np.int64)
-    starts = np.array(events.lines_from, dtype=np.int64)
-    counts = starts[1:] - starts[:-1]
-    heads = np.empty(len(events), HEAD)
-    heads["at"], heads["event"], heads["lines"] = ats, events.event_hashes, counts
-    ids = np.empty(len(events), ID)
-    ids["at"], ids["event"] = ats, events.event_hashes
-    lines = np.empty(len(events.items), LINE)
-    lines["item"] = items = partition.items.numbers(events.items)
-    lines["quantity"] = np.where(np.repeat(kinds, counts) == _RETURN, -events.quantities, events.quantities)
-    return _Packed(heads.tobytes(), ids.tobytes(), lines.tobytes(), events.lines_from, items)
-
-
 def marker_key(customer_id: str) -> bytes:
     """What a marker knows of the erased customer's id: its 16-byte blake2b."""
     return blake2b(customer_id.encode(), digest_size=16).digest()
 
 
-def _write_back(store: RowStore, opened: list[tuple[Events, dict[str, _Open]]]) -> Sold | None:
-    """Write what the opened rows have become into the columns. Returns what was bought and given back."""
-    rows = [row for _, by_id in opened for row in by_id.values()]
-    if not rows:
-        return None
-    header = store.header
-    numbers = np.array([row.row for row in rows], np.int64)
-    old_newest = header["newest_at"][numbers]
-    newest = np.array([row.newest for row in rows], np.int64)
-    header["newest_at"][numbers] = newest
-    header["seen_at"][numbers] = [row.seen for row in rows]
-    header["spend"][numbers] = [row.spend for row in rows]
-    header["refunds"][numbers] = [row.refunds for row in rows]
-    header["day_map"][numbers] = np.array([row.day_map for row in rows], np.uint64)
-    header["purchase_days"][numbers] = [row.days for row in rows]
-    header["erase_floor"][numbers] = [row.erase_floor for row in rows]
-    header["closed_floor"][numbers] = [row.closed_floor for row in rows]
-    orders = _accepted_orders(opened)
-    if not len(orders.place):
-        return None
-    _add_orders(header, numbers, old_newest, newest, orders)
-    net = np.where(orders.is_purchase, orders.amount, -orders.amount)
-    if store.holdout is not None:
-        count_trial(header, numbers[orders.place], TrialOrders(orders.at, orders.is_purchase, net), store.holdout)
-    return Sold(numbers[orders.place], net, orders.is_purchase)
-
-
-@dataclass(frozen=True, slots=True)
-class _Orders:
-    """Accepted purchases and returns, as columns of one length."""
-
-    place: npt.NDArray[np.int64]
-    """Which of the opened rows."""
-    at: npt.NDArray[np.int64]
-    is_purchase: npt.NDArray[np.bool_]
-    units: npt.NDArray[np.int64]
-    amount: npt.NDArray[np.int64]
-
-
-def _accepted_orders(opened: list[tuple[Events, dict[str, _Open]]]) -> _Orders:
-    parts: list[_Orders] = []
-    first = 0
-    for events, by_id in opened:
-        counts = [len(row.accepted) for row in by_id.values()]
-        chosen = np.array([i for row in by_id.values() for i in row.accepted], np.int64)
-        running = np.concatenate((np.zeros(1, np.int64), np.cumsum(events.quantities, dtype=np.int64)))
-        starts = np.array(events.lines_from, np.int64)
-        parts.append(
-            _Orders(
-                place=np.repeat(np.arange(first, first + len(counts)), counts),
-                at=np.array(events.ats, np.int64)[chosen],
-                is_purchase=np.array(events.kinds)[chosen] == _PURCHASE,
-                units=(running[starts[1:]] - running[starts[:-1]])[chosen],
-                amount=events.amounts[chosen],
-            )
-        )
-        first += len(counts)
-    return _Orders(*(np.concatenate([getattr(part, name) for part in parts]) for name in _Orders.__slots__))
-
-
-def _add_orders(
-    header: npt.NDArray[np.void],
-    numbers: Rows,
-    old_newest: npt.NDArray[np.int64],
-    newest: npt.NDArray[np.int64],
-    orders: _Orders,
-) -> None:
-    count = len(numbers)
-    bought = orders.is_purchase
-    place = orders.place[bought]
-    header["orders"][numbers] += np.bincount(place, minlength=count).astype(np.uint32)
-    header["returns"][numbers] += np.bincount(orders.place[~bought], minlength=count).astype(np.uint32)
-    units = np.zeros(count, np.int64)
-    np.add.at(units, place, orders.units[bought])
-    header["units"][numbers] += units
-    first = np.full(count, np.iinfo(np.int64).max)
-    last = np.full(count, MISSING_TIME)
-    np.minimum.at(first, place, orders.at[bought])
-    np.maximum.at(last, place, orders.at[bought])
-    has = np.zeros(count, np.bool_)
-    has[place] = True
-    old_first = header["first_at"][numbers]
-    header["first_at"][numbers] = np.where(
-        has, np.where(old_first == MISSING_TIME, first, np.minimum(old_first, first)), old_first
-    )
-    header["last_at"][numbers] = np.maximum(header["last_at"][numbers], last)
-
-    # Σ v·2^-((newest - t)/H): what was kept ages to the new reference, what is new is weighed as of it.
-    passed = np.where(old_newest == MISSING_TIME, 0, newest - np.where(old_newest == MISSING_TIME, newest, old_newest))
-    age = newest[orders.place] - orders.at
-    net = np.where(bought, orders.amount, -orders.amount) / MILLIONTHS
-    for name, half_life, values in (
-        ("orders_decayed", ORDERS_HALF_LIFE, bought.astype(np.float64)),
-        ("net_decayed", ORDERS_HALF_LIFE, net),
-        ("recent_net", RECENT_HALF_LIFE, net),
-    ):
-        added = np.bincount(orders.place, weights=values * np.exp2(-age / half_life), minlength=count)
-        header[name][numbers] = header[name][numbers] * np.exp2(-passed / half_life) + added
+def _decided(rows: Sequence[_Open]) -> list[npt.NDArray[Any]]:
+    """The columns of `DECIDED`."""
+    return [
+        np.array([row.newest for row in rows], np.int64),
+        np.array([row.seen for row in rows], np.int64),
+        np.array([row.spend for row in rows], np.int64),
+        np.array([row.refunds for row in rows], np.int64),
+        np.array([row.day_map for row in rows], np.uint64),
+        np.array([row.days for row in rows], np.uint32),
+        np.array([row.erase_floor for row in rows], np.int64),
+        np.array([row.closed_floor for row in rows], np.int64),
+    ]

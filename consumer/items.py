@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from consumer.applying import Before
+from consumer.applied import Before
 from consumer.catalogue_columns import CatalogueColumns
 from consumer.catalogue_entry import Entry
 from consumer.layout import HEAD, LINE

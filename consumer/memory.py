@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 
 from consumer import collector
-from consumer.applying import Applied, Applier, Sold
+from consumer.applied import Applied, Sold
+from consumer.applying import Applier
 from consumer.audiences import Audiences
 from consumer.clock import Clock
 from consumer.day_book import ERASED

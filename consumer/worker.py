@@ -10,7 +10,8 @@ from typing import Final
 
 import structlog
 
-from consumer.applying import Applied, Outcome, handed_over_again
+from consumer.applied import Applied
+from consumer.applying import Outcome, handed_over_again
 from consumer.aside import Aside, came_rerouted, dead_letter, publish, rerouted, told
 from consumer.bonds import Since
 from consumer.catalogue import CatalogueFollower

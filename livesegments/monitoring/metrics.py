@@ -66,7 +66,7 @@ def _build() -> Metric:
 
 def _counters(worker: "Worker") -> Iterable[Metric]:
     # Imported late: with the worker come river and scipy, which nobody else waits for.
-    from consumer.applying import Ignored  # noqa: PLC0415
+    from consumer.applied import Ignored  # noqa: PLC0415
     from consumer.dead_letters import Reason  # noqa: PLC0415
     from consumer.decoding import Kind  # noqa: PLC0415
 

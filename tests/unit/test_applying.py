@@ -4,7 +4,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from consumer.applying import Applier, Ignored
+from consumer import applying
+from consumer.applied import Ignored
+from consumer.applying import Applier
 from consumer.currency import Rates
 from consumer.dead_letters import Reason
 from consumer.decoding import Decoder, Kind
@@ -16,6 +18,15 @@ from contracts.times import DAY, HOUR
 from logs.base import Batch
 from tests.oracle import Oracle, event_hash
 from tests.rows import LATENESS, START, as_plain, assert_equal, build, events_within, lines, moment, rows_of
+
+
+@pytest.fixture(autouse=True, scope="module", params=[1, 10**9], ids=["together", "one by one"])
+def _both_ways(request):
+    """Whether what is plain is applied at once, as in large batches, or all one by one, as in small ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(applying, "_MANY", request.param)
+        yield
+
 
 quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 small = Limits(lateness=LATENESS, lines=7, ids=8192)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumer.applying import Applier, Ignored
+from consumer.applied import Ignored
+from consumer.applying import Applier
 from consumer.currency import Rates
 from consumer.decoding import Decoder
 from consumer.exposures import add_to, decode_kept

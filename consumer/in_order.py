@@ -1,0 +1,220 @@
+"""The plain case of applying events, for all rows of a batch at once: purchases and returns that come in order.
+
+Mostly a customer's events are newer than everything known of them, none repeats another, and nothing is near a limit.
+Then no event has a say in whether the next one counts, and what they come to is sums over columns. `in_order` finds
+those customers; everybody else's events are decided one by one (`consumer.applying`). Both give the same rows, bit for
+bit (`tests/unit/test_in_order.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from consumer import ragged
+from consumer.adding_up import Ended, Orders
+from consumer.applied import Applied, Before
+from consumer.decoding import Events, Kind
+from consumer.layout import HEAD, ID, LINE, Limits
+from consumer.row_store import ItemTable, Rows, RowStore
+from contracts.money import MAX_TOTAL_MILLIONTHS
+from contracts.times import DAY
+
+Integers = npt.NDArray[np.int64]
+
+_HEAD_SIZE: Final = HEAD.itemsize
+_ID_SIZE: Final = ID.itemsize
+_LINE_SIZE: Final = LINE.itemsize
+_SAFE_TOTAL: Final = 0.99 * MAX_TOTAL_MILLIONTHS
+"""What a sum of floats can vouch for with room to spare."""
+_MAP_DAYS: Final = 64
+_NO_DAY: Final = np.iinfo(np.int64).min
+_PURCHASE: Final = int(Kind.PURCHASE)
+_RETURN: Final = int(Kind.RETURN)
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """The purchases and returns of a batch in the form in which rows keep them, one entry an event.
+
+    `lines_from[i]:lines_from[i + 1]` are the lines of event i.
+    """
+
+    heads: npt.NDArray[np.void]
+    ids: npt.NDArray[np.void]
+    lines: npt.NDArray[np.void]
+    lines_from: Integers
+    kinds: Integers
+    units: Integers
+    amounts: Integers
+    """Millionths."""
+
+
+def pack(events: Events, items: ItemTable) -> Packed:
+    """Pack the events of a batch; items that are new get numbers."""
+    ats = np.array(events.ats, dtype=np.int64)
+    kinds = np.array(events.kinds, dtype=np.int64)
+    starts = np.array(events.lines_from, dtype=np.int64)
+    counts = np.diff(starts)
+    heads = np.empty(len(events), HEAD)
+    heads["at"], heads["event"], heads["lines"] = ats, events.event_hashes, counts
+    ids = np.empty(len(events), ID)
+    ids["at"], ids["event"] = ats, events.event_hashes
+    lines = np.empty(len(events.items), LINE)
+    lines["item"] = items.numbers(events.items)
+    lines["quantity"] = np.where(np.repeat(kinds, counts) == _RETURN, -events.quantities, events.quantities)
+    running = np.concatenate((np.zeros(1, np.int64), np.cumsum(events.quantities, dtype=np.int64)))
+    return Packed(heads, ids, lines, starts, kinds, running[starts[1:]] - running[starts[:-1]], events.amounts)
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Events sorted by row, those of a row in the order of the log."""
+
+    rows: Rows
+    """(groups,): each row once."""
+    first: Integers
+    """(groups,): place of each row's first event in `events`."""
+    counts: Integers
+    """(groups,): how many events each row has, at least one."""
+    events: Integers
+    """(events,): places in the batch."""
+
+    @property
+    def of_event(self) -> Integers:
+        """(events,): which group each is of."""
+        return np.repeat(np.arange(len(self.rows)), self.counts)
+
+    def only(self, kept: npt.NDArray[np.bool_]) -> "Groups":
+        """Some of the groups."""
+        counts = self.counts[kept]
+        return Groups(self.rows[kept], np.cumsum(counts) - counts, counts, self.events[np.repeat(kept, self.counts)])
+
+
+def grouped(rows: Rows) -> Groups:
+    """Group the events of a batch by the row that each is of; those with a negative one are left out."""
+    order = np.argsort(rows, kind="stable")
+    order = order[int(np.searchsorted(rows[order], 0)) :]
+    in_turn = rows[order]
+    is_first = np.ones(len(in_turn), np.bool_)
+    is_first[1:] = in_turn[1:] != in_turn[:-1]
+    first = np.flatnonzero(is_first)
+    return Groups(in_turn[first], first, np.diff(np.append(first, len(in_turn))), order)
+
+
+def in_order(store: RowStore, groups: Groups, packed: Packed, limits: Limits) -> npt.NDArray[np.bool_]:
+    """(groups,): whether all events of a row plainly count.
+
+    Each must be a purchase or return, newer than whatever the row knows and than the one before it, newer than floors,
+    repeat none, and leave the row below all limits. True is given only where all of that is sure.
+    """
+    if not len(groups.rows):
+        return np.zeros(0, np.bool_)
+    header = store.header[groups.rows]
+    group, ats = groups.of_event, packed.ids["at"][groups.events]
+    before = np.empty_like(ats)
+    before[1:] = ats[:-1]
+    floor = np.maximum(np.maximum(header["newest_at"], header["erase_floor"]), header["closed_floor"])
+    before[groups.first] = floor
+    plain = ats > before
+    hashes = packed.ids["event"][groups.events]
+    ordered = np.sort(hashes)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    if len(twice):
+        plain &= ~np.isin(hashes, twice)
+    found = np.logical_and.reduceat(plain, groups.first)
+    net = np.abs(packed.amounts[groups.events]).astype(np.float64)
+    most = np.maximum(header["spend"], header["refunds"]) + np.bincount(group, net, len(groups.rows))
+    known = list(map(store.known.__getitem__, groups.rows.tolist()))
+    sizes = np.fromiter(map(len, known), np.int64, len(known))
+    found &= (most < _SAFE_TOTAL) & (sizes + groups.counts * _ID_SIZE <= limits.ids * _ID_SIZE)
+    # An id may be known with another time: it is looked for among all that the row knows.
+    texts = packed.ids["event"][groups.events].tobytes()
+    counts = groups.counts.tolist()
+    place = 0
+    for number, (ids, count) in enumerate(zip(known, counts, strict=True)):
+        end = place + 8 * count
+        if ids:
+            for start in range(place, end, 8):
+                if texts[start : start + 8] in ids:
+                    found[number] = False
+                    break
+        place = end
+    return found
+
+
+def take_in_order(store: RowStore, groups: Groups, packed: Packed, limits: Limits, applied: Applied) -> Ended:
+    """Apply events that all count: ids and lines at once, and what `consumer.adding_up` writes of the rest."""
+    header = store.header[groups.rows]
+    kinds, ats = packed.kinds[groups.events], packed.ids["at"][groups.events]
+    amounts = packed.amounts[groups.events]
+    bought = kinds == _PURCHASE
+    newest = ats[groups.first + groups.counts - 1]
+    day_map, purchase_days = _days(header, groups, ats // DAY, bought)
+    applied.before.update(_keep(store, groups, packed, limits, newest.tolist()))
+    last_kinds = kinds[groups.first + groups.counts - 1]
+    applied.causes.update(zip(groups.rows.tolist(), last_kinds.tolist(), strict=True))
+    return Ended(
+        groups.rows,
+        (
+            newest,
+            np.maximum(header["seen_at"], newest),
+            header["spend"] + np.add.reduceat(np.where(bought, amounts, 0), groups.first),
+            header["refunds"] + np.add.reduceat(np.where(bought, 0, amounts), groups.first),
+            day_map,
+            purchase_days,
+            header["erase_floor"],
+            header["closed_floor"],
+        ),
+        Orders(groups.of_event, ats, bought, packed.units[groups.events], amounts),
+    )
+
+
+def _days(
+    header: npt.NDArray[np.void], groups: Groups, days: Integers, bought: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.uint64], Integers]:
+    """The maps of days, counted back from the newest event's, and how many days each row bought on."""
+    old, old_day = header["day_map"], header["newest_at"] // DAY
+    last = days[groups.first + groups.counts - 1]
+    passed = np.where(old > 0, last - old_day, _MAP_DAYS)
+    found = np.where(passed < _MAP_DAYS, old << np.minimum(passed, _MAP_DAYS - 1).astype(np.uint64), np.uint64(0))
+    back = np.repeat(last, groups.counts) - days
+    bits = np.uint64(1) << np.minimum(back, _MAP_DAYS - 1).astype(np.uint64)
+    bits[~bought | (back >= _MAP_DAYS)] = 0
+    found |= np.bitwise_or.reduceat(bits, groups.first)
+    # In order, a day is new unless the purchase before was on it: in this batch, or as the map's first bit says.
+    of, on = groups.of_event[bought], days[bought]
+    is_first = np.concatenate(([True], of[1:] != of[:-1])) if len(of) else np.zeros(0, np.bool_)
+    known = np.where((old & np.uint64(1)) > 0, old_day, _NO_DAY)[of]
+    new = np.where(is_first, on != known, on != np.concatenate((on[:1], on[:-1])))
+    return found, header["purchase_days"] + np.bincount(of[new], minlength=len(groups.rows))
+
+
+def _keep(store: RowStore, groups: Groups, packed: Packed, limits: Limits, newest: Sequence[int]) -> dict[int, Before]:
+    """Append to the kept lines and ids of the rows. Returns what they were, by row."""
+    heads = packed.heads[groups.events].tobytes()
+    ids = packed.ids[groups.events].tobytes()
+    starts, line_counts = packed.lines_from[groups.events], np.diff(packed.lines_from)[groups.events]
+    line_ends = np.cumsum(line_counts)
+    chosen = np.repeat(starts - (line_ends - line_counts), line_counts) + np.arange(int(line_counts.sum()))
+    lines = packed.lines[chosen].tobytes()
+    all_heads, all_lines, all_known = store.heads, store.lines, store.known
+    before = {}
+    most_lines, lateness = limits.lines * _LINE_SIZE, limits.lateness
+    line_from = 0
+    event_ends = groups.first + groups.counts
+    bounds = (groups.rows, groups.first, event_ends, line_ends[event_ends - 1] * _LINE_SIZE)
+    for (row, first, end, line_to), at in zip(zip(*(one.tolist() for one in bounds), strict=True), newest, strict=True):
+        known = all_known[row] + ids[first * _ID_SIZE : end * _ID_SIZE]
+        all_known[row] = ragged.drop_ids_before(known, at - lateness)
+        old_heads, old_lines = all_heads[row], all_lines[row]
+        before[row] = Before(old_heads, old_lines, (line_to - line_from) // _LINE_SIZE)
+        new_heads = old_heads + heads[first * _HEAD_SIZE : end * _HEAD_SIZE]
+        new_lines = old_lines + lines[line_from:line_to]
+        if len(new_lines) > most_lines:
+            new_heads, new_lines = ragged.newest_lines(new_heads, new_lines, limits.lines)
+        all_heads[row], all_lines[row] = new_heads, new_lines
+        line_from = line_to
+    return before
