@@ -25,7 +25,7 @@ from typing import Any, Final
 import redis
 
 from benchmarks.filling import fill
-from benchmarks.loading import Servers, create_logs, of_shop, producer_of, put
+from benchmarks.loading import PARTITIONS, Servers, create_logs, of_shop, producer_of, put
 from benchmarks.one_worker import one_worker
 from consumer.worker import Worker
 from contracts.keys import Keys
@@ -45,12 +45,12 @@ class HungError(SystemExit):
     """Something that should have happened did not, within PATIENCE_SECONDS."""
 
 
-def work(servers: Servers, records: Any, stop: Any) -> None:
-    """One worker until `stop`; `records` is how many it has worked on."""
+def work(servers: Servers, records: Any, held: Any, stop: Any) -> None:
+    """One worker until `stop`; `records` is how many it has worked on, `held` how many partitions it has."""
     settings = servers.settings(session_timeout=SESSION_SECONDS)
 
     def watch(worker: Worker) -> None:
-        records.value = worker.figures.records
+        records.value, held.value = worker.figures.records, len(worker.memory.held)
         if stop.is_set():
             worker.stop()
 
@@ -64,6 +64,7 @@ class Hand:
 
     process: SpawnProcess
     records: Any
+    held: Any
     stop: Any
 
 
@@ -74,8 +75,8 @@ def hands(servers: Servers) -> Iterator[Callable[[], Hand]]:
     started: list[Hand] = []
 
     def start() -> Hand:
-        records, stop = context.Value("q", 0), context.Event()
-        hand = Hand(context.Process(target=work, args=(servers, records, stop)), records, stop)
+        records, held, stop = context.Value("q", 0), context.Value("q", 0), context.Event()
+        hand = Hand(context.Process(target=work, args=(servers, records, held, stop)), records, held, stop)
         hand.process.start()
         started.append(hand)
         return hand
@@ -118,15 +119,9 @@ class Partitions:
 def throughput(servers: Servers, messages: list[Message], workers: int) -> float:
     """Events per second that so many workers work off, from when the last event is on the log until they are done."""
     create_logs(servers)
-    partitions = Partitions(servers, 12)
     with hands(servers) as start:
         team = [start() for _ in range(workers)]
-
-        def shared_out() -> bool:
-            owners = partitions.field("claims")
-            return None not in owners and (workers == 1 or sum(int(claims or 0) for claims in owners) > 12)
-
-        until(shared_out)
+        until(lambda: all(hand.held.value == PARTITIONS // workers for hand in team))
         put(servers, messages)
         began = time.perf_counter()
         before: int = sum(hand.records.value for hand in team)

@@ -1,10 +1,12 @@
 """Reviews beside the worker: in a child process in production, in the worker itself where runs must be repeatable."""
 
 import multiprocessing
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
 from typing import Generic, Protocol, TypeVar
 
 import structlog
@@ -81,15 +83,23 @@ class ReviewProcess:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=low_priority.begin)
         try:
-            return self._pool.submit(timed, work)
+            future = self._pool.submit(timed, work)
         except BrokenProcessPool:
             self.close()
             return self.submit(work)
+        for pid in [process.pid for process in self._processes if process.pid is not None]:
+            low_priority.give_way(pid, os.getpid())
+        return future
+
+    @property
+    def _processes(self) -> list[BaseProcess]:
+        """Those of the pool, which has no public way to them."""
+        return [] if self._pool is None else list((self._pool._processes or {}).values())  # noqa: SLF001
 
     def close(self) -> None:
         """End whatever is under way. May be called again; `submit` begins anew."""
         if self._pool is not None:
-            for process in list((self._pool._processes or {}).values()):  # noqa: SLF001 - it has no public way to end now
+            for process in self._processes:
                 process.terminate()
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None

@@ -5,7 +5,10 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+
+from consumer.reviews import ReviewProcess
 
 WORKER = """
 import os, time
@@ -29,6 +32,19 @@ def test_it_ends_with_a_worker_that_was_killed(tmp_path):
     while _runs(child):
         assert time.monotonic() < deadline, "the child outlives its parent"
         time.sleep(0.02)
+
+
+def test_it_gives_way_from_its_first_moment():
+    process = ReviewProcess()
+    try:
+        future = process.submit(partial(os.getpriority, os.PRIO_PROCESS, 0))
+        (child,) = process._processes
+        least = min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)
+        assert not future.done(), "it still imports"
+        assert os.getpriority(os.PRIO_PROCESS, child.pid) == least
+        assert future.result()[0] == least, "and not more often than once"
+    finally:
+        process.close()
 
 
 def _runs(pid: int) -> bool:
