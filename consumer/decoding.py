@@ -237,6 +237,8 @@ _LONG: Final = 4_000
 """Digits that the contract reads in one number."""
 _long_number = re.compile(rb"[0-9]{%d}" % _LONG).search
 _ONE_MICROSECOND: Final = timedelta(microseconds=1)
+_PIECE: Final = 480
+"""Records that become columns together: of thousands, what was read first has left the processor's caches by then."""
 _TOGETHER: Final = 24
 """Records that are looked at together. Few enough to keep below `_SHALLOW`, and for one odd one to delay few others."""
 
@@ -268,6 +270,20 @@ class Decoder:
 
     def decode(self, batch: Batch) -> Decoded:
         """Every record of the batch as an event or as refused; never raises for what a record holds."""
+        edges = range(0, len(batch.values), _PIECE)
+        if len(edges) <= 1:
+            return self._decode(batch)
+        refused: list[Refused] = []
+        parts = []
+        for start in edges:
+            piece = slice(start, start + _PIECE)
+            values, times = batch.values[piece], batch.log_times[piece]
+            decoded = self._decode(Batch(batch.partition, batch.positions[piece], values, (), times, {}))
+            refused += [Refused(start + one.place, one.reason, one.message) for one in decoded.refused]
+            parts.append(decoded.events)
+        return Decoded(_joined(batch.partition, parts, edges), refused)
+
+    def _decode(self, batch: Batch) -> Decoded:
         refused: list[Refused] = []
         found = _Found([], [], [], {})
         for start in range(0, len(batch.values), _TOGETHER):
@@ -504,6 +520,41 @@ def _columns(partition: int, found: _Found) -> tuple[Events, set[int]]:
         handed_over=said.handed_over,
     )
     return events, wrong
+
+
+def _joined(partition: int, parts: Sequence[Events], places_from: Sequence[int]) -> Events:
+    """The columns of several pieces of a batch; each begins at a place of its own."""
+    starts = np.cumsum([0, *map(len, parts)]).tolist()
+    lines_from, line = [0], 0
+    for part in parts:
+        lines_from += [line + end for end in part.lines_from[1:]]
+        line = lines_from[-1]
+
+    def of_all(name: str) -> dict[int, Any]:
+        found: dict[int, Any] = {}
+        for part, start in zip(parts, starts, strict=False):
+            found |= {start + i: value for i, value in getattr(part, name).items()}
+        return found
+
+    return Events(
+        partition=partition,
+        places=[start + place for part, start in zip(parts, places_from, strict=True) for place in part.places],
+        kinds=[kind for part in parts for kind in part.kinds],
+        event_hashes=np.concatenate([part.event_hashes for part in parts]),
+        customer_ids=[customer_id for part in parts for customer_id in part.customer_ids],
+        ats=[at for part in parts for at in part.ats],
+        attributes=of_all("attributes"),
+        interactions=of_all("interactions"),
+        lines_from=lines_from,
+        items=[item for part in parts for item in part.items],
+        quantities=np.concatenate([part.quantities for part in parts]),
+        amounts=np.concatenate([part.amounts for part in parts]),
+        unless_newer={start + i for part, start in zip(parts, starts, strict=False) for i in part.unless_newer},
+        joined_to=of_all("joined_to"),
+        aliases=of_all("aliases"),
+        handed_over=of_all("handed_over"),
+        positions=[position for part in parts for position in part.positions],
+    )
 
 
 def _amounts(

@@ -13,6 +13,7 @@ from logs.base import Batch, LogInfo, LogSpec, LogUnavailableError, gathered
 from logs.kafka_client import CLIENT_ERRORS, KafkaCluster, meaning, never_create_topics
 from logs.kafka_probe import Verdict, probe
 from logs.kafka_reader import KafkaLogReader, batch_of
+from logs.kafka_records import read_quickly
 from logs.kafka_security import KafkaSecurity
 from logs.kafka_topics import create, describe, retention_ms, trim
 from logs.kafka_watch import KafkaWatch
@@ -121,6 +122,7 @@ class KafkaLogs:
         with self._cluster.connecting():
             consumer = KafkaConsumer(**self._cluster.settings(), **CONSUMER, **settings)
         never_create_topics(consumer._cluster)  # noqa: SLF001
+        read_quickly(consumer)
         return consumer
 
     def writer(self) -> KafkaLogWriter:

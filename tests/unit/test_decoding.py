@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from consumer import decoding
 from consumer.aside import dead_letter
 from consumer.currency import Rates
 from consumer.dead_letters import Reason
@@ -398,6 +399,23 @@ def plain(number):
 def test_odd_records_change_nothing_for_those_beside_them(n, odd):
     values = [odd.get(place, plain(place)) for place in range(n)]
     assert_decoded_as_the_contract_says(values)
+
+
+@given(
+    st.integers(0, 30),
+    st.dictionaries(st.integers(0, 30), st.one_of(st.none(), st.binary(max_size=20), mutated(), nearly_valid)),
+)
+@quick
+def test_a_batch_that_is_decoded_in_pieces_is_as_in_one(n, odd):
+    values = [odd.get(place, plain(place)) for place in range(n)]
+    whole = decode(*values)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "_PIECE", 5)
+        assert_decoded_as_the_contract_says(values)
+        pieces = decode(*values)
+    assert pieces.refused == whole.refused
+    assert events_of(pieces) == events_of(whole)
+    assert list(pieces.events.positions) == [100 + place for place in pieces.events.places]
 
 
 def test_records_of_the_future_are_told_apart_from_those_beside_them():

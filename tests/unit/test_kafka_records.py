@@ -1,0 +1,93 @@
+"""Records read in one loop are kafka-python's own, and so is where it goes on from."""
+
+import contextlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kafka import IsolationLevel, TopicPartition, errors
+from kafka.consumer.fetcher import Fetcher
+from kafka.record import MemoryRecords
+from kafka.record.default_records import DefaultRecordBatchBuilder
+from kafka.record.legacy_records import LegacyRecordBatchBuilder
+
+from logs.kafka_records import _PartitionRecords
+
+PLACE = TopicPartition("events", 3)
+texts = st.binary(max_size=300)
+records = st.tuples(
+    st.integers(0, 2**41),
+    st.none() | st.binary(max_size=40),
+    st.none() | texts | st.integers(100, 70_000).map(bytes),
+    st.lists(st.tuples(st.text(max_size=5), st.none() | texts), max_size=2),
+)
+
+
+def batch(content, *, first=0, codec=0, transactional=False):
+    builder = DefaultRecordBatchBuilder(2, codec, transactional, 7 if transactional else -1, 0, 0, 1_000_000)
+    for number, (at, key, value, headers) in enumerate(content):
+        assert builder.append(number, at, key, value, headers) is not None
+    written = bytearray(builder.build())
+    written[:8] = first.to_bytes(8, "big")  # as a broker does; the checksum is of what follows
+    return bytes(written)
+
+
+def read(kind, buffer, takes, start=0, **settings):
+    """Everything that can be told from outside, take by take."""
+    one = kind(start, PLACE, MemoryRecords(buffer), **settings)
+    told = []
+    for count in takes:
+        if not one:
+            break
+        told.append((one.take(count), one.next_fetch_offset, one.leader_epoch, one.records_read > 0))
+    return told
+
+
+def assert_same(buffer, takes=(None,), start=0, **settings):
+    ours = read(_PartitionRecords, buffer, takes, start, **settings)
+    assert ours == read(Fetcher.PartitionRecords, buffer, takes, start, **settings)
+    return [record for some, *_ in ours for record in some]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.lists(records, min_size=1, max_size=8), min_size=1, max_size=4),
+    st.integers(0, 4),
+    st.lists(st.integers(1, 5), max_size=5),
+    st.integers(0, 12),
+)
+def test_any_batches_in_any_codec(contents, codec, takes, start):
+    places = [sum(map(len, contents[:number])) for number in range(len(contents))]
+    buffer = b"".join(batch(one, first=place, codec=codec) for one, place in zip(contents, places, strict=True))
+    found = assert_same(buffer, [*takes, None], start)
+    assert [record.value for record in found] == [one[2] for content in contents for one in content][start:]
+
+
+@pytest.mark.parametrize("isolation", [IsolationLevel.READ_UNCOMMITTED, IsolationLevel.READ_COMMITTED])
+def test_log_append_time_transactions_and_old_formats(isolation):
+    some = [(1_000, b"k", b"v", []), (2_000, None, None, [])]
+    appended = bytearray(batch(some, first=2))
+    appended[22] |= 0x08  # the broker's time; what follows the checksum has changed
+    legacy = LegacyRecordBatchBuilder(1, 0, 1_000_000)
+    legacy.append(4, timestamp=9, key=b"k", value=b"old")
+    buffer = batch(some, transactional=True) + bytes(appended) + bytes(legacy.build())
+    found = assert_same(buffer, [1, None], isolation_level=isolation, check_crcs=False)
+    assert [record.timestamp_type for record in found[:4]] == [0, 0, 1, 1]
+
+
+def test_what_is_broken_is_told():
+    whole = batch([(1_000, b"key", b"value", [("a", b"b")])] * 3)
+    for place in range(61, len(whole)):
+        for changed in (whole[place] ^ 1, whole[place] ^ 0x80, 0xFF):
+            bent = whole[:place] + bytes([changed]) + whole[place + 1 :]
+            with contextlib.suppress(errors.CorruptRecordError):  # and nothing else
+                read(_PartitionRecords, bent, [None, None], check_crcs=False)
+            with pytest.raises(errors.CorruptRecordError):
+                read(_PartitionRecords, bent if bent != whole else whole[:-1] + b"\0", [None])
+    cut = bytearray(whole)
+    cut[57:61] = (4).to_bytes(4, "big")  # more records than there are
+    with pytest.raises(errors.CorruptRecordError, match="ends within a record"):
+        read(_PartitionRecords, bytes(cut), [None], check_crcs=False)
+    cut[57:61] = (2).to_bytes(4, "big")
+    with pytest.raises(errors.CorruptRecordError, match="are left"):
+        read(_PartitionRecords, bytes(cut), [None], check_crcs=False)
