@@ -5,6 +5,7 @@ Whether an event counts is decided in the order of the log: for customers with n
 (`consumer.adding_up`). None of it depends on how the log was cut into batches.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -211,28 +212,28 @@ class _PartitionStep:
     def _take_in_order(self) -> list[int]:
         """Apply the events of customers of whom there is nothing to decide. Returns the places of the others'."""
         packed, store = self.packed, self.store
-        rows = np.array(self._rows_of_orders(), np.int64)
+        rows = np.array(self._rows_of_plain(), np.int64)
         groups = grouped(rows)
         plain = in_order(store, groups, packed, self.limits)
         left = np.ones(len(rows), np.bool_)
         if plain.any():
             groups = groups.only(plain)
             left[groups.events] = False
-            bought = int(np.count_nonzero(packed.kinds[groups.events] == _PURCHASE))
-            seen = store.header["seen_at"][groups.rows]
-            self._buy(groups)
-            ended = take_in_order(store, groups, packed, self.limits, self.applied)
-            self.ended.append(ended)
-            newest = ended.decided[0]
+            seen, ats = store.header["seen_at"][groups.rows], packed.ids["at"][groups.events]
+            newest = ats[groups.first + groups.counts - 1]
             self.newest = max(self.newest, int(newest[newest > seen].max(initial=MISSING_TIME)))
-            self._close({_PURCHASE: bought, _RETURN: len(groups.events) - bought})
+            self._buy(groups)
+            self._set_attributes(groups)
+            self.ended += take_in_order(store, groups, packed, self.limits, self.applied)
+            kinds, counts = np.unique(packed.kinds[groups.events], return_counts=True)
+            self._close(Counter(dict(zip(kinds.tolist(), counts.tolist(), strict=True))))
         return np.flatnonzero(left).tolist()
 
-    def _rows_of_orders(self) -> list[int]:
-        """The row of each event; -1 where something else than a purchase or return is said of the customer."""
+    def _rows_of_plain(self) -> list[int]:
+        """The row of each event; -1 where there is more to a customer's events than purchases, returns and profiles."""
         events, partition = self.events, self.partition
         index, bonds, markers = partition.index, partition.bonds, partition.markers
-        others = {events.customer_ids[i] for i in np.flatnonzero(self.packed.kinds > _RETURN).tolist()}
+        others = {events.customer_ids[i] for i in np.flatnonzero(self.packed.kinds > _PROFILE).tolist()}
         rows = [index.get(customer_id, -1) for customer_id in events.customer_ids]
         if -1 in rows:
             for i, row in enumerate(rows):
@@ -266,6 +267,16 @@ class _PartitionStep:
                         exposures.buy(events.ats[i], items, seen=seen)
                     seen = max(seen, events.ats[i])
                 self._close_exposures(row, seen, exposures)
+
+    def _set_attributes(self, groups: Groups) -> None:
+        """What profiles say."""
+        events, attributes, hashes = self.events, self.store.attributes, self.events.event_hashes
+        chosen = self.packed.kinds[groups.events] == _PROFILE
+        rows = groups.rows[groups.of_event[chosen]]
+        for row, i in zip(rows.tolist(), groups.events[chosen].tolist(), strict=True):
+            attributes[row] = ragged.set_attributes(
+                attributes[row], events.attributes[i], events.ats[i], int(hashes[i])
+            )
 
     def _decide(self, places: Sequence[int]) -> None:
         """Take events in order."""

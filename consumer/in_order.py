@@ -1,4 +1,4 @@
-"""The plain case of applying events, for all rows of a batch at once: purchases and returns that come in order.
+"""The plain case of applying events, for all rows of a batch at once: purchases, returns and profiles in order.
 
 Mostly a customer's events are newer than everything known of them, none repeats another, and nothing is near a limit.
 Then no event has a say in whether the next one counts, and what they come to is sums over columns. `in_order` finds
@@ -8,13 +8,13 @@ bit (`tests/unit/test_in_order.py`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from consumer import ragged
-from consumer.adding_up import Ended, Orders
+from consumer.adding_up import DECIDED, Ended, Orders
 from consumer.applied import Applied, Before
 from consumer.decoding import Events, Kind
 from consumer.layout import HEAD, ID, LINE, Limits
@@ -33,6 +33,7 @@ _MAP_DAYS: Final = 64
 _NO_DAY: Final = np.iinfo(np.int64).min
 _PURCHASE: Final = int(Kind.PURCHASE)
 _RETURN: Final = int(Kind.RETURN)
+_PROFILE: Final = int(Kind.PROFILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,13 @@ class Groups:
         counts = self.counts[kept]
         return Groups(self.rows[kept], np.cumsum(counts) - counts, counts, self.events[np.repeat(kept, self.counts)])
 
+    def where(self, chosen: npt.NDArray[np.bool_]) -> "Groups":
+        """Some of the events, and the groups that have any of them. `chosen` has shape (events,)."""
+        counts = np.add.reduceat(chosen.astype(np.int64), self.first)
+        some = counts > 0
+        counts = counts[some]
+        return Groups(self.rows[some], np.cumsum(counts) - counts, counts, self.events[chosen])
+
 
 def grouped(rows: Rows) -> Groups:
     """Group the events of a batch by the row that each is of; those with a negative one are left out."""
@@ -107,8 +115,8 @@ def grouped(rows: Rows) -> Groups:
 def in_order(store: RowStore, groups: Groups, packed: Packed, limits: Limits) -> npt.NDArray[np.bool_]:
     """(groups,): whether all events of a row plainly count.
 
-    Each must be a purchase or return, newer than whatever the row knows and than the one before it, newer than floors,
-    repeat none, and leave the row below all limits. True is given only where all of that is sure.
+    They are purchases, returns and profiles. Each must be newer than whatever the row knows and than the one before it,
+    newer than floors, repeat none, and leave the row below all limits. True is given only where all of that is sure.
     """
     if not len(groups.rows):
         return np.zeros(0, np.bool_)
@@ -117,7 +125,9 @@ def in_order(store: RowStore, groups: Groups, packed: Packed, limits: Limits) ->
     before = np.empty_like(ats)
     before[1:] = ats[:-1]
     floor = np.maximum(np.maximum(header["newest_at"], header["erase_floor"]), header["closed_floor"])
-    before[groups.first] = floor
+    is_profile = packed.kinds[groups.events] == _PROFILE
+    profiled = np.logical_or.reduceat(is_profile, groups.first)
+    before[groups.first] = np.where(profiled, np.maximum(floor, header["seen_at"]), floor)
     plain = ats > before
     hashes = packed.ids["event"][groups.events]
     ordered = np.sort(hashes)
@@ -145,31 +155,46 @@ def in_order(store: RowStore, groups: Groups, packed: Packed, limits: Limits) ->
     return found
 
 
-def take_in_order(store: RowStore, groups: Groups, packed: Packed, limits: Limits, applied: Applied) -> Ended:
-    """Apply events that all count: ids and lines at once, and what `consumer.adding_up` writes of the rest."""
+def take_in_order(store: RowStore, groups: Groups, packed: Packed, limits: Limits, applied: Applied) -> list[Ended]:
+    """Apply events that all count: ids and lines at once, and what `consumer.adding_up` writes of the rest.
+
+    Of rows with purchases or returns, and of those without any. What profiles say is not applied.
+    """
+    last = groups.events[groups.first + groups.counts - 1]
+    kinds = packed.kinds[groups.events]
+    applied.causes.update(zip(groups.rows.tolist(), packed.kinds[last].tolist(), strict=True))
+    seen = np.maximum(store.header["seen_at"][groups.rows], packed.ids["at"][last])
+    is_order = kinds <= _RETURN
+    ordered = np.logical_or.reduceat(is_order, groups.first)
+    rest = store.header[groups.rows[~ordered]]
+    columns = tuple(seen[~ordered] if name == "seen_at" else rest[name] for name in DECIDED)
+    none = np.zeros(0, np.int64)
+    others = Ended(groups.rows[~ordered], columns, Orders(none, none, none > 0, none, none))
+    if not ordered.any():
+        return [others]
+    orders = groups.where(is_order)
+    decided, counted = _take_orders(store, orders, packed, limits, applied)
+    return [Ended(orders.rows, (decided[0], seen[ordered], *decided[1:]), counted), others]
+
+
+def _take_orders(
+    store: RowStore, groups: Groups, packed: Packed, limits: Limits, applied: Applied
+) -> tuple[tuple[npt.NDArray[Any], ...], Orders]:
+    """The same of purchases and returns alone: the columns of `DECIDED` but for `seen_at`."""
     header = store.header[groups.rows]
-    kinds, ats = packed.kinds[groups.events], packed.ids["at"][groups.events]
-    amounts = packed.amounts[groups.events]
-    bought = kinds == _PURCHASE
+    ats, amounts = packed.ids["at"][groups.events], packed.amounts[groups.events]
+    bought = packed.kinds[groups.events] == _PURCHASE
     newest = ats[groups.first + groups.counts - 1]
-    day_map, purchase_days = _days(header, groups, ats // DAY, bought)
     applied.before.update(_keep(store, groups, packed, limits, newest.tolist()))
-    last_kinds = kinds[groups.first + groups.counts - 1]
-    applied.causes.update(zip(groups.rows.tolist(), last_kinds.tolist(), strict=True))
-    return Ended(
-        groups.rows,
-        (
-            newest,
-            np.maximum(header["seen_at"], newest),
-            header["spend"] + np.add.reduceat(np.where(bought, amounts, 0), groups.first),
-            header["refunds"] + np.add.reduceat(np.where(bought, 0, amounts), groups.first),
-            day_map,
-            purchase_days,
-            header["erase_floor"],
-            header["closed_floor"],
-        ),
-        Orders(groups.of_event, ats, bought, packed.units[groups.events], amounts),
+    decided = (
+        newest,
+        header["spend"] + np.add.reduceat(np.where(bought, amounts, 0), groups.first),
+        header["refunds"] + np.add.reduceat(np.where(bought, 0, amounts), groups.first),
+        *_days(header, groups, ats // DAY, bought),
+        header["erase_floor"],
+        header["closed_floor"],
     )
+    return decided, Orders(groups.of_event, ats, bought, packed.units[groups.events], amounts)
 
 
 def _days(

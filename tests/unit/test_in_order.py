@@ -41,6 +41,8 @@ def drawn(draw, number, at, events, *, odd):
         for _ in range(draw.randint(1, 3))
     )
     order = {"order_id": "o", "lines": lines, "currency": "GBP"}
+    if not odd and draw.random() < 0.1:
+        return Profile(**head, attributes={draw.choice(["age", "city"]): draw.randint(1, 9)})
     kind = draw.choice(["late", "again", "same id", "profile", "seen", "erase", "alias", "dear"]) if odd else "order"
     if kind == "late":
         head["occurred_at"] = moment(at - draw.choice([HOUR, DAY, 2 * LATENESS]))
@@ -144,6 +146,9 @@ def test_plain_orders_are_indeed_taken_together(monkeypatch):
     monkeypatch.setattr(applying, "_MANY", 1)
     monkeypatch.setattr(applying._PartitionStep, "_decide", lambda *_: pytest.fail("decided one by one"))
     events = [purchase(number, number) for number in range(50)]
+    for number in (3, 20, 22):
+        head = {name: getattr(events[number], name) for name in ("event_id", "customer_id", "occurred_at")}
+        events[number] = Profile(**head, attributes={"age": number})
     told, packed, _, _ = applied(events, [0, 20, 21, 50])
     assert len(packed) == 5
     assert sum(step["counts"][1].total() for step in told) == 50
