@@ -20,12 +20,12 @@ def _svg(height: int, title: str, body: Sequence[str]) -> str:
 
 
 def bars(title: str, values: Sequence[tuple[str, float]], ours: str) -> str:
-    """A bar for each value, longest where it is largest; `ours` is the one that stands out."""
+    """A bar for each value, longest where it is largest; those that begin with `ours` stand out."""
     most = max(value for _, value in values)
     body = []
     for place, (name, value) in enumerate(values):
         y, length = place * _BAR + 4, value / most * (_WIDTH - _LEFT - 90)
-        kind = "us" if name == ours else "them"
+        kind = "us" if name.startswith(ours) else "them"
         body += [
             f'<text x="{_LEFT - 8}" y="{y + 14}" text-anchor="end">{escape(name)}</text>',
             f'<rect class="{kind}" x="{_LEFT}" y="{y}" width="{length:.1f}" height="{_BAR - 8}"/>',

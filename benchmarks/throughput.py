@@ -1,4 +1,4 @@
-"""Events per second of one worker with everything on, beside other ways to read the same log.
+"""Events per second of a worker with everything on, and of two, beside other ways to read the same log.
 
 A naive per-event loop, kafka-python's raw poll, and Quix Streams, Bytewax and Faust, each in an environment of its own,
 which only count events and sum up by customer (`benchmarks.rivals`). All read the same events from the same broker,
@@ -18,7 +18,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +31,7 @@ from benchmarks.loading import PARTITIONS, Servers, Tally, create_logs, of_shop,
 from benchmarks.one_worker import one_worker
 from benchmarks.rivals import RIVALS, NoRivalError, Rival, count
 from benchmarks.stages import Stages
+from benchmarks.workers import throughput
 from consumer.clock import wall_micros
 from consumer.worker import Worker
 from contracts.keys import Keys
@@ -41,6 +42,8 @@ from tests.servers import kafka_server, redis_server
 NAIVE_EVENTS: Final = 20_000
 """The naive loop is timed on so many events at most: it is slow, and its speed does not change."""
 ONLINE_RETAIL: Final = Path(__file__).parents[2] / "shared" / "data" / "online_retail_2010_2011.parquet"
+WORKERS: Final = 2
+"""As many as the machine has cores that the targets are for."""
 REVIEWS: Final = "reviews, in their own process"
 
 
@@ -165,6 +168,8 @@ class Rounds:
     raw_processor_s: list[float] = field(default_factory=list)
     naive: list[float] = field(default_factory=list)
     ours: list[Ours] = field(default_factory=list)
+    team: list[float] = field(default_factory=list)
+    """Of `WORKERS` workers."""
     rivals: dict[str, list[float]] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     """Rivals that could not be had, and why."""
@@ -193,6 +198,13 @@ class Rounds:
             found[f"times_{name}"] = _ratio(speeds, theirs, 2)
         for name, reason in self.skipped.items():
             found[f"{name}_skipped"] = reason
+        found |= {
+            "workers": WORKERS,
+            "workers_events_per_s": round(statistics.median(self.team)),
+            "workers_times_naive": _ratio(self.team, self.naive, 2),
+            "workers_share_of_raw_poll": _ratio(self.team, self.raw, 3),
+            **{f"workers_times_{name}": _ratio(self.team, theirs, 2) for name, theirs in self.rivals.items()},
+        }
         return found | {
             "oldest_dirty_view_s": round(statistics.median(one.oldest_dirty_view_s for one in self.ours), 2),
             "views_up_to_date_s": round(statistics.median(one.views_up_to_date_s for one in self.ours), 2),
@@ -220,6 +232,9 @@ def measure(servers: Servers, messages: Sequence[Message], repeat: int, rivals: 
         rounds.raw.append(speed)
         rounds.raw_processor_s.append(busy)
         rounds.ours.append(apart(partial(ours, servers, events)))
+        again = replace(servers, tag=f"{servers.tag}-{len(rounds.ours)}")
+        rounds.team.append(throughput(again, messages, WORKERS))
+        _forget(redis.Redis.from_url(servers.redis_url), Keys(again.tag))
         rounds.naive.append(apart(partial(naive, servers, min(events, NAIVE_EVENTS))))
         for rival in rivals:
             if rival.name in rounds.skipped:

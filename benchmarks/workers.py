@@ -15,11 +15,12 @@ import json
 import multiprocessing
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.context import SpawnProcess
+from multiprocessing.synchronize import Event
 from typing import Any, Final
 
 import redis
@@ -45,51 +46,58 @@ class HungError(SystemExit):
     """Something that should have happened did not, within PATIENCE_SECONDS."""
 
 
-def work(servers: Servers, records: Any, held: Any, stop: Any) -> None:
-    """One worker until `stop`; `records` is how many it has worked on, `held` how many partitions it has."""
+@dataclass
+class Hand:
+    """What is known of a worker's process, and what it is told."""
+
+    records: Any
+    """How many it has worked on."""
+    held: Any
+    """How many partitions it has."""
+    stop: Event
+    hold: Event
+    """Where this is set, it waits for `go`."""
+    go: Event
+
+
+def work(servers: Servers, hand: Hand) -> None:
+    """One worker until `stop`."""
     settings = servers.settings(session_timeout=SESSION_SECONDS)
 
     def watch(worker: Worker) -> None:
-        records.value, held.value = worker.figures.records, len(worker.memory.held)
-        if stop.is_set():
+        hand.records.value, hand.held.value = worker.figures.records, len(worker.memory.held)
+        if hand.hold.is_set():
+            hand.go.wait(PATIENCE_SECONDS)
+        if hand.stop.is_set():
             worker.stop()
 
     with one_worker(servers.bootstrap, servers.redis_url, settings) as worker:
         worker.run(on_step=watch)
 
 
-@dataclass
-class Hand:
-    """A worker process."""
-
-    process: SpawnProcess
-    records: Any
-    held: Any
-    stop: Any
-
-
 @contextmanager
-def hands(servers: Servers) -> Iterator[Callable[[], Hand]]:
+def hands(servers: Servers) -> Iterator[Callable[[], tuple[SpawnProcess, Hand]]]:
     """Starts workers; they end with the block."""
     context = multiprocessing.get_context("spawn")
-    started: list[Hand] = []
+    started: list[tuple[SpawnProcess, Hand]] = []
 
-    def start() -> Hand:
-        records, held, stop = context.Value("q", 0), context.Value("q", 0), context.Event()
-        hand = Hand(context.Process(target=work, args=(servers, records, held, stop)), records, held, stop)
-        hand.process.start()
-        started.append(hand)
-        return hand
+    def start() -> tuple[SpawnProcess, Hand]:
+        hand = Hand(context.Value("q", 0), context.Value("q", 0), *(context.Event(), context.Event(), context.Event()))
+        process = context.Process(target=work, args=(servers, hand))
+        process.start()
+        started.append((process, hand))
+        return process, hand
 
     try:
         yield start
     finally:
-        for hand in started:
+        for _, hand in started:
             hand.stop.set()
-        for hand in started:
-            hand.process.join(30)
-            hand.process.kill()
-            hand.process.join()
+            hand.go.set()
+        for process, _ in started:
+            process.join(30)
+            process.kill()
+            process.join()
 
 
 def until(done: Callable[[], bool]) -> None:
@@ -116,15 +124,19 @@ class Partitions:
         return pipe.execute()
 
 
-def throughput(servers: Servers, messages: list[Message], workers: int) -> float:
-    """Events per second that so many workers work off, from when the last event is on the log until they are done."""
+def throughput(servers: Servers, messages: Sequence[Message], workers: int) -> float:
+    """Events per second that so many workers work off; all are on the log before the first is read."""
     create_logs(servers)
     with hands(servers) as start:
-        team = [start() for _ in range(workers)]
+        team = [start()[1] for _ in range(workers)]
         until(lambda: all(hand.held.value == PARTITIONS // workers for hand in team))
+        for hand in team:
+            hand.hold.set()
         put(servers, messages)
-        began = time.perf_counter()
         before: int = sum(hand.records.value for hand in team)
+        began = time.perf_counter()
+        for hand in team:
+            hand.go.set()
         until(lambda: sum(hand.records.value for hand in team) >= len(messages))
         return (len(messages) - before) / (time.perf_counter() - began)
 
@@ -194,7 +206,7 @@ def hand_over(servers: Servers, customers: int) -> dict[str, float]:
     trickle = Trickle(servers, ids)
     before = trickle.claims()
     with hands(servers) as start:
-        first = start()
+        first, _ = start()
         trickle.until(lambda: trickle.claims() == [number + 1 for number in before])
         trickle.lasting(20.0)
         trickle.begin()
@@ -204,7 +216,7 @@ def hand_over(servers: Servers, customers: int) -> dict[str, float]:
         moved = next(number for number in (0, 1) if trickle.claims()[number] == before[number] + 2)
         joined, stayed = trickle.pause[moved], trickle.pause[1 - moved]
         trickle.begin()
-        first.process.kill()
+        first.kill()
         trickle.until(lambda: sum(trickle.claims()) == sum(before) + 4)
         trickle.lasting(10.0)
         killed = trickle.pause[1 - moved]

@@ -19,6 +19,10 @@ def test_throughput():
     assert figures["events"] == 1_000
     assert figures["times_naive"] > 0
     assert figures["share_of_raw_poll"] > 0
+    assert figures["workers"] == 2
+    assert figures["workers_times_naive"] == pytest.approx(
+        figures["workers_events_per_s"] / figures["naive_events_per_s"], rel=0.01
+    )
     assert figures["views_up_to_date_s"] >= 0
     stages = figures["processor_s_per_million"]
     assert stages["decode"] > 0
