@@ -22,7 +22,7 @@ from consumer.dead_letters import Reason, Refused
 from consumer.decoding import Events, Kind
 from consumer.exposures import Buy, Exposures, add_to, kind_of_reason
 from consumer.hand_over import erasure_of, hand_over
-from consumer.in_order import Groups, grouped, in_order, pack, take_in_order
+from consumer.in_order import Groups, again, grouped, in_order, late_again, pack, take_in_order
 from consumer.layout import HEAD, ID, LINE, MISSING_TIME, Limits, Marker, empty_header
 from consumer.merging import merged, plain_row, put_row
 from consumer.row_store import PartitionRows, RowStore
@@ -213,10 +213,16 @@ class _PartitionStep:
         """Apply the events of customers of whom there is nothing to decide. Returns the places of the others'."""
         packed, store = self.packed, self.store
         rows = np.array(self._rows_of_plain(), np.int64)
-        groups = grouped(rows)
-        plain = in_order(store, groups, packed, self.limits)
+        everything = grouped(rows)
+        repeats = again(everything, packed)
+        groups = everything.where(~repeats)
+        plain, unsure = in_order(store, groups, packed, self.limits)
+        for number in np.flatnonzero(plain & unsure).tolist():
+            plain[number] = self._says_something_new(groups, number)
         left = np.ones(len(rows), np.bool_)
         if plain.any():
+            if repeats.any():
+                left[self._ignore_repeats(everything.only(plain))] = False
             groups = groups.only(plain)
             left[groups.events] = False
             seen, ats = store.header["seen_at"][groups.rows], packed.ids["at"][groups.events]
@@ -228,6 +234,23 @@ class _PartitionStep:
             kinds, counts = np.unique(packed.kinds[groups.events], return_counts=True)
             self._close(Counter(dict(zip(kinds.tolist(), counts.tolist(), strict=True))))
         return np.flatnonzero(left).tolist()
+
+    def _ignore_repeats(self, groups: Groups) -> npt.NDArray[np.int64]:
+        """Count what came again of customers of whom all else is plain. Returns the places."""
+        repeats = again(groups, self.packed)
+        late = int(np.count_nonzero(late_again(groups, self.packed, repeats, self.limits)))
+        counts = {Ignored.LATE: late, Ignored.REPEATED: int(np.count_nonzero(repeats)) - late}
+        self.applied.ignored.update({reason: count for reason, count in counts.items() if count})
+        return groups.events[repeats]
+
+    def _says_something_new(self, groups: Groups, number: int) -> bool:
+        """Whether the one profile among a row's events does."""
+        first, events = int(groups.first[number]), self.events
+        of_row = groups.events[first : first + int(groups.counts[number])].tolist()
+        (i,) = (i for i in of_row if events.kinds[i] == _PROFILE)
+        stored = self.store.attributes[int(groups.rows[number])]
+        said = events.attributes[i], events.ats[i], int(events.event_hashes[i])
+        return ragged.set_attributes(stored, *said) is not stored
 
     def _rows_of_plain(self) -> list[int]:
         """The row of each event; -1 where there is more to a customer's events than purchases, returns and profiles."""

@@ -112,23 +112,58 @@ def grouped(rows: Rows) -> Groups:
     return Groups(in_turn[first], first, np.diff(np.append(first, len(in_turn))), order)
 
 
-def in_order(store: RowStore, groups: Groups, packed: Packed, limits: Limits) -> npt.NDArray[np.bool_]:
-    """(groups,): whether all events of a row plainly count.
+def again(groups: Groups, packed: Packed) -> npt.NDArray[np.bool_]:
+    """(events,): purchases and returns that were published again: an earlier one of the row has their id and time."""
+    hashes, ats = packed.ids["event"][groups.events], packed.ids["at"][groups.events]
+    found = np.zeros(len(hashes), np.bool_)
+    order = np.argsort(hashes, kind="stable")
+    same = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
+    if len(same):
+        first, second, group = order[same], order[same + 1], groups.of_event
+        orders = packed.kinds[groups.events] <= _RETURN
+        found[second] = (group[first] == group[second]) & (ats[first] == ats[second]) & orders[first] & orders[second]
+    return found
 
-    They are purchases, returns and profiles. Each must be newer than whatever the row knows and than the one before it,
-    newer than floors, repeat none, and leave the row below all limits. True is given only where all of that is sure.
+
+def late_again(groups: Groups, packed: Packed, repeats: npt.NDArray[np.bool_], limits: Limits) -> npt.NDArray[np.bool_]:
+    """(repeats,): which of the events that come `again` came too late for that to matter, all else being in order."""
+    ats = packed.ids["at"][groups.events]
+    counting = (packed.kinds[groups.events] <= _RETURN) & ~repeats
+    newest = np.maximum.accumulate(np.where(counting, np.arange(len(ats)), 0))
+    return (ats < ats[newest] - limits.lateness)[repeats]
+
+
+def in_order(
+    store: RowStore, groups: Groups, packed: Packed, limits: Limits
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """(groups,): whether all events of a row plainly count; and whether that hangs on a profile saying anything new.
+
+    They are purchases, returns and profiles. Purchases and returns must be newer than whatever the row knows and than
+    the one before, newer than floors, repeat none, and leave the row below all limits. Profiles must not be older than
+    what came before; one that is as old counts where it says something new. True is given only where all is sure.
     """
     if not len(groups.rows):
-        return np.zeros(0, np.bool_)
+        return np.zeros(0, np.bool_), np.zeros(0, np.bool_)
     header = store.header[groups.rows]
     group, ats = groups.of_event, packed.ids["at"][groups.events]
-    before = np.empty_like(ats)
-    before[1:] = ats[:-1]
     floor = np.maximum(np.maximum(header["newest_at"], header["erase_floor"]), header["closed_floor"])
-    is_profile = packed.kinds[groups.events] == _PROFILE
-    profiled = np.logical_or.reduceat(is_profile, groups.first)
-    before[groups.first] = np.where(profiled, np.maximum(floor, header["seen_at"]), floor)
-    plain = ats > before
+    is_order = packed.kinds[groups.events] <= _RETURN
+    places = np.arange(len(ats))
+    last_order = np.full(len(ats), -1)
+    last_order[1:] = np.maximum.accumulate(np.where(is_order, places, -1))[:-1]
+    first = np.repeat(groups.first, groups.counts)
+    before = np.where(last_order >= first, ats[last_order], floor[group])
+    plain = ~is_order | (ats > before)
+    unsure = np.zeros(len(groups.rows), np.bool_)
+    if not is_order.all():
+        profiles = np.bincount(group[~is_order], minlength=len(groups.rows))
+        previous = np.empty_like(ats)
+        previous[1:] = ats[:-1]
+        previous[groups.first] = np.maximum(header["seen_at"], header["erase_floor"])
+        plain &= (profiles[group] == 0) | (ats >= previous)
+        unsure[group[~is_order & (ats == previous)]] = True
+        plain &= ~(unsure & (profiles > 1))[group]
+        plain &= is_order | (ats > header["erase_floor"][group])
     hashes = packed.ids["event"][groups.events]
     ordered = np.sort(hashes)
     twice = ordered[1:][ordered[1:] == ordered[:-1]]
@@ -152,7 +187,7 @@ def in_order(store: RowStore, groups: Groups, packed: Packed, limits: Limits) ->
                     found[number] = False
                     break
         place = end
-    return found
+    return found, unsure
 
 
 def take_in_order(store: RowStore, groups: Groups, packed: Packed, limits: Limits, applied: Applied) -> list[Ended]:

@@ -34,15 +34,19 @@ def stream(seed, count=400):
     return events
 
 
-def drawn(draw, number, at, events, *, odd):
+def drawn(draw, number, at, events, *, odd):  # noqa: C901 - one after the other
     head = {"event_id": f"e{number}", "customer_id": draw.choice(PEOPLE), "occurred_at": moment(at)}
     lines = tuple(
         Line(item_id=draw.choice("abcd"), quantity=draw.randint(1, 3), unit_price=draw.choice([0.85, 2.5, 0.0]))
         for _ in range(draw.randint(1, 3))
     )
     order = {"order_id": "o", "lines": lines, "currency": "GBP"}
-    if not odd and draw.random() < 0.1:
-        return Profile(**head, attributes={draw.choice(["age", "city"]): draw.randint(1, 9)})
+    if not odd and events and draw.random() < 0.15:
+        if draw.random() < 0.3:
+            return draw.choice(events[-20:])
+        if draw.random() < 0.5:
+            head |= {name: getattr(events[-1], name) for name in ("customer_id", "occurred_at")}
+        return Profile(**head, attributes={draw.choice(["age", "city"]): draw.randint(1, 2)})
     kind = draw.choice(["late", "again", "same id", "profile", "seen", "erase", "alias", "dear"]) if odd else "order"
     if kind == "late":
         head["occurred_at"] = moment(at - draw.choice([HOUR, DAY, 2 * LATENESS]))
@@ -100,7 +104,7 @@ def sold_of(sold, store):
     return sorted(zip(ids, sold.net.tolist(), sold.is_purchase.tolist(), strict=True))
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(40))
 def test_together_is_as_one_by_one(seed, monkeypatch):
     events = stream(seed)
     draw = random.Random(seed)
@@ -139,6 +143,32 @@ def test_an_id_that_comes_again_with_another_time_counts_once(monkeypatch):
     events = [*(purchase(number, number) for number in range(10)), purchase(3, 20), purchase(4, 21)]
     told, _, _, _ = applied(events, [0, 10, 12])
     assert [step["counts"][0][Ignored.REPEATED] for step in told] == [0, 2]
+
+
+def both_ways(monkeypatch, events, cuts):
+    found = []
+    for many in (1, 10**9):
+        monkeypatch.setattr(applying, "_MANY", many)
+        found.append(applied(events, cuts))
+    assert found[0] == found[1]
+    return [step["counts"] for step in found[0][0]]
+
+
+def test_an_id_that_comes_again_long_after_is_not_known_any_more(monkeypatch):
+    hours = LATENESS // HOUR + 9
+    (counts,) = both_ways(
+        monkeypatch, [purchase(3, 3), purchase(8, hours), purchase(3, hours + 1), purchase(3, 3)], [0, 4]
+    )
+    assert counts[1].total() == 3
+    assert counts[0] == {Ignored.LATE: 1}
+
+
+def test_a_profile_as_old_as_what_is_known_counts_where_it_says_something_new(monkeypatch):
+    head = {"customer_id": "ann", "occurred_at": moment(START)}
+    events = [Profile(event_id=f"p{number}", **head, attributes={"age": 30}) for number in range(30)]
+    steps = both_ways(monkeypatch, events, list(range(31)))
+    assert sum(step[0][Ignored.REPEATED] for step in steps) >= 3, "of two, the one with the larger hash counts"
+    assert sum(step[1].total() for step in steps) >= 2
 
 
 def test_plain_orders_are_indeed_taken_together(monkeypatch):
