@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
 from hashlib import blake2b
+from itertools import chain, islice
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -527,8 +528,11 @@ def _joined(partition: int, parts: Sequence[Events], places_from: Sequence[int])
     starts = np.cumsum([0, *map(len, parts)]).tolist()
     lines_from, line = [0], 0
     for part in parts:
-        lines_from += [line + end for end in part.lines_from[1:]]
+        lines_from += map(line.__add__, islice(part.lines_from, 1, None))
         line = lines_from[-1]
+
+    def all_of(name: str) -> list[Any]:
+        return list(chain.from_iterable(getattr(part, name) for part in parts))
 
     def of_all(name: str) -> dict[int, Any]:
         found: dict[int, Any] = {}
@@ -538,22 +542,24 @@ def _joined(partition: int, parts: Sequence[Events], places_from: Sequence[int])
 
     return Events(
         partition=partition,
-        places=[start + place for part, start in zip(parts, places_from, strict=True) for place in part.places],
-        kinds=[kind for part in parts for kind in part.kinds],
+        places=list(
+            chain.from_iterable(map(start.__add__, part.places) for part, start in zip(parts, places_from, strict=True))
+        ),
+        kinds=all_of("kinds"),
         event_hashes=np.concatenate([part.event_hashes for part in parts]),
-        customer_ids=[customer_id for part in parts for customer_id in part.customer_ids],
-        ats=[at for part in parts for at in part.ats],
+        customer_ids=all_of("customer_ids"),
+        ats=all_of("ats"),
         attributes=of_all("attributes"),
         interactions=of_all("interactions"),
         lines_from=lines_from,
-        items=[item for part in parts for item in part.items],
+        items=all_of("items"),
         quantities=np.concatenate([part.quantities for part in parts]),
         amounts=np.concatenate([part.amounts for part in parts]),
         unless_newer={start + i for part, start in zip(parts, starts, strict=False) for i in part.unless_newer},
         joined_to=of_all("joined_to"),
         aliases=of_all("aliases"),
         handed_over=of_all("handed_over"),
-        positions=[position for part in parts for position in part.positions],
+        positions=all_of("positions"),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from consumer import collector
 from consumer.applied import Applied
 from consumer.applying import Outcome, handed_over_again
 from consumer.aside import Aside, came_rerouted, dead_letter, publish, rerouted, told
@@ -224,7 +225,8 @@ class Worker:
         idle_since: float | None = None
         try:
             while not self._stopping.is_set():
-                busy = self.step(0.1)
+                with collector.later():
+                    busy = self.step(0.1)
                 if on_step is not None:
                     on_step(self)
                 if until_idle is None:

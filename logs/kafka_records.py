@@ -16,6 +16,8 @@ from kafka.errors import CorruptRecordError
 
 _new: Final = tuple.__new__
 _LOG_APPEND_TIME: Final = 1
+_NO_HEADERS: Final[list[tuple[str, bytes | None]]] = []
+"""Of all records without any: a list for each would be one more thing for the garbage collector to look at."""
 
 
 def read_quickly(consumer: KafkaConsumer) -> None:
@@ -164,8 +166,7 @@ def _records(  # noqa: C901, PLR0912, PLR0915 - calls are what took the time
         if value_size >= 0:
             value = buffer[place : place + value_size]
             place += value_size
-        headers: list[tuple[str, bytes | None]] = []
-        header_size = -1
+        headers, header_size = _NO_HEADERS, -1
         if buffer[place]:
             headers, place = _headers(buffer, place)
             header_size = sum(len(name.encode()) + len(said or b"") for name, said in headers)

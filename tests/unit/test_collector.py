@@ -1,5 +1,6 @@
 """What a worker let go of goes back to the system, and what it needs again at once does not."""
 
+import gc
 import os
 import platform
 import subprocess
@@ -7,7 +8,10 @@ import sys
 
 import pytest
 
+from consumer import collector
+
 WORK = """
+import gc
 import os
 from consumer.collector import give_back
 
@@ -66,3 +70,21 @@ def test_the_memory_of_arrays_is_used_again():
     before, after = map(int, found.stdout.split())
     assert after < 100
     assert before > 10_000, "the C library keeps it by itself"
+
+
+def test_what_is_young_is_looked_at_after_a_step_and_not_within_it():
+    looked = []
+    gc.callbacks.append(lambda phase, _: looked.append(phase))
+    try:
+        with collector.later():
+            young = [[number] for number in range(3 * gc.get_threshold()[0])]
+            assert not looked
+        young.extend([[], []])
+        assert looked
+        gc.disable()
+        with collector.later():
+            pass
+        assert not gc.isenabled(), "who wants none at all gets none"
+    finally:
+        gc.callbacks.pop()
+        gc.enable()
