@@ -195,11 +195,11 @@ class _PartitionStep:
         self.outcome = Outcome([], [])
         self.ended: list[Ended] = []
         self.packed = pack(events, self.partition.items)
-        self.heads, self.ids, self.lines = (
-            column.tobytes() for column in (self.packed.heads, self.packed.ids, self.packed.lines)
-        )
+        self.heads = self.ids = self.lines = b""
+        """Of `packed`, once anything is decided one by one."""
+        self.amounts: list[int] = []
+        """Likewise."""
         self.items: list[int] = self.packed.lines["item"].tolist()
-        self.amounts: list[int] = events.amounts.tolist()
 
     def run(self) -> None:
         """Apply what is plain at once, then all else one by one."""
@@ -304,6 +304,9 @@ class _PartitionStep:
     def _decide(self, places: Sequence[int]) -> None:
         """Take events in order."""
         events, opened, bonds = self.events, self.opened, self.partition.bonds
+        packed = self.packed
+        self.heads, self.ids, self.lines = packed.heads.tobytes(), packed.ids.tobytes(), packed.lines.tobytes()
+        self.amounts = packed.amounts.tolist()
         self._open_known(places)
         accepted = dict.fromkeys(map(int, Kind), 0)
         for i in places:
