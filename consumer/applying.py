@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -144,7 +144,7 @@ class Applier:
         """Add up what the events since the last `settle` come to, and write it into the rows."""
         applied, steps = self.applied, self._steps
         self.applied, self._steps = Applied(), []
-        applied.sold = add_up(self.store, [one for step in steps for one in step.ended])
+        applied.sold = add_up(self.store, [*(one for step in steps for one in step.ended), _decided(steps)])
         for step in steps:
             step.join_up()
         return applied
@@ -197,8 +197,8 @@ class _PartitionStep:
         self.packed = pack(events, self.partition.items)
         self.heads = self.ids = self.lines = b""
         """Of `packed`, once anything is decided one by one."""
+        self.units: list[int] = []
         self.amounts: list[int] = []
-        """Likewise."""
         self.items: list[int] = self.packed.lines["item"].tolist()
 
     def run(self) -> None:
@@ -306,7 +306,7 @@ class _PartitionStep:
         events, opened, bonds = self.events, self.opened, self.partition.bonds
         packed = self.packed
         self.heads, self.ids, self.lines = packed.heads.tobytes(), packed.ids.tobytes(), packed.lines.tobytes()
-        self.amounts = packed.amounts.tolist()
+        self.units, self.amounts = packed.units.tolist(), packed.amounts.tolist()
         self._open_known(places)
         accepted = dict.fromkeys(map(int, Kind), 0)
         for i in places:
@@ -335,10 +335,9 @@ class _PartitionStep:
         self._close(accepted)
 
     def _close_rows(self) -> None:
-        """Bring the rows' kept lines up to date, and note what they have become."""
+        """Bring the rows' kept lines up to date, and note what changed them."""
         applied, known = self.applied, self.store.known
-        rows = list(self.opened.values())
-        for row in rows:
+        for row in self.opened.values():
             if row.accepted:
                 known[row.row] = row.known
                 if row.appended:
@@ -347,17 +346,6 @@ class _PartitionStep:
                 applied.causes[row.row] = row.cause
                 if row.exposures is not None:
                     self._close_exposures(row.row, row.seen, row.exposures)
-        packed = self.packed
-        counts = [len(row.accepted) for row in rows]
-        chosen = np.array([i for row in rows for i in row.accepted], np.int64)
-        orders = Orders(
-            place=np.repeat(np.arange(len(rows)), counts),
-            at=packed.ids["at"][chosen],
-            is_purchase=packed.kinds[chosen] == _PURCHASE,
-            units=packed.units[chosen],
-            amount=packed.amounts[chosen],
-        )
-        self.ended.append(Ended(np.array([row.row for row in rows], np.int64), _decided(rows), orders))
 
     def _close(self, accepted: Mapping[int, int]) -> None:
         """Note what was done."""
@@ -819,9 +807,10 @@ def marker_key(customer_id: str) -> bytes:
     return blake2b(customer_id.encode(), digest_size=16).digest()
 
 
-def _decided(rows: Sequence[_Open]) -> list[npt.NDArray[Any]]:
-    """The columns of `DECIDED`."""
-    return [
+def _decided(steps: Sequence[_PartitionStep]) -> Ended:
+    """What rows whose events were decided one by one have become: of all partitions, since mostly they are few."""
+    rows = [row for step in steps for row in step.opened.values()]
+    columns = (
         np.array([row.newest for row in rows], np.int64),
         np.array([row.seen for row in rows], np.int64),
         np.array([row.spend for row in rows], np.int64),
@@ -830,4 +819,14 @@ def _decided(rows: Sequence[_Open]) -> list[npt.NDArray[Any]]:
         np.array([row.days for row in rows], np.uint32),
         np.array([row.erase_floor for row in rows], np.int64),
         np.array([row.closed_floor for row in rows], np.int64),
-    ]
+    )
+    place = [number for number, row in enumerate(rows) for _ in row.accepted]
+    accepted = [(step, i) for step in steps for row in step.opened.values() for i in row.accepted]
+    orders = Orders(
+        place=np.array(place, np.int64),
+        at=np.array([step.events.ats[i] for step, i in accepted], np.int64),
+        is_purchase=np.array([step.events.kinds[i] == _PURCHASE for step, i in accepted], np.bool_),
+        units=np.array([step.units[i] for step, i in accepted], np.int64),
+        amount=np.array([step.amounts[i] for step, i in accepted], np.int64),
+    )
+    return Ended(np.array([row.row for row in rows], np.int64), columns, orders)
