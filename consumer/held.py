@@ -192,10 +192,9 @@ def load(state: State, store: RowStore, held: Held) -> Rows:
     late = store.customers_of(rows)
     late = late[store.header["changed_seq"][late] > held.views_seq]
     order = np.argsort(store.header["changed_seq"][late], kind="stable")
-    held.dirty = {
-        row: (int(seq), held.sure_at)
-        for row, seq in zip(late[order].tolist(), store.header["changed_seq"][late[order]].tolist(), strict=True)
-    }
+    seqs = store.header["changed_seq"][late[order]].tolist()
+    marks = {seq: (seq, held.sure_at) for seq in set(seqs)}  # one for all rows of a checkpoint: there may be a million
+    held.dirty = {row: marks[seq] for row, seq in zip(late[order].tolist(), seqs, strict=True)}
     return rows
 
 

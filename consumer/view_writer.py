@@ -48,7 +48,7 @@ _Rows = tuple[Held, list[int]]
 class _Refresh:
     """A pass over all rows of a partition whose views are to be rewritten although no event asked for it."""
 
-    rows: list[int]
+    rows: Rows
     place: int = 0
     urgent: bool = False
     """Everybody's view is out of date."""
@@ -281,7 +281,7 @@ class ViewWriter:
                 return
         while refresh.place < len(refresh.rows) and self._monotonic() < end:
             some = refresh.rows[refresh.place : refresh.place + chunk]
-            rows = [row for row in some if self._store.partition[row] == held.number]
+            rows = some[self._store.partition[some] == held.number].tolist()
             if rows:
                 self._write([(held, rows)], version, now)
             refresh.place += chunk  # last: a write that fails is to be done again
@@ -299,8 +299,8 @@ class ViewWriter:
     def _begin_refresh(self, held: Held, *, urgent: bool, adopted: bool = False) -> None:
         self._refresh_from[held.number] = self._monotonic()
         # A partition without a record is not written to, so a refresh of nobody would never end.
-        rows = self._store.customers_of(np.fromiter(held.rows.index.values(), np.int64)).tolist()
-        if rows:
+        rows = self._store.customers_of(np.fromiter(held.rows.index.values(), np.int64))
+        if len(rows):
             self._refreshes[held.number] = _Refresh(rows, urgent=urgent, adopted=adopted)
         else:
             self._refreshes.pop(held.number, None)
