@@ -80,12 +80,12 @@ class Batch:
         return popularity
 
 
-def to_buy_again(batch: Batch, going: GoingWith) -> Candidates:
-    """The best items that each customer has."""
+def to_buy_again(batch: Batch, goes: NDArray[np.float32]) -> Candidates:
+    """The best items that each customer has. `goes`, (own pairs,): how well each goes with the others."""
     own, blend = batch.own, batch.blend
     kept = np.flatnonzero(own.kept & batch.allowed[own.items] & ~batch.held_out[own.customers])
     who, items = own.customers[kept], own.items[kept]
-    scores = going.at(batch.own_cells[kept])
+    scores = goes[kept]
     scores += np.float32(blend.again_weight) * np.sqrt(own.again[kept])
     scores += np.float32(blend.known_popular_weight) * batch.popularity(who, items)
     scores *= np.float32(blend.known_weight)

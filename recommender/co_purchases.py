@@ -14,14 +14,26 @@ def purchases(history: History, customers: int, items: int, now: int, half_life:
     However often: one vote per customer, or who buys the same every week would outvote everybody (ADR 27). Items
     returned as often as bought, or more often, are left out.
     """
+    age = np.maximum(now - history.at, 0) / DAY
+    return _by_pair(history, customers, items, np.exp2(-age * (DAY / half_life)), np.maximum)
+
+
+def times_bought(history: History, customers: int, items: int) -> csr_array:
+    """How often each customer bought each item, (customers, items); what was given back is left out as above."""
+    return _by_pair(history, customers, items, np.ones(len(history)), np.add)
+
+
+def _by_pair(
+    history: History, customers: int, items: int, weight: NDArray[np.float64], together: np.ufunc
+) -> csr_array:
+    """The weights of purchases, (lines,), of each customer and item `together`."""
     key = history.customers.astype(np.int64) * max(items, 1) + history.items
     order = np.argsort(key, kind="stable")
     key, quantity = key[order], history.quantity[order]
     starts = np.flatnonzero(np.diff(key, prepend=-1))
-    age = np.maximum(now - history.at[order], 0) / DAY
-    weight = np.where(quantity > 0, np.exp2(-age * (DAY / half_life)), 0)
+    weight = np.where(quantity > 0, weight[order], 0)
     if len(starts):
-        net, weight = np.add.reduceat(quantity.astype(np.int64), starts), np.maximum.reduceat(weight, starts)
+        net, weight = np.add.reduceat(quantity.astype(np.int64), starts), together.reduceat(weight, starts)
         kept = (net > 0) & (weight > 0)
         unique, weight = key[starts][kept], weight[kept]
     else:

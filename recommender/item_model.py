@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import LivesegmentsError
+from recommender.among_own import AmongOwn
 from recommender.blend import Blend
 from recommender.neighbours import Neighbours
 from recommender.popularity import ItemPopularity
@@ -39,6 +40,9 @@ class _Document(msgspec.Struct, frozen=True):
     blend: dict[str, Any]
     figures: dict[str, float]
     note: str
+    own_counts: bytes = b""  # not in models of before: nothing speaks for what is owned
+    own_items: bytes = b""
+    own_weights: bytes = b""
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -60,6 +64,8 @@ class ItemModel:
     ids: tuple[str, ...]
     neighbours: Neighbours
     """What goes with each item, (len(ids),)."""
+    own_neighbours: Neighbours
+    """What else is bought again by who has bought each item, (len(ids),)."""
     gaps: NDArray[np.float32]
     """Usual days between two purchases of the item by one customer, (len(ids),)."""
     sold: NDArray[np.float32]
@@ -104,6 +110,7 @@ class ItemModel:
         fresh = np.array([numbers[self.places[item_id]] for item_id in self.new], np.int32)
         return NumberedItems(
             self.neighbours.renumbered(numbers),
+            AmongOwn.of(self.own_neighbours.renumbered(numbers)),
             gaps,
             self.customers,
             self.blend,
@@ -119,10 +126,8 @@ class ItemModel:
                 as_of=self.as_of,
                 customers=self.customers,
                 ids=list(self.ids),
-                counts=self.neighbours.counts.astype("<i4").tobytes(),
-                items=self.neighbours.items.astype("<i4").tobytes(),
-                # Three digits are more than two of these weights ever differ by in meaning.
-                weights=self.neighbours.weights.astype("<f2").tobytes(),
+                **_packed("", self.neighbours),
+                **_packed("own_", self.own_neighbours),
                 gaps=self.gaps.astype("<f4").tobytes(),
                 sold=self.sold.astype("<f4").tobytes(),
                 slow_half_life=self.slow_half_life,
@@ -144,12 +149,8 @@ class ItemModel:
                     f"{ITEM_MODEL_VERSION}: upgrade livesegments on this worker"
                 )
             stored = _DOCUMENT.decode(document)
-            counts = np.frombuffer(stored.counts, "<i4").astype(np.int64)
-            neighbours = Neighbours(
-                np.concatenate((np.zeros(1, np.int64), np.cumsum(counts))),
-                np.frombuffer(stored.items, "<i4").astype(np.int32),
-                np.frombuffer(stored.weights, "<f2").astype(np.float32),
-            )
+            neighbours = _unpacked(stored.counts, stored.items, stored.weights)
+            own_neighbours = _unpacked(stored.own_counts, stored.own_items, stored.own_weights)
             # Weights that a newer livesegments knows are left out: the model is read in the middle of an upgrade, too.
             known = {name: value for name, value in stored.blend.items() if name in _WEIGHTS}
             blend = Blend(**(_BEFORE | known))
@@ -163,6 +164,7 @@ class ItemModel:
             customers=stored.customers,
             ids=tuple(stored.ids),
             neighbours=neighbours,
+            own_neighbours=own_neighbours,
             gaps=np.frombuffer(stored.gaps, "<f4").astype(np.float32),
             sold=np.frombuffer(stored.sold, "<f4").astype(np.float32),
             slow_half_life=stored.slow_half_life,
@@ -173,11 +175,29 @@ class ItemModel:
         )
 
 
+def _packed(prefix: str, neighbours: Neighbours) -> dict[str, bytes]:
+    return {
+        f"{prefix}counts": neighbours.counts.astype("<i4").tobytes(),
+        f"{prefix}items": neighbours.items.astype("<i4").tobytes(),
+        # Three digits are more than two of these weights ever differ by in meaning.
+        f"{prefix}weights": neighbours.weights.astype("<f2").tobytes(),
+    }
+
+
+def _unpacked(counts: bytes, items: bytes, weights: bytes) -> Neighbours:
+    return Neighbours(
+        np.concatenate((np.zeros(1, np.int64), np.cumsum(np.frombuffer(counts, "<i4").astype(np.int64)))),
+        np.frombuffer(items, "<i4").astype(np.int32),
+        np.frombuffer(weights, "<f2").astype(np.float32),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class NumberedItems:
     """An item model by a worker's item numbers, as `rank` wants it."""
 
     neighbours: Neighbours
+    among_own: AmongOwn
     gaps: NDArray[np.float32]
     """Usual days between two purchases of the item, (items,)."""
     customers: int
@@ -190,4 +210,5 @@ class NumberedItems:
     @classmethod
     def none(cls, blend: Blend | None = None) -> "NumberedItems":
         """Before the first item review: nothing is known of items but what sells."""
-        return cls(Neighbours.none(), np.empty(0, np.float32), 0, blend or Blend(), np.empty(0, np.int32))
+        none = Neighbours.none()
+        return cls(none, AmongOwn.of(none), np.empty(0, np.float32), 0, blend or Blend(), np.empty(0, np.int32))

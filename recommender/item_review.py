@@ -7,8 +7,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.among_own import AmongOwn
 from recommender.blend import Blend
-from recommender.co_purchases import purchases
+from recommender.co_purchases import purchases, times_bought
 from recommender.distinct import distinct
 from recommender.held_out_orders import SHARES, HeldOutOrders
 from recommender.history import History
@@ -83,6 +84,7 @@ class ItemReview:
             neighbours=together.neighbours(
                 together.ease(blend.ridge), blend.low_rank_weight, blend.trend, settings.neighbours
             ),
+            own_neighbours=_own_neighbours(together, self.history),
             gaps=repurchase_gaps(self.history, items),
             sold=self._sold(),
             slow_half_life=settings.slow_half_life,
@@ -145,7 +147,8 @@ class _Trial:
         """NDCG@10 by customer."""
         held = self.held
         customers = len(distinct(held.before.customers))
-        model = NumberedItems(self._neighbours(blend), self.gaps, customers, blend, np.empty(0, np.int32))
+        none = np.empty(0, np.int32)
+        model = NumberedItems(self._neighbours(blend), self._among_own(blend), self.gaps, customers, blend, none)
         everybody = np.full(held.customers, -1, np.int32)
         ranked = rank(
             held.buyers,
@@ -163,7 +166,7 @@ class _Trial:
     def _neighbours(self, blend: Blend) -> Neighbours:
         key = ("neighbours", blend.together_half_life, blend.ridge, blend.low_rank_weight, blend.trend)
         if key not in self._known:
-            together: Together = self._latest("together", (blend.together_half_life,), lambda: self._together(blend))
+            together = self._together(blend)
             weights = self._latest("ease", (blend.together_half_life, blend.ridge), lambda: together.ease(blend.ridge))
             self._known[key] = together.neighbours(
                 weights, blend.low_rank_weight, blend.trend, self.settings.neighbours
@@ -171,9 +174,20 @@ class _Trial:
         found: Neighbours = self._known[key]
         return found
 
+    def _among_own(self, blend: Blend) -> AmongOwn:
+        if "among own" not in self._known:  # hangs on nothing that is tuned
+            self._known["among own"] = AmongOwn.of(_own_neighbours(self._together(blend), self.held.before))
+        found: AmongOwn = self._known["among own"]
+        return found
+
     def _together(self, blend: Blend) -> Together:
-        held = self.held
-        return _together(held.before, held.items, held.cut, self.settings, blend.together_half_life)
+        held, half_life = self.held, blend.together_half_life
+        learnt: Together = self._latest(
+            "together",
+            (half_life,),
+            lambda: _together(held.before, held.items, held.cut, self.settings, half_life),
+        )
+        return learnt
 
     def _latest(self, name: str, key: Any, learn: Callable[[], Any]) -> Any:
         """What was learnt last of a kind, or what is learnt now: of items × items, one at a time is kept."""
@@ -210,6 +224,11 @@ def _together(history: History, items: int, now: int, settings: RecommenderSetti
         rank=settings.low_rank,
         tail_neighbours=settings.tail_neighbours,
     )
+
+
+def _own_neighbours(together: Together, history: History) -> Neighbours:
+    customers = int(history.customers.max(initial=-1)) + 1
+    return together.own_neighbours(times_bought(history, customers, together.items))
 
 
 def _named(prefix: str, figures: Sequence[Figures]) -> dict[str, float]:

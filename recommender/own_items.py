@@ -19,6 +19,8 @@ class OwnItems:
     profile: NDArray[np.float32]
     """Purchases, each halved per `profile_half_life` before the customer's newest one: what speaks for items that go
     with it; 0 if returned. Not before now: of whom nothing was heard for years, all would be nothing."""
+    bought: NDArray[np.float32]
+    """Purchases; 0 if returned."""
     again: NDArray[np.float32]
     """Purchases, each halved per `again_half_life` of age, times how far the item is due."""
     kept: NDArray[np.bool_]
@@ -38,7 +40,7 @@ class OwnItems:
         owners, numbers = unique // max(items, 1), unique % max(items, 1)
         if not len(starts):
             none = np.empty(0, np.float32)
-            return cls(owners, numbers, none, none, np.empty(0, np.bool_))
+            return cls(owners, numbers, none, none, none, np.empty(0, np.bool_))
         # Time may run backwards by a little between machines: an age below zero counts as none.
         age = (np.maximum(now - at, 0) / DAY).astype(np.float32)
         bought = quantity > 0
@@ -53,7 +55,8 @@ class OwnItems:
         if blend.rhythm > 0 and len(gaps):
             latest = np.minimum.reduceat(np.where(bought, age, np.float32(np.inf)), starts)
             again *= due(latest, np.where(numbers < len(gaps), gaps[np.minimum(numbers, len(gaps) - 1)], 0), blend)
-        return cls(owners, numbers, profile * kept, again, kept)
+        purchases = np.add.reduceat(bought.astype(np.float32), starts)
+        return cls(owners, numbers, profile * kept, purchases * kept, again, kept)
 
 
 def _before_newest(

@@ -118,15 +118,16 @@ def rank(
 def _rank(batch: Batch, model: NumberedItems, asked: "_Asked", drawn: NDArray[np.uint64] | None) -> Ranked:
     popular = never_bought(batch)
     cells = batch.cells(popular).reshape(-1)
+    trust = model.customers / (model.customers + _TRUST)
+    known = to_buy_again(batch, model.among_own.scores(batch.own, batch.customers, batch.items, trust))
     going = GoingWith(
         batch.own,
         batch.customers,
         batch.items,
         model.neighbours,
-        trust=model.customers / (model.customers + _TRUST),
-        also=np.concatenate((batch.own_cells, cells if batch.items else cells[:0])),
+        trust=trust,
+        also=cells if batch.items else cells[:0],
     )
-    known = to_buy_again(batch, going)
     new = to_discover(batch, going, popular)
     tried = np.empty((batch.customers, 0), np.int32)
     if drawn is not None and batch.items:

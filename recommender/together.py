@@ -15,6 +15,10 @@ from recommender.low_rank import low_rank
 from recommender.neighbours import Neighbours
 from recommender.trending import trend
 
+OWN_RIDGE: Final = 5.0
+"""Of EASE among what somebody has, in units of the mean diagonal of its G."""
+OWN_NEIGHBOURS: Final = 16
+"""How many items of those that somebody may have are kept of each."""
 _STRONGEST: Final = 10
 """Neighbours by whose mean weight two ways of learning are brought to one scale."""
 _MOST: Final = np.float32(1_000)
@@ -78,17 +82,32 @@ class Together:
         sells = (self.trend**trend).astype(np.float32)
         W = B + np.float32(low_rank_weight) * self.low_rank
         W *= sells[self.head] / (1 + np.float32(low_rank_weight))
-        size = len(self.head)
-        most = min(most, size)
-        near = np.argpartition(-W, most - 1, axis=1)[:, :most] if most else np.empty((size, 0), np.int64)
-        weights = np.take_along_axis(W, near, axis=1).reshape(-1)
+        near, weights = _largest(W, most)
         rows, columns, tail_weights = self.tail
         return Neighbours.of(
             self.items,
-            np.concatenate((np.repeat(self.head, most), rows)),
+            np.concatenate((np.repeat(self.head, near.shape[1]), rows)),
             np.concatenate((self.head[near.reshape(-1)], columns)),
             np.minimum(np.concatenate((weights, tail_weights * sells[columns])), _MOST),
         ).first(most)
+
+    def own_neighbours(self, times: csr_array) -> Neighbours:
+        """Which of a customer's other items each item of the head speaks for buying again: the best of each.
+
+        EASE by how often each customer bought what, `times`, (customers, items): where one vote per customer and item
+        says who buys a thing at all, this says of which things much is bought by the same.
+        """
+        B = ease(co_purchases(times, self.head).toarray(), OWN_RIDGE)
+        near, weights = _largest(B / strength(B), OWN_NEIGHBOURS)
+        owners = np.repeat(self.head, near.shape[1])
+        return Neighbours.of(self.items, owners, self.head[near.reshape(-1)], np.minimum(weights, _MOST))
+
+
+def _largest(W: NDArray[np.float32], most: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Places of the `most` largest weights in each row, (rows, most), and the weights, (rows · most,)."""
+    most = min(most, len(W))
+    near = np.argpartition(-W, most - 1, axis=1)[:, :most] if most else np.empty((len(W), 0), np.int64)
+    return near, np.take_along_axis(W, near, axis=1).reshape(-1)
 
 
 def strength(weights: NDArray[np.float32]) -> np.float32:

@@ -18,7 +18,7 @@ GRID: Final[Mapping[str, Sequence[Any]]] = {
     "slow_share": (0.0, 0.3, 0.6, 1.0),
     "rhythm": (0.0, 0.5, 1.0),
     "trend": (0.0, 0.5, 1.0),
-    "ridge": (5.0, 20.0, 80.0),
+    "ridge": (10.0, 20.0),
     "low_rank_weight": (0.0, 0.5, 1.0, 2.0),
     "together_half_life": (60 * DAY, 180 * DAY, 720 * DAY),
     "profile_half_life": (30 * DAY, 90 * DAY, 270 * DAY, 810 * DAY),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.times import DAY
-from recommender.co_purchases import buyers, co_purchases, purchases, sales
+from recommender.co_purchases import buyers, co_purchases, purchases, sales, times_bought
 from recommender.history import History
 
 NOW = 15_000 * DAY
@@ -50,6 +50,15 @@ def test_co_purchases_are_what_the_rows_that_are_left_say(kept, data):
     np.testing.assert_allclose(co_purchases(bought, some).toarray(), G[np.ix_(some, some)], rtol=1e-4, atol=1e-7)
     assert buyers(bought).tolist() == np.count_nonzero(H, axis=0).tolist()
     assert sales(bought) == pytest.approx(H.sum(axis=0), rel=1e-5)
+
+
+@given(rows)
+def test_how_often_each_was_bought(kept):
+    times = times_bought(history(kept), len(kept), ITEMS).toarray()
+    for customer, lines in enumerate(kept):
+        for item in range(ITEMS):
+            of_it = [quantity for one, _, quantity in lines if one == item]
+            assert times[customer, item] == (sum(q > 0 for q in of_it) if sum(of_it) > 0 else 0)
 
 
 def test_an_erased_customer_leaves_no_pair():

@@ -21,6 +21,7 @@ def model(**changes) -> ItemModel:
         "customers": 12,
         "ids": IDS,
         "neighbours": neighbours,
+        "own_neighbours": Neighbours.of(4, np.array([1, 3]), np.array([0, 2]), np.array([0.5, 4.0], np.float32)),
         "gaps": np.array([3, 4, 5, 6], np.float32),
         "sold": np.array([9, 1, 1, 0.5], np.float32),
         "slow_half_life": 56 * DAY,
@@ -41,6 +42,8 @@ def test_a_stored_model_is_the_same():
     assert other.sold.tolist() == one.sold.tolist()
     assert other.neighbours.items.tolist() == one.neighbours.items.tolist()
     assert other.neighbours.weights.tolist() == one.neighbours.weights.tolist()
+    assert other.own_neighbours.items.tolist() == [0, 2]
+    assert other.own_neighbours.weights.tolist() == [0.5, 4.0]
     assert other.encode() == one.encode()
 
 
@@ -56,13 +59,15 @@ def test_a_workers_numbers_take_the_place_of_ids():
     assert numbered.neighbours.row(5)[0].tolist() == [0, 2]
     assert numbered.neighbours.row(2)[0].tolist() == [5]
     assert not len(numbered.neighbours.row(1)[0])
+    assert numbered.among_own.items[[0, 6, 5]].tolist() == [[5], [2], [0]]
+    assert numbered.among_own.weights[[0, 6, 5]].tolist() == [[0.5], [4.0], [0.0]]
     assert numbered.gaps[[5, 0, 2, 6]].tolist() == [3, 4, 5, 6]
     assert numbered.fresh.tolist() == [2]
 
 
 def test_an_empty_model_can_be_numbered_and_stored():
     empty = np.empty(0, np.float32)
-    none = model(ids=(), neighbours=Neighbours.none(), gaps=empty, sold=empty, new=())
+    none = model(ids=(), neighbours=Neighbours.none(), own_neighbours=Neighbours.none(), gaps=empty, sold=empty, new=())
     assert len(ItemModel.decode(none.encode()).numbered(np.empty(0, np.int32)).neighbours) == 0
     assert len(NumberedItems.none().neighbours) == 0
 
@@ -78,6 +83,15 @@ def test_a_model_of_before_repeats_goes_on_meaning_what_it_meant():
     document = msgspec.msgpack.decode(model().encode())
     del document["blend"]["repeats"]
     assert ItemModel.decode(msgspec.msgpack.encode(document)).blend == Blend(rhythm=0.5, repeats=1.0)
+
+
+def test_in_a_model_of_before_nothing_speaks_for_what_is_owned():
+    document = msgspec.msgpack.decode(model().encode())
+    for column in ("counts", "items", "weights"):
+        del document[f"own_{column}"]
+    before = ItemModel.decode(msgspec.msgpack.encode(document))
+    assert not before.own_neighbours.counts.any()
+    assert not before.numbered(np.array([5, 0, 2, 6], np.int32)).among_own.weights.any()
 
 
 def test_a_newer_model_says_to_upgrade():

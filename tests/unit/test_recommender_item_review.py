@@ -122,6 +122,9 @@ def test_an_erased_customer_leaves_no_pair():
     without = ItemReview.of(history(lines), IDS, NOW, settings)()
     assert "i12" in dict(with_it.similar("i3"))
     assert "i12" not in dict(without.similar("i3"))
+    own = [[one.ids[item] for item in one.own_neighbours.row(one.places["i3"])[0]] for one in (with_it, without)]
+    assert "i12" in own[0]
+    assert "i12" not in own[1]
 
 
 def test_new_items_are_those_first_sold_lately():
@@ -226,12 +229,12 @@ def changes(blend: Blend, start: Blend | None = None) -> set[str]:
 
 def test_tuning_finds_a_planted_taste_and_keeps_to_it():
     def good(blend: Blend) -> float:
-        return 0.2 * (blend.ridge == 80.0) + 0.1 * (blend.trend == 0.5) - 0.02 * len(changes(blend))
+        return 0.2 * (blend.ridge == 10.0) + 0.1 * (blend.trend == 0.5) - 0.02 * len(changes(blend))
 
     shop = Shop(good)
     result = tuned(Blend(), shop.judges)
     assert changes(result.blend) == {"ridge", "trend"}
-    assert (result.blend.ridge, result.blend.trend) == (80.0, 0.5)
+    assert (result.blend.ridge, result.blend.trend) == (10.0, 0.5)
     for chosen, default in zip(result.chosen, result.default, strict=True):
         assert chosen[0].mean() > default[0].mean() * 1.2
     assert tuned(Blend(), Shop(good).judges).blend == result.blend, "the same twice"
@@ -260,7 +263,7 @@ def test_what_shops_differ_in_most_changes_for_a_smaller_gain():
         return changes(tuned(Blend(), [judge]).blend)
 
     assert chosen("profile_half_life", 270 * DAY) == {"profile_half_life"}
-    assert chosen("ridge", 80.0) == set()
+    assert chosen("ridge", 10.0) == set()
 
 
 def test_own_taste_counts_more_beside_what_goes_with_it():

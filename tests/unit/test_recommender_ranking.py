@@ -8,11 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.times import DAY
+from recommender.among_own import AmongOwn
 from recommender.blend import Blend
 from recommender.history import History
 from recommender.item_model import NumberedItems
 from recommender.list_rules import ListRules, within
 from recommender.neighbours import Neighbours
+from recommender.own_items import OwnItems
 from recommender.popularity import ItemPopularity, Popular
 from recommender.ranking import Ranked, Reason, rank
 
@@ -47,12 +49,18 @@ def popular_among(rows: list, allowed: np.ndarray, depth: int = 100) -> Popular:
     return popularity.popular(NOW, allowed, shrinkage=5.0, depth=depth)
 
 
-def learnt(weights: dict, blend: Blend | None = None, *, gap: float = 40.0, fresh: tuple = ()) -> NumberedItems:
+def neighbours(weights: dict, items: int = ITEMS + 4) -> Neighbours:
     rows = np.array([pair[0] for pair in weights], np.int32)
     others = np.array([pair[1] for pair in weights], np.int32)
-    neighbours = Neighbours.of(ITEMS + 4, rows, others, np.array(list(weights.values()), np.float32))
+    return Neighbours.of(items, rows, others, np.array(list(weights.values()), np.float32))
+
+
+def learnt(
+    weights: dict, blend: Blend | None = None, *, own: dict | None = None, gap: float = 40.0, fresh: tuple = ()
+) -> NumberedItems:
     gaps = np.full(ITEMS, gap, np.float32)
-    return NumberedItems(neighbours, gaps, CUSTOMERS, blend or Blend(), np.array(fresh, np.int32))
+    among_own = AmongOwn.of(neighbours(own or {}))
+    return NumberedItems(neighbours(weights), among_own, gaps, CUSTOMERS, blend or Blend(), np.array(fresh, np.int32))
 
 
 def ranked(rows: list, popular: Popular, allowed: np.ndarray, n: int = 6, model=None, **options) -> Ranked:
@@ -60,7 +68,9 @@ def ranked(rows: list, popular: Popular, allowed: np.ndarray, n: int = 6, model=
     return rank(history, slots, popular, allowed, NOW, n=n, model=model or NumberedItems.none(), **options)
 
 
-def scores_of(slot: int, lines: list, popular: Popular, allowed: np.ndarray, weights: dict, blend: Blend) -> tuple:
+def scores_of(
+    slot: int, lines: list, popular: Popular, allowed: np.ndarray, weights: dict, blend: Blend, own: dict
+) -> tuple:
     """Item to score: of items to buy again, of those never bought, and what goes with them: the formula, plainly."""
     slot = slot if slot < len(popular.shares) - 1 else -1
     shares = popular.shares[slot].astype(float)
@@ -80,8 +90,14 @@ def scores_of(slot: int, lines: list, popular: Popular, allowed: np.ndarray, wei
 
     speak = {i: speaks(i) for i in had if net[i] > 0}
     goes = {i: sum(x * weights.get((j, i), 0.0) for j, x in speak.items()) for i in range(ITEMS)}
-    best = max(goes.values()) or 1.0
-    goes = {i: CUSTOMERS / (CUSTOMERS + 50) * value / best for i, value in goes.items()}
+    times = {j: sum(i == j and q > 0 for i, _, q in lines) for j in speak}
+    goes_again = {i: sum(x * own.get((j, i), 0.0) for j, x in times.items()) for i in had}
+
+    def scaled(sums):
+        best = max(sums.values(), default=0) or 1.0
+        return {i: CUSTOMERS / (CUSTOMERS + 50) * value / best for i, value in sums.items()}
+
+    goes, goes_again = scaled(goes), scaled(goes_again)
 
     def due(item):
         latest = min((-min(age, 0) for i, age, q in lines if i == item and q > 0), default=np.inf)
@@ -90,7 +106,7 @@ def scores_of(slot: int, lines: list, popular: Popular, allowed: np.ndarray, wei
     known = {
         i: blend.known_weight
         * (
-            goes[i]
+            goes_again[i]
             + blend.again_weight * (decayed(i, blend.again_half_life) * due(i)) ** 0.5
             + blend.known_popular_weight * strength[i]
         )
@@ -118,14 +134,15 @@ def scores_of(slot: int, lines: list, popular: Popular, allowed: np.ndarray, wei
             Blend(repeats=1.0),
         ]
     ),
+    pairs,
 )
-def test_ranking_equals_a_loop_over_customers(rows, allowed, n, weights, blend):
+def test_ranking_equals_a_loop_over_customers(rows, allowed, n, weights, blend, own):
     mask = np.array(allowed)
     popular = popular_among(rows, mask)
-    result = ranked(rows, popular, mask, n, learnt(weights, blend))
+    result = ranked(rows, popular, mask, n, learnt(weights, blend, own=own))
     assert result.items.shape == result.scores.shape == result.reasons.shape == (len(rows), n)
     for place, (slot, lines) in enumerate(rows):
-        known, new, goes = scores_of(slot, lines, popular, mask, weights, blend)
+        known, new, goes = scores_of(slot, lines, popular, mask, weights, blend, own)
         news = max(n - n // 2, n - len(known))
         knowns = n - min(news, len(new))
         best = sorted(sorted(known.values(), reverse=True)[:knowns] + sorted(new.values(), reverse=True)[:news])[::-1]
@@ -146,13 +163,13 @@ def test_ranking_equals_a_loop_over_customers(rows, allowed, n, weights, blend):
                 assert because == -1
 
 
-@given(customers, st.integers(1, 6), pairs)
-def test_the_first_half_of_the_list_is_what_a_list_without_reserved_places_has(rows, half, weights):
+@given(customers, st.integers(1, 6), pairs, pairs)
+def test_the_first_half_of_the_list_is_what_a_list_without_reserved_places_has(rows, half, weights, own):
     everything = np.ones(ITEMS, np.bool_)
     popular = popular_among(rows, everything)
-    result = ranked(rows, popular, everything, 2 * half, learnt(weights))
+    result = ranked(rows, popular, everything, 2 * half, learnt(weights, own=own))
     for (slot, lines), scores in zip(rows, result.scores[:, :half].tolist(), strict=True):
-        known, new, _ = scores_of(slot, lines, popular, everything, weights, Blend())
+        known, new, _ = scores_of(slot, lines, popular, everything, weights, Blend(), own)
         best = sorted([*known.values(), *new.values()], reverse=True)[:half]
         assert scores[: len(best)] == pytest.approx([score / (1 + score) for score in best], rel=1e-4, abs=1e-6)
 
@@ -162,7 +179,7 @@ def test_each_customer_gets_the_same_list_alone_and_in_a_batch(rows, weights, da
     everything = np.ones(ITEMS, np.bool_)
     popular = popular_among(rows, everything)
     hashes = np.arange(len(rows), dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    model = learnt(weights, fresh=(3, 8))
+    model = learnt(weights, own=weights, fresh=(3, 8))
     rules = ListRules(exploration=0.3, max_per_reason=3)
     whole = ranked(rows, popular, everything, 8, model, hashes=hashes, rules=rules)
     for place, row in enumerate(rows):
@@ -199,6 +216,37 @@ def test_what_is_bought_every_week_does_not_drown_what_was_bought_once():
         result = ranked([mine], popular, everything, 4, learnt(weights, Blend(repeats=repeats)))
         first[repeats] = result.items[0][result.reasons[0] == Reason.BECAUSE].tolist()
     assert first == {0.0: [11, 10], 1.0: [10, 11]}
+
+
+def test_own_items_speak_for_each_other_as_often_as_they_were_bought():
+    everything = np.ones(ITEMS, np.bool_)
+    mine = (0, [(3, -9, 1), (3, -8, 1), (3, -7, 1), (4, -9, 1), (5, -1, 1), (6, -1, 1), (7, -1, 1), (7, -1, -1)])
+    own = {(3, 5): 1.0, (4, 6): 2.0, (3, 20): 9.0, (7, 6): 9.0}
+    blend = Blend(again_weight=0.0, known_popular_weight=0.0)
+    result = ranked([mine], popular_among([], everything), everything, 6, learnt({(3, 11): 1.0}, blend, own=own))
+    assert result.items[0][:2].tolist() in ([5, 11], [11, 5]), "twice 2 is less than three times 1; 7 was given back"
+    again = result.items[0][result.reasons[0] == Reason.AGAIN].tolist()
+    assert again[:2] == [5, 6]
+    assert 20 not in result.items[0], "nobody is made to discover by what is bought again"
+
+
+@given(customers, pairs, st.integers(1, ITEMS + 3), st.integers(40, 200))
+def test_own_items_are_found_however_many_the_neighbours_know(rows, weights, known, copies):
+    """Fewer items than the shop has, or more, and over several blocks of customers."""
+    weights = {pair: weight for pair, weight in weights.items() if max(pair) < known}
+    many = [row for row in rows for _ in range(copies)]
+    own = OwnItems.of(columns(many)[0], ITEMS, np.empty(0, np.float32), NOW, Blend())
+    scores = AmongOwn.of(neighbours(weights, known)).scores(own, len(many), ITEMS, 1.0)
+    bought = {
+        (c, i): n for c, i, n in zip(own.customers.tolist(), own.items.tolist(), own.bought.tolist(), strict=True)
+    }
+    plain = [sum(n * weights.get((j, i), 0.0) for j in range(ITEMS) if (n := bought.get((c, j)))) for c, i in bought]
+    best: dict[int, float] = {}
+    for (c, _), value in zip(bought, plain, strict=True):
+        best[c] = max(best.get(c, 0.0), value)
+    assert scores == pytest.approx(
+        [value / (best[c] or 1.0) for (c, _), value in zip(bought, plain, strict=True)], rel=1e-4
+    )
 
 
 @pytest.mark.parametrize("half_lives", [0, 1, 100, 126, 130, 140, 150, 200, 2000])

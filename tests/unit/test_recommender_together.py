@@ -103,10 +103,27 @@ def test_what_no_longer_sells_is_pushed_back():
     assert places[1] > places[0]
 
 
+def test_who_buys_much_of_one_thing_buys_much_of_what_goes_with_it():
+    """Everybody has all of it, so who has what says nothing; what a builder needs, 0 and 1, goes by the lot."""
+    chance = np.random.default_rng(4)
+    often = np.where(np.arange(200) % 2, 9, 1)[:, None]
+    times = chance.poisson(3, (200, 4)) + 1 + np.concatenate((often, often, np.ones((200, 2))), axis=1)
+    learnt = together(csr_array(np.ones((200, 4), np.float32)), head_items=3)
+    own = learnt.own_neighbours(csr_array(times.astype(np.float32)))
+    assert own.row(0)[0][0] == 1
+    assert own.row(1)[0][0] == 0
+    for item in range(4):
+        items, weights = own.row(item)
+        assert item not in items
+        assert 3 not in items, "it is not in the head"
+        assert (weights > 0).all()
+
+
 def test_an_empty_shop_has_no_neighbours():
     nothing = csr_array((5, 3), dtype=np.float32)
     learnt = together(nothing)
     assert not len(learnt.neighbours(learnt.ease(20.0), 1.0, 1.0, 4).items)
+    assert not len(learnt.own_neighbours(nothing).items)
 
 
 # ---- neighbours ----
