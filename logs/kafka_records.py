@@ -43,6 +43,8 @@ class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc] # kafka
             if due is None:
                 yield one
                 continue
+            # Nothing of it is handed on where it can not be read: then it is where to go on.
+            self.next_fetch_offset = max(self.fetch_offset, due.base_offset)
             read = due.read(tp.topic, tp.partition, self.leader_epoch)
             self.records_read += len(read) - 1
             for record in read:

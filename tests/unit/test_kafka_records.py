@@ -91,3 +91,16 @@ def test_what_is_broken_is_told():
     cut[57:61] = (2).to_bytes(4, "big")
     with pytest.raises(errors.CorruptRecordError, match="are left"):
         read(_PartitionRecords, bytes(cut), [None], check_crcs=False)
+
+
+def test_a_batch_that_can_not_be_read_is_where_to_go_on():
+    bent = bytearray(batch([(1_000, b"key", b"value", [])], first=2))
+    bent[57:61] = (4).to_bytes(4, "big")
+    buffer = batch([(1_000, b"key", b"value", [])] * 2) + bytes(bent)
+    for start, found in ((0, 2), (2, 0)):
+        one = _PartitionRecords(start, PLACE, MemoryRecords(buffer if start == 0 else bytes(bent)), check_crcs=False)
+        if found:
+            assert len(one.take(9)) == found
+        with pytest.raises(errors.CorruptRecordError):
+            one.take(9)
+        assert one.next_fetch_offset == 2
