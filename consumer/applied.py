@@ -76,7 +76,7 @@ class Applied:
     """The newest time of an event that counted, by partition."""
     purchases: Counter[int] = field(default_factory=Counter)
     """Purchases that counted, by partition."""
-    sold: "Sold | None" = None
+    sold: Sold | None = None
     """The purchases and returns that counted, but for those of customers erased in this step."""
     told: list[Told] = field(default_factory=list)
     borrowed: list[int] = field(default_factory=list)

@@ -222,7 +222,8 @@ class _PartitionStep:
         left = np.ones(len(rows), np.bool_)
         if plain.any():
             if repeats.any():
-                left[self._ignore_repeats(everything.only(plain))] = False
+                of_plain = np.repeat(plain, everything.counts)
+                left[self._ignore_repeats(everything.only(plain), repeats[of_plain])] = False
             groups = groups.only(plain)
             left[groups.events] = False
             seen, ats = store.header["seen_at"][groups.rows], packed.ids["at"][groups.events]
@@ -235,9 +236,8 @@ class _PartitionStep:
             self._close(Counter(dict(zip(kinds.tolist(), counts.tolist(), strict=True))))
         return np.flatnonzero(left).tolist()
 
-    def _ignore_repeats(self, groups: Groups) -> npt.NDArray[np.int64]:
-        """Count what came again of customers of whom all else is plain. Returns the places."""
-        repeats = again(groups, self.packed)
+    def _ignore_repeats(self, groups: Groups, repeats: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        """Count what came again, (events,), of customers of whom all else is plain. Returns the places."""
         late = int(np.count_nonzero(late_again(groups, self.packed, repeats, self.limits)))
         counts = {Ignored.LATE: late, Ignored.REPEATED: int(np.count_nonzero(repeats)) - late}
         self.applied.ignored.update({reason: count for reason, count in counts.items() if count})

@@ -104,27 +104,29 @@ def sold_of(sold, store):
     return sorted(zip(ids, sold.net.tolist(), sold.is_purchase.tolist(), strict=True))
 
 
+def both_ways(monkeypatch, events, cuts, **more):
+    """What each step told, which must not hang on whether events are taken together."""
+    found = []
+    for many in (1, 10**9):
+        monkeypatch.setattr(applying, "_MANY", many)
+        found.append(applied(events, cuts, **more))
+    assert found[0] == found[1]
+    return found[0][0]
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_together_is_as_one_by_one(seed, monkeypatch):
     events = stream(seed)
     draw = random.Random(seed)
     cuts = sorted({0, len(events), *(draw.randrange(len(events)) for _ in range(draw.randint(0, 9)))})
-    found = []
-    for many in (1, 10**9):
-        monkeypatch.setattr(applying, "_MANY", many)
-        found.append(applied(events, cuts, holdout=HoldOut(0.3, START + 20 * DAY) if seed % 2 else None))
-    assert found[0] == found[1]
-    assert sum(step["counts"][1].total() for step in found[0][0]) > len(events) / 4, "most count"
+    told = both_ways(monkeypatch, events, cuts, holdout=HoldOut(0.3, START + 20 * DAY) if seed % 2 else None)
+    assert sum(step["counts"][1].total() for step in told) > len(events) / 4, "most count"
 
 
 def test_what_belongs_to_another_partition_is_set_aside(monkeypatch):
     events = stream(1)
-    found = []
-    for many in (1, 10**9):
-        monkeypatch.setattr(applying, "_MANY", many)
-        found.append(applied(events, [0, 100, len(events)], partitions=3))
-    assert found[0] == found[1]
-    assert all(step["outcome"].foreign for step in found[0][0])
+    told = both_ways(monkeypatch, events, [0, 100, len(events)], partitions=3)
+    assert all(step["outcome"].foreign for step in told)
 
 
 def purchase(number, hour):
@@ -145,30 +147,22 @@ def test_an_id_that_comes_again_with_another_time_counts_once(monkeypatch):
     assert [step["counts"][0][Ignored.REPEATED] for step in told] == [0, 2]
 
 
-def both_ways(monkeypatch, events, cuts):
-    found = []
-    for many in (1, 10**9):
-        monkeypatch.setattr(applying, "_MANY", many)
-        found.append(applied(events, cuts))
-    assert found[0] == found[1]
-    return [step["counts"] for step in found[0][0]]
-
-
 def test_an_id_that_comes_again_long_after_is_not_known_any_more(monkeypatch):
     hours = LATENESS // HOUR + 9
-    (counts,) = both_ways(
-        monkeypatch, [purchase(3, 3), purchase(8, hours), purchase(3, hours + 1), purchase(3, 3)], [0, 4]
-    )
-    assert counts[1].total() == 3
-    assert counts[0] == {Ignored.LATE: 1}
+    events = [purchase(3, 3), purchase(8, hours), purchase(3, hours + 1), purchase(3, 3)]
+    (step,) = both_ways(monkeypatch, events, [0, 4])
+    assert step["counts"][1].total() == 3
+    assert step["counts"][0] == {Ignored.LATE: 1}
 
 
 def test_a_profile_as_old_as_what_is_known_counts_where_it_says_something_new(monkeypatch):
     head = {"customer_id": "ann", "occurred_at": moment(START)}
     events = [Profile(event_id=f"p{number}", **head, attributes={"age": 30}) for number in range(30)]
     steps = both_ways(monkeypatch, events, list(range(31)))
-    assert sum(step[0][Ignored.REPEATED] for step in steps) >= 3, "of two, the one with the larger hash counts"
-    assert sum(step[1].total() for step in steps) >= 2
+    assert sum(step["counts"][0][Ignored.REPEATED] for step in steps) >= 3, (
+        "of two, the one with the larger hash counts"
+    )
+    assert sum(step["counts"][1].total() for step in steps) >= 2
 
 
 def test_plain_orders_are_indeed_taken_together(monkeypatch):
