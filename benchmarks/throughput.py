@@ -275,7 +275,7 @@ def show(figures: dict[str, Any], indent: str = "") -> None:
 def main() -> None:
     """Parse the command line and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=300_000)
+    parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument(
         "--table", type=Path, default=ONLINE_RETAIL, help="of orders, in columns that `replay` knows (Online Retail)"

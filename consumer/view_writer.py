@@ -156,6 +156,11 @@ class ViewWriter:
         """Whether views still name a segment version before the last."""
         return any(refresh.adopted for refresh in self._refreshes.values())
 
+    @property
+    def late(self) -> bool:
+        """Whether a view was dirty for longer than `view_interval` when that was looked at last."""
+        return self.figures.oldest_dirty_s > self._settings.view_interval / 1e6
+
     def wants(self, held: Held) -> bool:
         """Whether any view of the partition is to be written or deleted now, dirty or due for a refresh."""
         return self.pending((held,)) or held.number in self._refreshes or self._refresh_due(held)
@@ -174,8 +179,8 @@ class ViewWriter:
         """Rewrite views until none is left or so many seconds have passed.
 
         First of customers of whom events came, newest first and a quarter of those who have waited longest; then all
-        other dirty ones; then those that are due for a refresh. While events wait, it is newest first alone, and a view
-        is rewritten at most once in `view_interval`.
+        other dirty ones; then those that are due for a refresh. While events wait, a view is rewritten at most once in
+        `view_interval`: newest first alone, but once any are `late`, those that have waited longest come first.
         """
         end = self._monotonic() + seconds
         version = model.version if model else 0
@@ -185,7 +190,8 @@ class ViewWriter:
                 self._promotions[one.number] = promotions
                 self._doubt(one)
             self._delete(one)
-        asked = {one.number: one.asked for one in held.values() if one.asked}
+        late = lagging and self.late
+        asked = {one.number: one.asked for one in held.values() if one.asked and not late}
         self._write_newest(held, asked, version, now, end, lagging=lagging)
         chunk = CHUNK
         if asked:
@@ -243,7 +249,8 @@ class ViewWriter:
             return [*longest, *islice(reversed(waiting), most - len(longest))]
         since = self._monotonic() - self._settings.view_interval / 1e6
         recent = self._written_at
-        rows = (row for row in islice(reversed(waiting), 8 * most) if row >= len(recent) or recent[row] < since)
+        order = waiting if self.late else reversed(waiting)
+        rows = (row for row in islice(order, 8 * most) if row >= len(recent) or recent[row] < since)
         return list(islice(rows, most))
 
     def _note_written(self, rows: Rows) -> None:

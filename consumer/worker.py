@@ -56,7 +56,9 @@ _TRIM_SECONDS: Final = 10.0
 _LAGGING_RECORDS: Final = 5_000
 """So many on the log that are not read yet are a lag."""
 _LAGGING_VIEWS: Final = 0.05
-"""Share of the time for views while more events wait: each of them is likely to be rewritten soon anyway."""
+"""Share of the time for views while more events wait: each of them is likely to be rewritten soon anyway ..."""
+_LATE_VIEWS: Final = 0.2
+"""... and while any of them has waited for longer than `view_interval`."""
 _IDLE_VIEWS: Final = 0.05
 """Seconds that an idle worker gives to views in one step."""
 _MOST_VIEWS: Final = 0.1
@@ -302,7 +304,9 @@ class Worker:
         trusted = not lagging and not self.memory.learner.quiet
         decided |= self._forgetting.forget(self.memory.held, self.clock, took=took, trusted=trusted)
         self._look_ahead(lagging=lagging)
-        share = _LAGGING_VIEWS if lagging else self._settings.views_share
+        share = self._settings.views_share
+        if lagging:
+            share = min(share, _LATE_VIEWS if self.memory.views.late else _LAGGING_VIEWS)
         worked = self._monotonic()
         # What is written together takes longer than a short step's share: that is held against the steps after it.
         self._views_owed = self._views_owed + (worked - started) * share / (1 - share) if took else _IDLE_VIEWS

@@ -358,7 +358,7 @@ class Settings(BaseSettings):
     non_products: Texts = _RECOMMENDER.non_products
     """Regular expressions; an item whose whole id matches one, in any case, is never recommended."""
     view_interval: Duration = Duration(_RECOMMENDER.view_interval)
-    """Under load a customer's view is rewritten at most once in this time."""
+    """Under load a customer's view is rewritten at most once in this time; those that wait for longer come first."""
     view_refresh: Duration = Duration(_RECOMMENDER.view_refresh)
     """Everybody's view is rewritten within this time; it expires after twice as much."""
 

@@ -59,8 +59,8 @@ class RecommenderSettings:
     """... or when there are so many times the purchases of the last time, however soon."""
     non_products: tuple[str, ...] = GENERIC_PATTERNS
     """Regular expressions; an item whose whole id matches one, in any case, is never recommended."""
-    view_interval: int = 10 * SECOND
-    """Under lag a customer's view is rewritten at most once in this time."""
+    view_interval: int = 8 * SECOND
+    """Under lag a customer's view is rewritten at most once in this time; those that wait for longer come first."""
     view_refresh: int = HOUR
     """Everybody's view is rewritten within this time; it expires after twice as much."""
 

@@ -23,7 +23,7 @@ class RecordingViews(MemoryViews):
         super().set_many(views, ttl_ms)
 
 
-def first_piece(*, lagging):
+def first_piece(*, lagging, waited=0.0):
     """Places among the buyers, as they became dirty, of those whose views are written first in half a second."""
     views = RecordingViews()
     shop = InProcess(views=views, partitions=1)
@@ -36,6 +36,9 @@ def first_piece(*, lagging):
         held.asked[held.rows.index[who]] = None
     writer = worker.memory.views
     views.seconds += 1_000
+    for row in held.rows.index.values():
+        held.dirty[row] = (held.seq, views.seconds - waited)
+    writer.observe([held])
     views.written.clear()
     writer.write({held.number: held}, worker.memory.learner.model, worker.clock.now, 0.5, lagging=lagging)
     worker.close()
@@ -53,3 +56,8 @@ def test_the_newest_come_first_and_those_who_waited_longest_are_not_forgotten():
 def test_while_events_wait_only_the_newest_are_written():
     written = first_piece(lagging=True)
     assert sorted(written) == [*range(BUYERS - len(written), BUYERS)]
+
+
+def test_while_events_wait_those_who_have_waited_for_too_long_come_first():
+    written = first_piece(lagging=True, waited=60.0)
+    assert sorted(written) == [*range(len(written))]
