@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.contributions import Contributions
 from recommender.neighbours import Neighbours
 from recommender.own_items import OwnItems
-from recommender.sparse_rows import SparseRows
 
 
 def among_own(
@@ -24,12 +24,12 @@ def among_own(
     """
     if not len(neighbours.items) or not len(own):
         return np.zeros(len(own), np.float32)
-    sums = SparseRows.summed(own.starts, own.items.astype(np.int32), own.bought, neighbours)
-    cells = np.repeat(np.arange(own.owners) * items, np.diff(sums.starts))
-    cells += sums.columns
-    scratch[own.cells] = 0
-    scratch[cells] = sums.values
-    scores = scratch[own.cells]
+    said = Contributions.of(own, items, neighbours).among(own.cells, scratch.view(np.bool_))
+    parts = neighbours.weights[said.places]
+    parts *= own.bought[said.sources]
+    places = scratch.view(np.int32)
+    places[own.cells] = np.arange(len(own), dtype=np.int32)
+    scores = np.bincount(places[said.cells], parts, len(own)).astype(np.float32)
     first = own.starts[:-1][own.starts[1:] > own.starts[:-1]]
     best = np.maximum.reduceat(scores, first)
     scale = np.divide(np.float32(trust), best, out=np.zeros_like(best), where=best > 0)

@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.contributions import Contributions
 from recommender.neighbours import Neighbours
 from recommender.own_items import OwnItems
 from recommender.sparse_rows import SparseRows
@@ -55,24 +56,10 @@ class GoingWith:
         `scratch` has a place for every cell; what stands there is overwritten.
         """
         own, neighbours = self._own, self._neighbours
-        first = neighbours.first_pairs
-        rows = np.minimum(own.items, len(neighbours))
-        begins = first[rows]
-        counts = first[1:][rows] - begins
-        ends = np.cumsum(counts)
-        total = int(ends[-1]) if len(ends) else 0
-        place = np.repeat(begins - (ends - counts), counts)
-        place += np.arange(total)
-        contributing = np.repeat(own.customers * self._count, counts)
-        contributing += neighbours.items.take(place)
-        marks = scratch.view(np.bool_)
-        marks[contributing] = False
-        marks[cells] = True
-        hits = np.flatnonzero(marks[contributing])
+        said = Contributions.of(own, self._count, neighbours).among(cells, scratch.view(np.bool_))
         scratch[cells] = np.arange(len(cells), dtype=np.int32)
-        asked = scratch[contributing[hits]]
-        sources = np.repeat(np.arange(len(rows)), counts)[hits]
-        parts = own.profile[sources] * neighbours.weights[place[hits]]
+        asked, sources = scratch[said.cells], said.sources
+        parts = own.profile[sources] * neighbours.weights[said.places]
         most = np.zeros(len(cells), np.float32)
         np.maximum.at(most, asked, parts)
         winners = (parts == most[asked]) & (parts > 0)

@@ -169,8 +169,17 @@ class _Asked:
     @property
     def limited(self) -> bool:
         """Whether anything may have to go because there is too much of its kind."""
-        by_category = self.categories is not None and len(self.categories) > 0
-        return self.rules.max_per_reason < self.n or (by_category and self.rules.max_per_category < self.n)
+        return self.by_reason or self.by_category
+
+    @property
+    def by_reason(self) -> bool:
+        """Whether so many with one reason may be too many."""
+        return self.rules.max_per_reason < self.n
+
+    @property
+    def by_category(self) -> bool:
+        """Whether so many of one category may be too many."""
+        return self.categories is not None and len(self.categories) > 0 and self.rules.max_per_category < self.n
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,13 +232,14 @@ class _Sorted:
 
     def limited(self, batch: Batch, asked: _Asked) -> Self:
         """Without those of which there are enough of their kind before them."""
-        kinds, there = asked.categories, np.ones(len(self.items), np.bool_)
-        if kinds is not None and len(kinds):
+        kinds, rules, there = asked.categories, asked.rules, np.ones(len(self.items), np.bool_)
+        if asked.by_category and kinds is not None:
             of = np.where(self.items < len(kinds), kinds[np.minimum(self.items, len(kinds) - 1)], -1)
             # Apart: else what was bought in a category would leave no room for anything new in it.
-            there = within(self.customers, np.where(of >= 0, 2 * of + self.again, -1), asked.rules.max_per_category)
-        reasons = np.where(there, self.reasons(batch).astype(np.int64), -1)
-        there &= within(self.customers, reasons, asked.rules.max_per_reason)
+            there = within(self.customers, np.where(of >= 0, 2 * of + self.again, -1), rules.max_per_category)
+        if asked.by_reason:
+            reasons = np.where(there, self.reasons(batch).astype(np.int64), -1)
+            there &= within(self.customers, reasons, rules.max_per_reason)
         return self.where(there)
 
     def best(self, n: int, reserved: NDArray[np.int64]) -> Self:
