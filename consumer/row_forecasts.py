@@ -27,6 +27,7 @@ SUMS: Final = ("customers", "active", "told", "orders", "spend_30", "spend_90", 
 """What is added up by segment: customers with a forecast; P(active) and of how many it is known; orders of 90 days;
 net spend of 30, 90 and 365 days; and what of 90 days is `at_risk`."""
 
+_NUMBERS: Final = AHEAD.itemsize // 4
 _NEVER: Final = -1
 _VERSIONS: Final = 1 << 24
 """Days fit in below a version."""
@@ -58,7 +59,8 @@ class RowForecasts:
         self.sums: dict[int, Totals] = {}
         """By partition, as of the last pass; one that came since is not in it."""
         self._store = store
-        self._ahead: Ahead = np.zeros(0, AHEAD)
+        self._ahead = _plain(np.zeros(0, AHEAD))
+        """What `of` gives, as numbers side by side: rows of fields are copied field by field."""
         self._made: Integers = np.zeros(0, np.int64)
         """Version and day that a row's forecast is of."""
         self._shown = np.zeros((0, 3), np.float32)
@@ -86,7 +88,7 @@ class RowForecasts:
     def note_shown(self, rows: Rows) -> None:
         """Views of these rows say what `of` gave last, or that nothing is known where there is no document."""
         self._fit_in()
-        self._shown[rows] = _told(self._ahead[rows]) if self.version else -1
+        self._shown[rows] = _told(self._of(rows)) if self.version else -1
 
     def of(self, rows: Rows, now: int) -> Ahead:
         """Forecasts of rows as of today, (rows,) of dtype AHEAD."""
@@ -94,9 +96,12 @@ class RowForecasts:
         wanted = self.version * _VERSIONS + now // DAY
         stale = rows[self._made[rows] != wanted]
         if len(stale):
-            self._ahead[stale] = self.forecaster.ahead(Columns.of_store(self._store, stale), now)
+            self._ahead[stale] = _plain(self.forecaster.ahead(Columns.of_store(self._store, stale), now))
             self._made[stale] = wanted
-        return self._ahead[rows]
+        return self._of(rows)
+
+    def _of(self, rows: Rows) -> Ahead:
+        return self._ahead.take(rows, axis=0).view(AHEAD)[:, 0]
 
     # ---- the pass ----
 
@@ -158,9 +163,14 @@ class RowForecasts:
         if capacity <= had:
             return
         more = capacity - had
-        self._ahead = np.concatenate([self._ahead, np.zeros(more, AHEAD)])
+        self._ahead = np.concatenate([self._ahead, _plain(np.zeros(more, AHEAD))])
         self._made = np.concatenate([self._made, np.full(more, _NEVER, np.int64)])
         self._shown = np.concatenate([self._shown, np.full((more, 3), np.nan, np.float32)])
+
+
+def _plain(ahead: Ahead) -> npt.NDArray[np.float32]:
+    """Forecasts as rows of numbers."""
+    return np.ascontiguousarray(ahead).view(np.float32).reshape(len(ahead), _NUMBERS)
 
 
 def _columns(ahead: Ahead) -> list[Floats]:

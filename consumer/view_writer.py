@@ -357,7 +357,7 @@ class ViewWriter:
             n=settings.list_length,
             model=self._item_model,
             rules=settings.rules,
-            categories=items.category_codes,
+            categories=items.category_codes if items.category_names else None,
             hashes=hashes(ids) if len(self._item_model.fresh) else None,
             popular_only=self._store.held_out[rows] if self._store.holdout is not None else None,
         )

@@ -1,29 +1,43 @@
 """The best items of each kind for the customers of a batch: those to buy again, and those never bought."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.blend import Blend
-from recommender.going_with import NO_ITEM, GoingWith
+from recommender.going_with import GoingWith
 from recommender.own_items import OwnItems
 from recommender.popularity import Popular
 
-NO_SCORE: Final = np.float32(-1.0)
-_BINS: Final = 256
-"""Steps of the histogram that tells the best candidates from the rest."""
+_GONE: Final = np.float32(-np.inf)
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Best first, (customers, width) each."""
+    """Items for customers, in any order; of two with the same score the first is the better. Columns (candidates,)."""
 
-    items: NDArray[np.int32]
-    """Item numbers; -1 where there are fewer."""
+    customers: NDArray[np.int64]
+    """Places in the batch."""
+    items: NDArray[np.int64]
     scores: NDArray[np.float32]
-    """Not negative; -1 where there is no item."""
+    """Not negative."""
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __add__(self, other: "Candidates") -> "Candidates":
+        return Candidates(
+            np.concatenate((self.customers, other.customers)),
+            np.concatenate((self.items, other.items)),
+            np.concatenate((self.scores, other.scores)),
+        )
+
+    @classmethod
+    def none(cls) -> Self:
+        """Nothing for anybody."""
+        return cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +51,16 @@ class Batch:
     blend: Blend
     own: OwnItems
     """Of which customers is the place in this batch."""
-    own_cells: NDArray[np.int64]
-    """customer · items + item of each own item, rising."""
-    held_out: NDArray[np.bool_]
-    """Customers who get what is popular and nothing else."""
+    held_out: NDArray[np.bool_] | None
+    """Customers who get what is popular and nothing else; None: nobody does."""
     width: int
     """So many candidates of each kind."""
+    scratch: NDArray[np.float32] = field(init=False)
+    """A place for every cell, customer · items + item. Never cleared: that would cost customers × items, however few
+    are touched. Who reads a place has written it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scratch", np.empty(self.customers * self.items, np.float32))
 
     @property
     def customers(self) -> int:
@@ -54,109 +72,93 @@ class Batch:
         """How many there are in the shop."""
         return len(self.allowed)
 
-    def cells(self, items: NDArray[np.int32]) -> NDArray[np.int64]:
-        """Customer · items + item of items, (customers, places); of item 0 where there is none."""
-        cells: NDArray[np.int64] = np.arange(self.customers)[:, None] * self.items + np.maximum(items, 0)
-        return cells
-
     def has(self, cells: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which cells are own items, of their shape."""
-        if not len(self.own):
-            return np.zeros(cells.shape, np.bool_)
-        found = np.minimum(np.searchsorted(self.own_cells, cells), len(self.own) - 1)
-        had: NDArray[np.bool_] = self.own_cells[found] == cells
+        self.scratch[cells] = 0
+        self.scratch[self.own.cells] = 1
+        had: NDArray[np.bool_] = self.scratch[cells] > 0
         return had
 
-    def popularity(self, rows: NDArray[Any], items: NDArray[Any]) -> NDArray[np.float32]:
-        """How popular items are with customers, of the shape that both broadcast to: √(share / the best one's)."""
-        known = self.popular.shares.shape[1]
+    def popularity(self, customers: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.float32]:
+        """How popular items are with customers, of the shape of both: √(share / the best one's)."""
+        return self.popularity_in(self.slots[customers], items)
+
+    def popularity_in(self, slots: NDArray[np.int64], items: NDArray[Any]) -> NDArray[np.float32]:
+        """The same in slots."""
+        strengths = self.popular.strengths
+        known = strengths.shape[1]
+        if known >= self.items:
+            popularity: NDArray[np.float32] = strengths.take(slots * known + items)
+            return popularity
         if not known:
-            return np.zeros(np.broadcast(rows, items).shape, np.float32)
-        best = self.popular.best_shares()[self.slots]
-        best = np.where(best > 0, best, 1).astype(np.float32)
-        there = (items >= 0) & (items < known)
-        shares = self.popular.shares[self.slots[rows], np.where(there, items, 0)]
-        popularity: NDArray[np.float32] = np.sqrt(np.where(there, shares, np.float32(0)) / best[rows])
-        return popularity
+            return np.zeros(items.shape, np.float32)
+        # An item that is newer than this has no popularity yet.
+        there = items < known
+        found: NDArray[np.float32] = strengths.take(slots * known + np.where(there, items, 0)) * there
+        return found
 
 
 def to_buy_again(batch: Batch, goes: NDArray[np.float32]) -> Candidates:
-    """The best items that each customer has. `goes`, (own pairs,): how well each goes with the others."""
+    """The items that each customer has. `goes`, (own pairs,): how well each goes with the others."""
     own, blend = batch.own, batch.blend
-    kept = np.flatnonzero(own.kept & batch.allowed[own.items] & ~batch.held_out[own.customers])
+    good = own.kept & batch.allowed[own.items]
+    if batch.held_out is not None:
+        good &= ~batch.held_out[own.customers]
+    kept = np.flatnonzero(good)
     who, items = own.customers[kept], own.items[kept]
     scores = goes[kept]
     scores += np.float32(blend.again_weight) * np.sqrt(own.again[kept])
     scores += np.float32(blend.known_popular_weight) * batch.popularity(who, items)
     scores *= np.float32(blend.known_weight)
-    return _widest(who, items, scores, batch.customers, batch.width)
+    return Candidates(who, items, scores)
 
 
-def never_bought(batch: Batch) -> NDArray[np.int32]:
-    """The most popular items of each customer's segment that the customer has no line of, (customers, width)."""
-    result = np.full((batch.customers, batch.width), NO_ITEM, dtype=np.int32)
-    # w of w + b popular items are new to somebody who knows b items.
-    most = int(np.bincount(batch.own.customers, minlength=1).max(initial=0))
-    candidates = batch.popular.items[batch.slots, : batch.width + most]
-    is_new = candidates >= 0
-    if batch.items:
-        is_new &= batch.allowed[candidates] & ~batch.has(batch.cells(candidates))
-    nth = np.cumsum(is_new, axis=1) - 1
-    is_new &= nth < batch.width
-    result[np.nonzero(is_new)[0], nth[is_new]] = candidates[is_new]
-    return result
+def never_bought(batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The `width` most popular items of each customer's segment that the customer has no line of, best first.
 
-
-def to_discover(batch: Batch, going: GoingWith, popular: NDArray[np.int32]) -> Candidates:
-    """The best items that each customer never had: of `popular` ones, by `never_bought`, and of what goes with theirs.
-
-    Leaves `going` without the scores of own and of popular items.
+    Customers and items, (found,) each, and how many each customer has, (customers,).
     """
-    n, weight = batch.width, np.float32(batch.blend.popular_weight)
-    rows = np.arange(batch.customers)[:, None]
-    if not batch.items:
-        return Candidates(popular, np.full(popular.shape, NO_SCORE, np.float32))
-    cells = batch.cells(popular)
-    popular_scores = going.at(cells) * ~batch.held_out[:, None] + weight * batch.popularity(rows, popular)
-    popular_scores[popular < 0] = NO_SCORE
-    going.forget(batch.own_cells)
-    going.forget(cells[popular >= 0])
-    scores = going.at(going.cells)
-    free = np.flatnonzero((scores > 0) & ~batch.held_out[going.rows])
-    who = going.rows[free]
-    items = going.cells[free] - who * batch.items
-    free, who, items = (column[batch.allowed[items]] for column in (free, who, items))
-    scores = scores[free] + weight * batch.popularity(who, items)
-    near = _nearly_best(who, scores, batch.customers, n)
-    others = _widest(who[near], items[near], scores[near], batch.customers, n)
-    both = np.concatenate((popular, others.items), axis=1)
-    both_scores = np.concatenate((popular_scores, others.scores), axis=1)
-    order = np.argsort(-both_scores, axis=1, kind="stable")[:, :n]
-    return Candidates(np.take_along_axis(both, order, axis=1), np.take_along_axis(both_scores, order, axis=1))
+    # w of w + b popular items are new to somebody who knows b items.
+    most = int(np.diff(batch.own.starts).max(initial=0))
+    candidates = batch.popular.items[batch.slots, : batch.width + most]
+    cells = np.maximum(candidates, 0) + (np.arange(batch.customers) * batch.items)[:, None]
+    is_new = (candidates >= 0) & batch.allowed[candidates] & ~batch.has(cells)
+    nth = is_new.cumsum(axis=1)
+    is_new &= nth <= batch.width
+    who, place = is_new.nonzero()
+    counts = np.minimum(nth[:, -1], batch.width) if nth.shape[1] else np.zeros(batch.customers, np.int64)
+    return who, candidates[who, place].astype(np.int64), counts
 
 
-def _nearly_best(owner: NDArray[np.int64], score: NDArray[np.float32], customers: int, n: int) -> NDArray[np.int64]:
-    """Places of the n best of each owner, and of few others: two passes instead of sorting all."""
-    top = score.max(initial=np.float32(1e-9))
-    steps = (score * np.float32((_BINS - 1) / top)).astype(np.int64)
-    counts = np.bincount(owner * _BINS + steps, minlength=customers * _BINS).reshape(customers, _BINS)
-    above = np.cumsum(counts[:, ::-1], axis=1)
-    bounds = _BINS - 1 - np.argmax(above >= n, axis=1)
-    bounds[above[:, -1] < n] = 0
-    return np.flatnonzero(steps >= bounds[owner])
-
-
-def _widest(
-    owner: NDArray[np.int64], item: NDArray[np.int64], score: NDArray[np.float32], customers: int, n: int
-) -> Candidates:
-    """The n best items of each owner; ties by place."""
-    # Scores are not negative, so their bits order as they do: one sort of integers instead of two of floats.
-    order = np.argsort((owner << 32) - score.view(np.int32), kind="stable")
-    owner, item, score = owner[order], item[order], score[order]
-    place = np.arange(len(owner)) - np.searchsorted(owner, owner)
-    near = place < n
-    items = np.full((customers, n), NO_ITEM, dtype=np.int32)
-    scores = np.full((customers, n), NO_SCORE, dtype=np.float32)
-    items[owner[near], place[near]] = item[near]
-    scores[owner[near], place[near]] = score[near]
-    return Candidates(items, scores)
+def to_discover(batch: Batch, going: GoingWith) -> Candidates:
+    """Among others the `width` best items that each customer never had: popular ones, and what goes with theirs."""
+    weight, scratch = np.float32(batch.blend.popular_weight), batch.scratch
+    who, items, counts = never_bought(batch)
+    cells = who * batch.items + items
+    scratch[cells] = 0
+    scratch[going.cells] = going.scores
+    scores = scratch[cells]
+    if batch.held_out is not None:
+        scores *= ~batch.held_out[who]
+    scores += weight * batch.popularity(who, items)
+    # What goes with a customer's items must be better than the last popular one, where there are enough of these.
+    least = np.zeros(batch.customers, np.float32)
+    some = counts > 0
+    if len(who):
+        starts = counts.cumsum() - counts
+        least[some] = np.minimum.reduceat(scores, starts[some])
+    least[counts < batch.width] = 0
+    least[~going.speaks] = np.inf
+    if batch.held_out is not None:
+        least[batch.held_out] = np.inf
+    scratch[batch.own.cells] = _GONE
+    scratch[cells] = _GONE
+    others = scratch[going.cells]
+    others += weight * batch.popularity_in(np.repeat(batch.slots, going.counts), going.items)
+    near = np.flatnonzero(others > np.repeat(least, going.counts))[::-1]  # what was bought first comes first
+    found = going.items[near].astype(np.int64)
+    good = batch.allowed[found]
+    near, found = near[good], found[good]
+    return Candidates(who, items, scores) + Candidates(
+        (going.cells[near] - found) // max(batch.items, 1), found, others[near]
+    )

@@ -5,8 +5,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.contributions import Contributions
 from recommender.neighbours import Neighbours
 from recommender.own_items import OwnItems
+from recommender.sparse_rows import SparseRows
 
 NO_ITEM: Final = -1
 _NOTHING: Final = 1e-30
@@ -16,82 +18,51 @@ _NOTHING: Final = 1e-30
 class GoingWith:
     """Scores Σ_j profile[c, j] · weight[j, i] over the items j of customer c, scaled so that the best is `trust`.
 
-    A cell is customer · items + item. Cells without any contribution have no score; `at` needs them named beforehand.
+    A cell is customer · items + item. Cells without any contribution have no score.
 
     Parameters:
         own: what the customers have.
-        customers: in the batch.
         items: that there are.
-        neighbours: may know fewer items, or more.
+        neighbours: may know fewer items.
         trust: the score of each customer's best item.
-        also: cells that will be asked for besides those with a contribution.
     """
 
-    def __init__(
-        self,
-        own: OwnItems,
-        customers: int,
-        items: int,
-        neighbours: Neighbours,
-        *,
-        trust: float,
-        also: NDArray[np.int64],
-    ) -> None:
+    def __init__(self, own: OwnItems, items: int, neighbours: Neighbours, *, trust: float) -> None:
         self._own = own
-        speaking = np.flatnonzero((own.items < len(neighbours)) & (own.profile > 0))
-        first, counts = neighbours.starts[own.items[speaking]], neighbours.counts[own.items[speaking]]
-        ends = np.cumsum(counts)
-        total = int(ends[-1]) if len(ends) else 0
-        place = np.repeat(first - (ends - counts), counts)
-        place += np.arange(total)
-        self._sources = np.repeat(speaking, counts)
-        others = neighbours.items[place]
-        parts = np.repeat(own.profile[speaking], counts)
-        parts *= neighbours.weights[place]
-        if len(neighbours) > items:
-            there = others < items
-            self._sources, others, parts = self._sources[there], others[there], parts[there]
-        rows = own.customers[self._sources]
-        self._cells = rows * items
-        self._cells += others
-        # Left as they are where nobody looks: clearing them would cost customers × items, however few are touched.
-        self._scores = np.empty(customers * items, np.float32)
-        self._scores[also] = 0
-        self._scores[self._cells] = 0
-        np.add.at(self._scores, self._cells, parts)
-        marks = np.empty(customers * items, np.int32)
-        order = np.arange(len(others), dtype=np.int32)
-        marks[self._cells] = order
-        distinct = np.flatnonzero(marks[self._cells] == order)
-        self.cells: NDArray[np.int64] = self._cells[distinct]
-        """Every cell with a contribution, once."""
-        self.rows: NDArray[np.int64] = rows[distinct]
-        """Their customers."""
-        best = np.zeros(customers, np.float32)
-        np.maximum.at(best, self.rows, self._scores[self.cells])
-        scale = np.divide(np.float32(trust), best, out=np.zeros_like(best), where=best > _NOTHING)
-        self._scores[self.cells] *= scale[self.rows]
-        self._parts = parts
-        self._marks = marks
+        self._count = items
+        self._neighbours = neighbours
+        sums = SparseRows.summed(own.starts, own.items.astype(np.int32), own.profile, neighbours)
+        self.items = sums.columns
+        """Of every cell with a contribution, customer by customer, once."""
+        self.counts: NDArray[np.int64] = np.diff(sums.starts).astype(np.int64)
+        """How many of them each customer has."""
+        self.cells: NDArray[np.int64] = np.repeat(np.arange(own.owners) * items, self.counts)
+        """The same as `items`."""
+        self.cells += sums.columns
+        best = np.zeros(own.owners, np.float32)
+        some = self.counts > 0
+        if len(sums.values):
+            best[some] = np.maximum.reduceat(sums.values, sums.starts[:-1][some])
+        self.speaks: NDArray[np.bool_] = best > _NOTHING
+        """Which customers have any item that goes with theirs."""
+        scale = np.divide(np.float32(trust), best, out=np.zeros_like(best), where=self.speaks)
+        self.scores: NDArray[np.float32] = sums.values
+        """Of `cells`."""
+        self.scores *= np.repeat(scale, self.counts)
 
-    def at(self, cells: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The scores of cells that have a contribution or were named, of their shape."""
-        return self._scores[cells]
+    def because(self, cells: NDArray[np.int64], scratch: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The own item that contributes most to each of some distinct cells, (cells,); -1 where none does.
 
-    def forget(self, cells: NDArray[np.int64]) -> None:
-        """Make the score of cells -1: they are candidates elsewhere, or none."""
-        self._scores[cells] = -1
-
-    def because(self, cells: NDArray[np.int64]) -> NDArray[np.int32]:
-        """The own item that contributes most to each of some distinct cells, (cells,); -1 where none does."""
-        self._marks[self._cells] = NO_ITEM
-        self._marks[cells] = np.arange(len(cells), dtype=np.int32)
-        asked = self._marks[self._cells]
-        hits = np.flatnonzero(asked >= 0)
-        asked, parts = asked[hits], self._parts[hits]
+        `scratch` has a place for every cell; what stands there is overwritten.
+        """
+        own, neighbours = self._own, self._neighbours
+        said = Contributions.of(own, self._count, neighbours).among(cells, scratch.view(np.bool_))
+        scratch[cells] = np.arange(len(cells), dtype=np.int32)
+        asked, sources = scratch[said.cells], said.sources
+        parts = own.profile[sources] * neighbours.weights[said.places]
         most = np.zeros(len(cells), np.float32)
         np.maximum.at(most, asked, parts)
-        winners = parts == most[asked]
+        winners = (parts == most[asked]) & (parts > 0)
         result = np.full(len(cells), NO_ITEM, np.int32)
-        result[asked[winners]] = self._own.items[self._sources[hits[winners]]]
+        result[asked[winners]] = own.items[sources[winners]]
         return result

@@ -1,7 +1,7 @@
 """What was learnt about items, for every worker: neighbours, rhythms and the blend, in one versioned document."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import LivesegmentsError
-from recommender.among_own import AmongOwn
 from recommender.blend import Blend
 from recommender.neighbours import Neighbours
 from recommender.popularity import ItemPopularity
@@ -110,7 +109,7 @@ class ItemModel:
         fresh = np.array([numbers[self.places[item_id]] for item_id in self.new], np.int32)
         return NumberedItems(
             self.neighbours.renumbered(numbers),
-            AmongOwn.of(self.own_neighbours.renumbered(numbers)),
+            self.own_neighbours.renumbered(numbers),
             gaps,
             self.customers,
             self.blend,
@@ -197,7 +196,7 @@ class NumberedItems:
     """An item model by a worker's item numbers, as `rank` wants it."""
 
     neighbours: Neighbours
-    among_own: AmongOwn
+    own_neighbours: Neighbours
     gaps: NDArray[np.float32]
     """Usual days between two purchases of the item, (items,)."""
     customers: int
@@ -207,8 +206,14 @@ class NumberedItems:
     slow: ItemPopularity | None = None
     """What was popular before; None: nothing is known of that."""
 
+    def among(self, items: int) -> "NumberedItems":
+        """Of the first so many items alone."""
+        if max(len(self.neighbours), len(self.own_neighbours)) <= items:
+            return self
+        return replace(self, neighbours=self.neighbours.among(items), own_neighbours=self.own_neighbours.among(items))
+
     @classmethod
     def none(cls, blend: Blend | None = None) -> "NumberedItems":
         """Before the first item review: nothing is known of items but what sells."""
         none = Neighbours.none()
-        return cls(none, AmongOwn.of(none), np.empty(0, np.float32), 0, blend or Blend(), np.empty(0, np.int32))
+        return cls(none, none, np.empty(0, np.float32), 0, blend or Blend(), np.empty(0, np.int32))

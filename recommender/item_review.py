@@ -7,7 +7,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.among_own import AmongOwn
 from recommender.blend import Blend
 from recommender.co_purchases import purchases, times_bought
 from recommender.distinct import distinct
@@ -148,7 +147,7 @@ class _Trial:
         held = self.held
         customers = len(distinct(held.before.customers))
         none = np.empty(0, np.int32)
-        model = NumberedItems(self._neighbours(blend), self._among_own(blend), self.gaps, customers, blend, none)
+        model = NumberedItems(self._neighbours(blend), self._own_neighbours(blend), self.gaps, customers, blend, none)
         everybody = np.full(held.customers, -1, np.int32)
         ranked = rank(
             held.buyers,
@@ -174,10 +173,10 @@ class _Trial:
         found: Neighbours = self._known[key]
         return found
 
-    def _among_own(self, blend: Blend) -> AmongOwn:
-        if "among own" not in self._known:  # hangs on nothing that is tuned
-            self._known["among own"] = AmongOwn.of(_own_neighbours(self._together(blend), self.held.before))
-        found: AmongOwn = self._known["among own"]
+    def _own_neighbours(self, blend: Blend) -> Neighbours:
+        if "own neighbours" not in self._known:  # hangs on nothing that is tuned
+            self._known["own neighbours"] = _own_neighbours(self._together(blend), self.held.before)
+        found: Neighbours = self._known["own neighbours"]
         return found
 
     def _together(self, blend: Blend) -> Together:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from contracts.errors import LivesegmentsError
 from contracts.times import DAY
+from recommender.distinct import begins_of, sorted_order
 
 _MOST_EXPLORATION: Final = 0.5
 
@@ -39,20 +40,22 @@ class ListRules:
             raise ListRulesError(f"exploration must be from 0 to {_MOST_EXPLORATION}, not {self.exploration}")
 
 
-def within(kinds: NDArray[np.integer], most: int) -> NDArray[np.bool_]:
-    """Which entries of rows, (rows, places), are among the first `most` of their kind; those of a kind below 0 all are.
+def within(owners: NDArray[np.integer], kinds: NDArray[np.integer], most: int) -> NDArray[np.bool_]:
+    """Which entries of lists are among the first `most` of their kind in their list; those of a kind below 0 all are.
 
-    >>> within(np.array([[7, 7, -1, 7, -1, 8]]), 2).tolist()
-    [[True, True, True, False, True, True]]
+    Owners of the lists and kinds, (entries,) each, in the order of the lists.
+
+    >>> within(np.array([0, 0, 0, 0, 0, 1]), np.array([7, 7, -1, 7, -1, 7]), 2).tolist()
+    [True, True, True, False, True, True]
     """
-    order = np.argsort(kinds, axis=1, kind="stable")
-    ordered = np.take_along_axis(kinds, order, axis=1)
-    places = np.broadcast_to(np.arange(kinds.shape[1]), kinds.shape)
-    begins = np.ones(kinds.shape, np.bool_)
-    begins[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    first = np.maximum.accumulate(np.where(begins, places, 0), axis=1)
-    result = np.empty(kinds.shape, np.bool_)
-    np.put_along_axis(result, order, (places - first < most) | (ordered < 0), axis=1)
+    keys = owners.astype(np.int64) << int(kinds.max(initial=0) + 1).bit_length()
+    keys += kinds + 1
+    order = sorted_order(keys)
+    begins = begins_of(keys)
+    nth = np.arange(len(keys)) - np.repeat(begins, np.diff(np.append(begins, len(keys))))
+    result = np.empty(len(keys), np.bool_)
+    result[order] = nth < most
+    result |= kinds < 0
     return result
 
 

@@ -1,13 +1,14 @@
 """What goes with each item: for every item a short list of others with weights, strongest first."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Neighbours:
     """A sparse item × item matrix in rows. Item i's neighbours are `items[starts[i]:starts[i + 1]]`."""
 
@@ -38,6 +39,11 @@ class Neighbours:
         np.cumsum(np.bincount(owners, minlength=items), out=starts[1:])
         return cls(starts, others[order].astype(np.int32), weights[order].astype(np.float32))
 
+    @cached_property
+    def first_pairs(self) -> NDArray[np.int32]:
+        """`starts`, and one empty row more: of any item that is not known, (items + 2,)."""
+        return np.append(self.starts, self.starts[-1]).astype(np.int32)
+
     @property
     def counts(self) -> NDArray[np.int64]:
         """How many neighbours each item has, (items,)."""
@@ -53,6 +59,14 @@ class Neighbours:
         owners = np.repeat(np.arange(len(self)), self.counts)
         near = np.arange(len(self.items)) - self.starts[owners] < n
         return Neighbours.of(len(self), owners[near], self.items[near], self.weights[near])
+
+    def among(self, items: int) -> "Neighbours":
+        """Of the first so many items alone."""
+        if len(self) <= items:
+            return self
+        owners = np.repeat(np.arange(len(self)), self.counts)
+        there = (owners < items) & (self.items < items)
+        return Neighbours.of(items, owners[there], self.items[there], self.weights[there])
 
     def renumbered(self, numbers: NDArray[np.int32]) -> "Neighbours":
         """The same with item i called `numbers[i]`, (items,); numbers in between have no neighbours."""

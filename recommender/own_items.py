@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from contracts.times import DAY
 from recommender.blend import Blend
+from recommender.distinct import begins_of, sorted_order
 from recommender.history import History
 
 
@@ -25,51 +26,65 @@ class OwnItems:
     """Purchases, each halved per `again_half_life` of age, times how far the item is due."""
     kept: NDArray[np.bool_]
     """Whether more was bought than returned."""
+    cells: NDArray[np.int64]
+    """customer · items + item, rising."""
+    starts: NDArray[np.int32]
+    """Where each customer's pairs begin, and where the last one's end, (customers + 1,)."""
 
     def __len__(self) -> int:
         return len(self.items)
 
+    @property
+    def owners(self) -> int:
+        """Customers, with those who have nothing."""
+        return len(self.starts) - 1
+
     @classmethod
-    def of(cls, history: History, items: int, gaps: NDArray[np.float32], now: int, blend: Blend) -> "OwnItems":
-        """Parameters: kept lines in any order; how many items there are; usual days between two purchases, by item."""
-        key = history.customers.astype(np.int64) * items + history.items
-        order = np.argsort(key, kind="stable")
-        key, quantity, at = key[order], history.quantity[order], history.at[order]
-        starts = np.flatnonzero(np.diff(key, prepend=-1))
-        unique = key[starts]
-        owners, numbers = unique // max(items, 1), unique % max(items, 1)
-        if not len(starts):
+    def of(
+        cls, history: History, owners: int, items: int, gaps: NDArray[np.float32], *, now: int, blend: Blend
+    ) -> "OwnItems":
+        """What so many customers have.
+
+        Parameters:
+            history: kept lines in any order.
+            items: how many there are.
+            gaps: usual days between two purchases, by item.
+        """
+        keys = history.customers.astype(np.int64)
+        keys *= items
+        keys += history.items
+        order = sorted_order(keys)
+        begins = begins_of(keys)
+        unique = keys[begins]
+        customers = history.customers[order[begins]].astype(np.int64)
+        numbers = unique - customers * items
+        starts = np.searchsorted(customers, np.arange(owners + 1)).astype(np.int32)
+        if not len(begins):
             none = np.empty(0, np.float32)
-            return cls(owners, numbers, none, none, none, np.empty(0, np.bool_))
+            return cls(customers, numbers, none, none, none, np.empty(0, np.bool_), unique, starts)
+        quantity, at = history.quantity[order], history.at[order]
         # Time may run backwards by a little between machines: an age below zero counts as none.
         age = (np.maximum(now - at, 0) / DAY).astype(np.float32)
         bought = quantity > 0
-        kept = np.add.reduceat(quantity.astype(np.int64), starts) > 0
-        before_newest = _before_newest(age, bought, owners, starts)
+        kept = np.add.reduceat(quantity, begins, dtype=np.int64) > 0
+        # Of what was returned, no purchase is the newest.
+        bought_age = np.where(bought, age, np.float32(np.inf))
+        latest = np.minimum.reduceat(bought_age, begins)
+        first = starts[:-1][starts[1:] > starts[:-1]]
+        newest = np.minimum.reduceat(latest, first)
+        newest[np.isinf(newest)] = 0  # who only returned things
+        lines = np.diff(np.append(begins[first], len(age)))
+        before_newest = np.maximum(age - np.repeat(newest, lines), np.float32(0))
         speaks = np.exp2(before_newest * np.float32(-DAY / blend.profile_half_life)) * bought
-        profile = np.add.reduceat(speaks, starts)
+        profile = np.add.reduceat(speaks, begins)
         if blend.repeats < 1:
-            newest = np.maximum.reduceat(speaks, starts)
-            profile = newest + np.float32(blend.repeats) * (profile - newest)
-        again = np.add.reduceat(np.exp2(age * np.float32(-DAY / blend.again_half_life)) * bought, starts)
+            best = np.maximum.reduceat(speaks, begins)
+            profile = best + np.float32(blend.repeats) * (profile - best)
+        again = np.add.reduceat(np.exp2(age * np.float32(-DAY / blend.again_half_life)) * bought, begins)
         if blend.rhythm > 0 and len(gaps):
-            latest = np.minimum.reduceat(np.where(bought, age, np.float32(np.inf)), starts)
             again *= due(latest, np.where(numbers < len(gaps), gaps[np.minimum(numbers, len(gaps) - 1)], 0), blend)
-        purchases = np.add.reduceat(bought.astype(np.float32), starts)
-        return cls(owners, numbers, profile * kept, purchases * kept, again, kept)
-
-
-def _before_newest(
-    age: NDArray[np.float32], bought: NDArray[np.bool_], owners: NDArray[np.int64], starts: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Days that each line is older than its customer's newest purchase, at least 0; pairs begin at `starts`."""
-    latest = np.minimum.reduceat(np.where(bought, age, np.float32(np.inf)), starts)
-    first = np.flatnonzero(np.diff(owners, prepend=-1))
-    newest = np.minimum.reduceat(latest, first)
-    newest[np.isinf(newest)] = 0  # who only returned things
-    of_pairs = np.repeat(newest, np.diff(first, append=len(owners)))
-    older: NDArray[np.float32] = age - np.repeat(of_pairs, np.diff(starts, append=len(age)))
-    return np.maximum(older, np.float32(0))
+        purchases = np.add.reduceat(bought, begins, dtype=np.float32)
+        return cls(customers, numbers, profile * kept, purchases * kept, again, kept, unique, starts)
 
 
 def due(days: NDArray[np.float32], gaps: NDArray[np.float32], blend: Blend) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """What sells: sums over rows of decayed purchase lines, by segment and item."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,7 @@ _NOTHING: Final = 1e-12
 """A share that can only be what rounding left of contributions that were subtracted again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Popular:
     """What is popular at one moment. The last row is everybody, which is also where slot -1 points."""
 
@@ -38,6 +39,14 @@ class Popular:
             return np.zeros(len(self.items), dtype=np.float32)
         best = self.items[:, 0]
         return np.where(best >= 0, self.shares[np.arange(len(best)), best], np.float32(0))
+
+    @cached_property
+    def strengths(self) -> NDArray[np.float32]:
+        """How popular each item is, √(share / the best one's) of its slot, (slots + 1, items)."""
+        best = self.best_shares()
+        best = np.where(best > 0, best, 1).astype(np.float32)
+        strengths: NDArray[np.float32] = np.sqrt(self.shares / best[:, None])
+        return strengths
 
     def lift(
         self, slot: int, n: int, among: NDArray[np.bool_] | None = None

@@ -5,12 +5,14 @@ docs/recommendations.md has the formula, its sources and what each part is worth
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.candidates import Batch, Candidates, never_bought, to_buy_again, to_discover
+from recommender.among_own import among_own
+from recommender.candidates import Batch, Candidates, to_buy_again, to_discover
+from recommender.distinct import sorted_order
 from recommender.going_with import NO_ITEM, GoingWith
 from recommender.history import History
 from recommender.item_model import NumberedItems
@@ -21,6 +23,8 @@ from recommender.try_out import draws, to_try_out
 
 _CELLS: Final = 1 << 22
 """Customers × items that are worked on at a time: so much stays near the processor."""
+_MOST: Final = 256
+"""Customers at a time; of more, a customer, a score and a place would not fit into one integer."""
 _TRUST: Final = 50.0
 """Customers from whom co-purchases must have been learnt before they weigh half."""
 
@@ -52,6 +56,18 @@ class Ranked:
     """Codes of `Reason`."""
     because: NDArray[np.int32]
     """Where the reason is BECAUSE, the number of the own item that speaks for it most; -1 elsewhere."""
+
+    @classmethod
+    def empty(cls, customers: int, n: int) -> Self:
+        """Empty lists of so many customers."""
+        shape = (customers, n)
+        nothing = np.full(shape, NO_ITEM, np.int32)
+        return cls(nothing, np.zeros(shape, np.float32), np.zeros(shape, np.uint8), nothing.copy())
+
+    def of_customers(self, start: int, stop: int) -> "Ranked":
+        """Those of some customers: a view."""
+        part = slice(start, stop)
+        return Ranked(self.items[part], self.scores[part], self.reasons[part], self.because[part])
 
 
 def rank(
@@ -89,57 +105,57 @@ def rank(
     asked = _Asked(n, rules or ListRules(), categories)
     # With limits, what they strike out makes room for what comes next.
     width = 2 * n if asked.limited else n
-    size = int(np.clip(_CELLS // max(len(allowed), 1), 16, 1024))
-    parts = []
-    for start in range(0, max(len(slots), 1), size):
-        stop = min(start + size, len(slots))
-        some = slots[start:stop]
-        own = OwnItems.of(history.of_customers(start, stop), len(allowed), model.gaps, now, model.blend)
+    customers, items = len(slots), len(allowed)
+    result = Ranked.empty(customers, n)
+    if not items:
+        return result
+    model = model.among(items)
+    size = int(np.clip(_CELLS // items, 16, _MOST))
+    last = len(popular.shares) - 1
+    for start in range(0, customers, size):
+        stop = min(start + size, customers)
+        some = slots[start:stop].astype(np.int64)
+        some[(some < 0) | (some >= last)] = last
+        lines = history if stop - start == customers else history.of_customers(start, stop)
         batch = Batch(
-            np.where(some < len(popular.shares) - 1, some, -1).astype(np.int64),
+            some,
             popular,
             allowed,
             model.blend,
-            own,
-            own.customers * len(allowed) + own.items,
-            np.zeros(len(some), np.bool_) if popular_only is None else popular_only[start:stop],
+            OwnItems.of(lines, stop - start, items, model.gaps, now=now, blend=model.blend),
+            None if popular_only is None else popular_only[start:stop],
             width,
         )
         drawn = None if hashes is None else draws(hashes[start:stop], now // asked.rules.exploration_period)
-        parts.append(_rank(batch, model, asked, drawn))
-    return Ranked(
-        np.concatenate([part.items for part in parts]),
-        np.concatenate([part.scores for part in parts]),
-        np.concatenate([part.reasons for part in parts]),
-        np.concatenate([part.because for part in parts]),
-    )
+        _rank(batch, model, asked, drawn, result.of_customers(start, stop))
+    return result
 
 
-def _rank(batch: Batch, model: NumberedItems, asked: "_Asked", drawn: NDArray[np.uint64] | None) -> Ranked:
-    popular = never_bought(batch)
-    cells = batch.cells(popular).reshape(-1)
+def _rank(
+    batch: Batch, model: NumberedItems, asked: "_Asked", drawn: NDArray[np.uint64] | None, result: Ranked
+) -> None:
+    """Fill in the lists of a batch, which are empty."""
     trust = model.customers / (model.customers + _TRUST)
-    known = to_buy_again(batch, model.among_own.scores(batch.own, batch.customers, batch.items, trust))
-    going = GoingWith(
-        batch.own,
-        batch.customers,
-        batch.items,
-        model.neighbours,
-        trust=trust,
-        also=cells if batch.items else cells[:0],
-    )
-    new = to_discover(batch, going, popular)
+    known = to_buy_again(batch, among_own(batch.own, batch.items, model.own_neighbours, trust, batch.scratch))
+    going = GoingWith(batch.own, batch.items, model.neighbours, trust=trust)
+    lists = _Sorted.of(batch, known, to_discover(batch, going))
     tried = np.empty((batch.customers, 0), np.int32)
-    if drawn is not None and batch.items:
-        tried = to_try_out(batch, new.items[:, : asked.n], model.fresh, asked.rules.exploration, drawn)
-    items, scores, reasons = _one_list(batch, known, new, (tried >= 0).sum(axis=1, keepdims=True), asked)
-    rows, places = np.nonzero(reasons == Reason.BECAUSE)
-    because = np.full(items.shape, NO_ITEM, np.int32)
-    because[rows, places] = going.because(rows * batch.items + items[rows, places])
-    ranked = Ranked(items, scores / (1 + scores), reasons, because)
+    if drawn is not None and len(model.fresh):
+        tried = to_try_out(batch, lists.new(asked.n), model.fresh, asked.rules.exploration, drawn)
+    if asked.limited:
+        lists = lists.limited(batch, asked)
+    lists = lists.best(asked.n, (tried >= 0).sum(axis=1))
+    reasons = lists.reasons(batch)
+    rows, places = lists.customers, lists.places
+    result.items[rows, places] = lists.items
+    result.scores[rows, places] = lists.scores / (1 + lists.scores)
+    result.reasons[rows, places] = reasons
+    told = np.flatnonzero(reasons == Reason.BECAUSE)
+    rows, places = rows[told], places[told]
+    cells = rows * batch.items + lists.items[told]
+    result.because[rows, places] = going.because(cells, batch.scratch.view(np.int32))
     for column in tried.T:
-        _append(ranked, column)
-    return ranked
+        _append(result, column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,58 +169,114 @@ class _Asked:
     @property
     def limited(self) -> bool:
         """Whether anything may have to go because there is too much of its kind."""
-        by_category = self.categories is not None and len(self.categories) > 0
-        return self.rules.max_per_reason < self.n or (by_category and self.rules.max_per_category < self.n)
+        return self.by_reason or self.by_category
+
+    @property
+    def by_reason(self) -> bool:
+        """Whether so many with one reason may be too many."""
+        return self.rules.max_per_reason < self.n
+
+    @property
+    def by_category(self) -> bool:
+        """Whether so many of one category may be too many."""
+        return self.categories is not None and len(self.categories) > 0 and self.rules.max_per_category < self.n
 
 
-def _one_list(
-    batch: Batch, known: Candidates, new: Candidates, reserved: NDArray[np.int64], asked: _Asked
-) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.uint8]]:
-    """Both kinds as one list by score, (customers, n): items, scores, reasons.
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """Candidates of both kinds, customer by customer, best first. Columns (candidates,)."""
 
-    Leaves `reserved` places, (customers, 1), free at the end: at the cost of the last items never bought.
-    """
-    n = asked.n
-    items = np.concatenate((known.items, new.items), axis=1)
-    scores = np.concatenate((known.scores, new.scores), axis=1)
-    order = np.argsort(-scores, axis=1, kind="stable")
-    items, scores = np.take_along_axis(items, order, axis=1), np.take_along_axis(scores, order, axis=1)
-    there, again = items >= 0, order < known.items.shape[1]
-    reasons = _reasons(batch, items, scores, again)
-    if asked.limited:
-        if asked.categories is not None and len(asked.categories):
-            in_range = there & (items < len(asked.categories))
-            of = np.where(in_range, asked.categories[np.where(in_range, items, 0)], -1)
+    customers: NDArray[np.int64]
+    items: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    again: NDArray[np.bool_]
+    """Whether the customer has bought it before."""
+    nth: NDArray[np.int64]
+    """The how manieth of its kind it is, from 1 on."""
+    counts: NDArray[np.int64]
+    """How many candidates each customer has, (customers,)."""
+    knowns: NDArray[np.int64]
+    """How many of them the customer has bought before."""
+
+    @classmethod
+    def of(cls, batch: Batch, known: Candidates, new: Candidates) -> Self:
+        """The `width` best of each kind."""
+        both = known + new
+        # Scores are not negative, so their bits order as they do.
+        order = sorted_order((both.customers << 32) - both.scores.view(np.int32))
+        customers, again = both.customers[order], order < len(known)
+        counts = np.bincount(customers, minlength=batch.customers)
+        knowns = np.bincount(known.customers, minlength=batch.customers)
+        found = cls(customers, both.items[order], both.scores[order], again, _nth(again, counts), counts, knowns)
+        return found.where(found.nth <= batch.width)
+
+    def where(self, kept: NDArray[np.bool_]) -> Self:
+        """Some of the candidates."""
+        customers, again = self.customers[kept], self.again[kept]
+        counts = np.bincount(customers, minlength=len(self.counts))
+        knowns = np.bincount(customers[again], minlength=len(self.counts))
+        nth = _nth(again, counts)
+        return type(self)(customers, self.items[kept], self.scores[kept], again, nth, counts, knowns)
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """Places in lists."""
+        return np.arange(len(self.items)) - np.repeat(self.counts.cumsum() - self.counts, self.counts)
+
+    def new(self, n: int) -> NDArray[np.int32]:
+        """The n best items that each customer never bought, (customers, n), -1 where there are fewer."""
+        items = np.full((len(self.counts), n), NO_ITEM, np.int32)
+        some = np.flatnonzero(~self.again & (self.nth <= n))
+        items[self.customers[some], self.nth[some] - 1] = self.items[some]
+        return items
+
+    def limited(self, batch: Batch, asked: _Asked) -> Self:
+        """Without those of which there are enough of their kind before them."""
+        kinds, rules, there = asked.categories, asked.rules, np.ones(len(self.items), np.bool_)
+        if asked.by_category and kinds is not None:
+            of = np.where(self.items < len(kinds), kinds[np.minimum(self.items, len(kinds) - 1)], -1)
             # Apart: else what was bought in a category would leave no room for anything new in it.
-            there &= within(np.where(of >= 0, 2 * of + again, -1), asked.rules.max_per_category)
-        there &= within(np.where(there, reasons.astype(np.int64), -1), asked.rules.max_per_reason)
-    is_known, is_new = there & again, there & ~again
-    knowns, news = is_known.sum(axis=1, keepdims=True), is_new.sum(axis=1, keepdims=True)
-    room = np.maximum(n // 2, n - reserved - news)
-    taken = is_known & (np.cumsum(is_known, axis=1) <= room)
-    taken |= is_new & (np.cumsum(is_new, axis=1) <= n - reserved - np.minimum(knowns, room))
-    place = np.argsort(~taken, axis=1, kind="stable")[:, :n]
-    taken = np.take_along_axis(taken, place, axis=1)
-    return (
-        np.where(taken, np.take_along_axis(items, place, axis=1), NO_ITEM).astype(np.int32),
-        np.where(taken, np.take_along_axis(scores, place, axis=1), 0).astype(np.float32),
-        np.where(taken, np.take_along_axis(reasons, place, axis=1), Reason.AGAIN).astype(np.uint8),
-    )
+            there = within(self.customers, np.where(of >= 0, 2 * of + self.again, -1), rules.max_per_category)
+        if asked.by_reason:
+            reasons = np.where(there, self.reasons(batch).astype(np.int64), -1)
+            there &= within(self.customers, reasons, rules.max_per_reason)
+        return self.where(there)
+
+    def best(self, n: int, reserved: NDArray[np.int64]) -> Self:
+        """As many as fit into lists of n.
+
+        Leaves `reserved` places, (customers,), free at the end: at the cost of the last items never bought.
+        """
+        room = np.maximum(n // 2, n - reserved - (self.counts - self.knowns))
+        rest = n - reserved - np.minimum(self.knowns, room)
+        most = np.where(self.again, np.repeat(room, self.counts), np.repeat(rest, self.counts))
+        return self.where(self.nth <= most)
+
+    def reasons(self, batch: Batch) -> NDArray[np.uint8]:
+        """Why each item stands where it does, (candidates,): by the larger part of its score."""
+        selling = np.float32(batch.blend.popular_weight) * batch.popularity(self.customers, self.items)
+        reasons = np.full(len(self.items), Reason.POPULAR, np.uint8)
+        rising = batch.popular.trending
+        if len(rising):
+            reasons[(self.items < len(rising)) & rising[np.minimum(self.items, len(rising) - 1)]] = Reason.TRENDING
+        because = self.scores > 2 * selling
+        if batch.held_out is not None:
+            because &= ~batch.held_out[self.customers]
+        reasons[because] = Reason.BECAUSE
+        reasons[self.again] = Reason.AGAIN
+        return reasons
 
 
-def _reasons(
-    batch: Batch, items: NDArray[np.int32], scores: NDArray[np.float32], again: NDArray[np.bool_]
-) -> NDArray[np.uint8]:
-    """Why each item stands where it does, of the shape of all: by the larger part of its score."""
-    rows = np.arange(batch.customers)[:, None]
-    selling = np.float32(batch.blend.popular_weight) * batch.popularity(rows, items)
-    reasons = np.full(items.shape, Reason.POPULAR, np.uint8)
-    rising = batch.popular.trending
-    if len(rising):
-        reasons[(items >= 0) & (items < len(rising)) & rising[np.clip(items, 0, len(rising) - 1)]] = Reason.TRENDING
-    reasons[(scores > 2 * selling) & ~batch.held_out[:, None]] = Reason.BECAUSE
-    reasons[again] = Reason.AGAIN
-    return reasons
+def _nth(again: NDArray[np.bool_], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The how manieth of its kind each candidate is, from 1 on, where every customer has so many of both kinds."""
+    ends = counts.cumsum()
+    starts = ends - counts
+    knowns = again.cumsum()
+    place = np.arange(1, len(again) + 1)
+    place -= np.repeat(starts, counts)
+    nth = knowns - np.repeat(np.append(0, knowns)[starts], counts)
+    of_kind: NDArray[np.int64] = np.where(again, nth, place - nth)
+    return of_kind
 
 
 def _append(ranked: Ranked, items: NDArray[np.int32]) -> None:

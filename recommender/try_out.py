@@ -34,9 +34,11 @@ def to_try_out(
     places = np.floor(share * listed.shape[1] + (drawn >> np.uint64(40)).astype(np.float64) / 2.0**24).astype(np.int64)
     most = min(int(places.max(initial=0)), len(fresh), listed.shape[1] // 2)
     tried = np.full((batch.customers, most), NO_ITEM, np.int32)
+    everybody = np.arange(batch.customers) * batch.items
     for turn in range(most):
         items = fresh[((drawn + np.uint64(turn)) % np.uint64(len(fresh))).astype(np.int64)]
-        known = batch.has(batch.cells(items[:, None]))[:, 0] | (listed == items[:, None]).any(axis=1)
-        fits = (turn < places) & ~known & ~batch.held_out
+        fits = (turn < places) & ~batch.has(everybody + items) & ~(listed == items[:, None]).any(axis=1)
+        if batch.held_out is not None:
+            fits &= ~batch.held_out
         tried[fits, turn] = items[fits]
     return tried

@@ -10,6 +10,11 @@ from contracts.times import rfc3339
 
 _DIGITS: Final = 3
 """Figures that count; an interval says how many of them mean anything."""
+_STEPS: Final = 1_000
+"""A probability is told with three decimals."""
+_CHANCES: Final = {
+    name: [*(f',"{name}":{step / _STEPS}' for step in range(_STEPS + 1)), ""] for name in ("p_active", "churn")
+}
 
 
 def forecast_texts(ahead: npt.NDArray[Any], now: int) -> list[str]:
@@ -17,45 +22,36 @@ def forecast_texts(ahead: npt.NDArray[Any], now: int) -> list[str]:
 
     `ahead` has the columns of online_model.forecasts.ahead_columns.AHEAD; `now` in microseconds UTC.
     """
+    if not len(ahead):
+        return []
     head = f'{{"as_of":"{rfc3339(now)[:10]}"'
-    known = ~np.isnan(ahead["orders"][:, 0])
-    columns = zip(
-        known.tolist(),
-        _numbers(ahead["orders"]),
-        _numbers(ahead["spend"]),
-        _rows(np.nan_to_num(np.stack([ahead["orders_low"], ahead["orders_high"]], axis=1)).astype(np.int64)),
-        _numbers(np.stack([ahead["spend_low"], ahead["spend_high"]], axis=1)),
-        _chances("p_active", ahead["active"]),
-        _chances("churn", ahead["churn"]),
-        strict=True,
-    )
-    return [
-        f'{head}{active},"orders":[{orders}],"spend":[{spend}],"orders_90d":[{between}],"spend_90d":[{amount}]{churn}}}'
-        if counted
-        else f"{head}{churn}}}"
-        if churn
-        else "null"
-        for counted, orders, spend, between, amount, active, churn in columns
-    ]
-
-
-def _numbers(columns: npt.NDArray[Any]) -> list[str]:
-    """Rows of figures that count, as JSON without brackets."""
-    return _rows(significant(np.nan_to_num(columns.astype(np.float64))))
-
-
-def _rows(columns: npt.NDArray[Any]) -> list[str]:
-    """Rows as JSON without brackets, encoded in one go: one by one takes some times as long."""
+    columns = np.empty((len(ahead), 10))
+    columns[:, 0:3], columns[:, 3:6] = ahead["orders"], ahead["spend"]
+    columns[:, 6], columns[:, 7] = ahead["spend_low"], ahead["spend_high"]
+    columns[:, 8], columns[:, 9] = ahead["orders_low"], ahead["orders_high"]
+    known = ~np.isnan(columns[:, 0])
+    columns[np.isnan(columns)] = 0
+    columns[:, :8] = significant(columns[:, :8])
+    # All encoded in one go: one by one takes some times as long.
     text = msgspec.json.encode(columns.tolist()).decode().replace(".0,", ",").replace(".0]", "]")
-    return text[2:-2].split("],[") if len(columns) else []
+    figures = [row.split(",") for row in text[2:-2].split("],[")]
+    active, churn = _chances("p_active", ahead["active"]), _chances("churn", ahead["churn"])
+    return [
+        f'{head}{p},"orders":[{a},{b},{c}],"spend":[{d},{e},{f}],"orders_90d":[{i},{j}],"spend_90d":[{g},{h}]{q}}}'
+        if counted
+        else f"{head}{q}}}"
+        if q
+        else "null"
+        for counted, (a, b, c, d, e, f, g, h, i, j), p, q in zip(known.tolist(), figures, active, churn, strict=True)
+    ]
 
 
 def _chances(name: str, column: npt.NDArray[Any]) -> list[str]:
     """A probability with its name, or nothing where it is not known."""
-    known = ~np.isnan(column)
-    rounded = np.rint(np.where(known, column, 0).astype(np.float64) * 1_000) / 1_000
-    texts = [f',"{name}":{one}' for one in rounded.tolist()]
-    return [text if told else "" for text, told in zip(texts, known.tolist(), strict=True)]
+    texts = _CHANCES[name]
+    # What is not known points to the last one.
+    steps = np.where(np.isnan(column), len(texts) - 1, np.rint(column.astype(np.float64) * _STEPS))
+    return [texts[step] for step in steps.astype(np.int64).tolist()]
 
 
 def significant(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

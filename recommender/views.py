@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, Self
 
 import msgspec
 import numpy as np
@@ -22,7 +22,8 @@ from contracts.documents import (
     ColdStart,
     JoinedView,
 )
-from contracts.times import from_micros, rfc3339
+from contracts.times import from_micros, rfc3339, rfc3339_each
+from recommender.distinct import sorted_order
 from recommender.popularity import Popular
 from recommender.ranking import Ranked, Reason
 
@@ -32,10 +33,13 @@ SCORE_STEPS: Final = 1_000
 """Scores are written with three decimals."""
 
 _BY_RULE: Final = '"by_rule":true,'
-_SCORES: Final = [f"{step / SCORE_STEPS}," for step in range(SCORE_STEPS + 1)]
-_SCORE_SIZES: Final = np.array([len(score) for score in _SCORES], np.int32)
-_REASONS: Final = [f'"{reason.name.lower()}"]' for reason in Reason]
-"""The end of an item's JSON, by reason; because of an item, that item tells it."""
+_FIXED: Final = (
+    *(f"{step / SCORE_STEPS},".encode() for step in range(SCORE_STEPS + 1)),
+    *(f'"{reason.name.lower()}"]'.encode() for reason in Reason),
+)
+"""Pieces of lists that all shops have: scores, then ends of items by reason; because of an item, that item tells it."""
+_REASONS: Final = SCORE_STEPS + 1
+"""Where the ends begin."""
 _NO_FORECAST: Final = "null"
 _SHOWN: Final = 10
 """So many items of a shelf are shown on a page."""
@@ -46,54 +50,71 @@ def quoted(text: str) -> str:
     return msgspec.json.encode(text).decode()
 
 
+def _each_quoted(texts: Sequence[str]) -> list[str]:
+    """Texts as JSON strings without the quotation marks around them: encoded in one go where nothing is escaped."""
+    together = msgspec.json.encode(texts).decode()
+    if "\\" in together:
+        return [quoted(text)[1:-1] for text in texts]
+    return together[2:-2].split('","') if texts else []
+
+
 class ItemTexts:
-    """Item ids by number, with the beginning of their JSON. Grows as items appear; the first one ever gets number 0."""
+    """Item ids by number, with their pieces of JSON. Grows as items appear; the first one ever gets number 0."""
 
     def __init__(self, item_ids: Iterable[str] = ()) -> None:
         self.ids: list[str] = []
-        self.heads: list[str] = []
-        self.tails: list[str] = list(_REASONS)
-        """How an item's JSON ends: by reason, and after those because of each item."""
-        self._sizes = np.zeros((0, 3), np.int32)
-        self._tail_sizes = np.array([len(reason) for reason in _REASONS], np.int32)
+        self._new: list[bytes] = []
+        self._pieces = _Pieces.of(_FIXED)
+        self._characters = np.empty(0, np.int32)
         self.extend(item_ids)
 
     def extend(self, item_ids: Iterable[str]) -> None:
         """Append items."""
-        new = list(item_ids)
-        self.ids += new
-        self.heads += [f"[{quoted(item_id)}," for item_id in new]
-        self.tails += [f"{quoted(f'because:{item_id}')}]" for item_id in new]
+        for item_id in item_ids:
+            self.ids.append(item_id)
+            self._new += (f",[{quoted(item_id)},".encode(), f"{quoted(f'because:{item_id}')}]".encode())
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def sizes(self) -> "ItemSizes":
-        """How long the texts are."""
-        known = len(self._sizes)
-        if known < len(self):
-            tails = self.tails[len(_REASONS) + known :]
-            columns = zip(self.ids[known:], self.heads[known:], tails, strict=True)
-            new = [(len(item_id), _bytes(head), _bytes(tail)) for item_id, head, tail in columns]
-            self._sizes = np.concatenate((self._sizes, np.array(new, np.int32)))
-            self._tail_sizes = np.concatenate((self._tail_sizes[: len(_REASONS)], self._sizes[:, 2]))
-        return ItemSizes(self._sizes[:, 0], self._sizes[:, 1], self._tail_sizes)
+    @property
+    def pieces(self) -> "_Pieces":
+        """What lists are joined from: scores, reasons, and two of each item.
+
+        How its JSON begins, with the comma before it, and how that of an item ends that is listed because of it.
+        """
+        if self._new:
+            self._pieces = self._pieces.and_more(_Pieces.of(self._new))
+            self._new = []
+        return self._pieces
+
+    @property
+    def characters(self) -> NDArray[np.int32]:
+        """Of each id, (items,)."""
+        if len(self._characters) < len(self.ids):
+            new = np.fromiter(map(len, self.ids[len(self._characters) :]), np.int32)
+            self._characters = np.concatenate((self._characters, new))
+        return self._characters
 
 
 @dataclass(frozen=True, slots=True)
-class ItemSizes:
-    """How long the texts of items are."""
+class _Pieces:
+    """Pieces of JSON by number."""
 
-    ids: NDArray[np.int32]
-    """Characters, (items,)."""
-    heads: NDArray[np.int32]
-    """Bytes, (items,)."""
-    tails: NDArray[np.int32]
-    """Bytes: by reason, and after those because of each item."""
+    texts: NDArray[np.object_]
+    """`bytes`: numpy looks them up in a third of the time that a list takes."""
+    sizes: NDArray[np.int32]
 
+    @classmethod
+    def of(cls, texts: Sequence[bytes]) -> Self:
+        """With their sizes."""
+        table = np.empty(len(texts), np.object_)
+        table[:] = texts
+        return cls(table, np.fromiter(map(len, texts), np.int32, len(texts)))
 
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
+    def and_more(self, other: "_Pieces") -> "_Pieces":
+        """Those after these."""
+        return _Pieces(np.concatenate((self.texts, other.texts)), np.concatenate((self.sizes, other.sizes)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,27 +164,25 @@ def customer_views(
     last items say `because` only, and not because of what; where that is not enough, the least needed go. Raises
     KeyError where a segment has no name.
     """
-    head = f'{{"v":{VERSION},"customer_id":'
-    memberships, audiences = _memberships(members, names), _audience_lists(members)
+    head = f'{{"v":{VERSION},"customer_id":"'
+    ids, memberships, audiences = members.customer_ids, _memberships(members, names), _audience_lists(members)
     fronts = [
-        f'{head}{quoted(customer_id)},"segment":{membership},{within}"items":['
-        for customer_id, membership, within in zip(members.customer_ids, memberships, audiences, strict=True)
+        f'{head}{customer_id}","segment":{membership},{within}"items":['.encode()
+        for customer_id, membership, within in zip(_each_quoted(ids), memberships, audiences, strict=True)
     ]
-    backs = [back for stamp, customers in stamps for back in [_back(stamp)] * customers]
-    ahead = forecasts or [_NO_FORECAST] * len(backs)
-    backs = [f'],"forecast":{forecast}{back}' for forecast, back in zip(ahead, backs, strict=True)]
-    ends = [_bytes(front) + _bytes(back) for front, back in zip(fronts, backs, strict=True)]
-    everyday = [
-        len(customer_id) <= SHORT_ID_CHARACTERS and len(within) <= _SHORT_LIST
-        for customer_id, within in zip(members.customer_ids, audiences, strict=True)
+    ends = [end for stamp, customers in stamps for end in [_back(stamp)] * customers]
+    ahead = forecasts or [_NO_FORECAST] * len(ends)
+    backs = [f'],"forecast":{forecast}{end}'.encode() for forecast, end in zip(ahead, ends, strict=True)]
+    sizes = np.fromiter(map(len, fronts), np.int64) + np.fromiter(map(len, backs), np.int64)
+    everyday = np.fromiter(map(len, ids), np.int64) <= SHORT_ID_CHARACTERS
+    if members.audiences:
+        everyday &= np.fromiter(map(len, audiences), np.int64) <= _SHORT_LIST
+    lists = _Lists.of(ranked, items, sizes, everyday)
+    # An item's JSON begins with a comma, which the first one of a list must not have.
+    return [
+        b"".join((front, lists.joined[start + 1 : stop], back))
+        for front, start, stop, back in zip(fronts, [0, *lists.stops], lists.stops, backs, strict=False)
     ]
-    lists = _Lists.of(ranked, items, np.array(ends, np.int64), np.array(everyday, np.bool_))
-    pieces, start = lists.pieces, 0
-    views: list[bytes] = []
-    for front, back, stop in zip(fronts, backs, lists.stops, strict=True):
-        views.append(f"{front}{','.join(pieces[start:stop])}{back}".encode())
-        start = stop
-    return views
 
 
 def _back(stamp: Stamp) -> str:
@@ -177,94 +196,120 @@ def _back(stamp: Stamp) -> str:
 class _Lists:
     """The items of all lists, one after another."""
 
-    pieces: list[str]
-    """The JSON of each, the last ones without the item that speaks for them where there is no room; where there is none
-    even so, the items that are needed least are left out."""
+    joined: bytes
+    """The JSON of all, the last ones of a list without the item that speaks for them where there is no room; where
+    there is none even so, the items that are needed least are left out."""
     stops: list[int]
-    """Where each customer's stop."""
+    """The byte where each customer's list stops."""
 
     @classmethod
     def of(cls, ranked: Ranked, texts: ItemTexts, rest: NDArray[np.int64], everyday: NDArray[np.bool_]) -> "_Lists":
         """`rest`: bytes of each view beside its items; `everyday`: whose are to be short if their items' ids are."""
         there = ranked.items >= 0
-        items, reasons, because = ranked.items[there], ranked.reasons[there].astype(np.int64), ranked.because[there]
-        steps = np.rint(np.clip(ranked.scores[there], 0, 1) * SCORE_STEPS).astype(np.int32)
-        whole = np.where(because >= 0, because + len(_REASONS), reasons)
-        sizes = texts.sizes()
         counts = there.sum(axis=1)
-        stops = np.cumsum(counts)
-        owners = np.repeat(np.arange(len(counts)), counts)
-        commas = np.maximum(counts - 1, 0)
-        length = rest + commas + _sums(sizes.heads[items] + _SCORE_SIZES[steps] + sizes.tails[whole], stops)
-        short = everyday & (_sums(sizes.ids[items] > SHORT_ID_CHARACTERS, stops) == 0)
-        over = length - np.where(short, SHORT_VIEW_BYTES, MAX_VIEW_BYTES)
-        # An item says less where what those after it save is not enough.
-        savings = sizes.tails[whole] - sizes.tails[reasons]
-        saved = np.cumsum(savings)
-        says_less = over[owners] > np.append(0, saved)[stops][owners] - saved
-        over -= _sums(np.where(says_less, savings, 0), stops)
-        tails = np.where(says_less, reasons, whole)
+        cells = np.flatnonzero(there)
+        items, because = ranked.items.take(cells), ranked.because.take(cells)
+        reasons = ranked.reasons.take(cells).astype(np.int64)
+        texts_of, sizes_of, first = texts.pieces.texts, texts.pieces.sizes, len(_FIXED)
+        pieces = np.empty((len(items), 3), np.int64)
+        pieces[:, 0] = first + 2 * items
+        pieces[:, 1] = np.rint(np.clip(ranked.scores.take(cells), 0, 1) * SCORE_STEPS)
+        pieces[:, 2] = np.where(because >= 0, first + 1 + 2 * because, _REASONS + reasons)
+        ends = _reached(sizes_of.take(pieces).sum(axis=1), counts)
+        long = _reached(texts.characters.take(items) > SHORT_ID_CHARACTERS, counts)
+        short = everyday & (long[1:] == long[:-1])
+        over = rest + np.diff(ends) - (counts > 0) - np.where(short, SHORT_VIEW_BYTES, MAX_VIEW_BYTES)
         if (over > 0).any():
-            kept = _kept(reasons, sizes.heads[items] + _SCORE_SIZES[steps] + sizes.tails[tails], stops, over)
-            items, steps, tails = items[kept], steps[kept], tails[kept]
-            stops = np.append(0, np.cumsum(kept))[stops]
-        heads, ending = texts.heads, texts.tails
-        pieces = [
-            heads[item] + _SCORES[step] + ending[tail]
-            for item, step, tail in zip(items.tolist(), steps.tolist(), tails.tolist(), strict=True)
-        ]
-        return cls(pieces, stops.tolist())
+            kept = _shortened(pieces, reasons, sizes_of, counts, over)
+            counts = np.diff(_reached(kept, counts))
+            pieces = pieces[kept]
+            ends = _reached(sizes_of.take(pieces).sum(axis=1), counts)
+        return cls(b"".join(texts_of.take(pieces.ravel()).tolist()), ends[1:].tolist())
 
 
-def _sums(values: NDArray[Any], stops: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sums of the values of each customer, which stop where the next one's begin."""
-    reached = np.append(0, np.cumsum(values, dtype=np.int64))[stops]
-    return np.diff(reached, prepend=0)
+def _shortened(
+    pieces: NDArray[np.int64],
+    reasons: NDArray[np.int64],
+    sizes: NDArray[np.int32],
+    counts: NDArray[np.int64],
+    over: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Let items of the lists that are too long by `over` bytes, (customers,), say less, in place: (items, 3) `pieces`.
+
+    Returns which items, (items,), stay where that is not enough.
+    """
+    kept = np.ones(len(pieces), np.bool_)
+    too_long = over > 0
+    there = np.flatnonzero(np.repeat(too_long, counts))
+    reasons, counts, over = reasons[there], counts[too_long], over[too_long]
+    less = _REASONS + reasons
+    # An item says less where what those after it save is not enough.
+    savings = (sizes[pieces[there, 2]] - sizes[less]).astype(np.int64)
+    saved = savings.cumsum()
+    ends = _reached(savings, counts)
+    says_less = np.repeat(over - ends[1:], counts) > -saved
+    some = there[says_less]
+    pieces[some, 2] = less[says_less]
+    over = over - np.diff(_reached(np.where(says_less, savings, 0), counts))
+    if (over > 0).any():
+        kept[there] = _kept(reasons, sizes.take(pieces[there]).sum(axis=1), counts, over)
+    return kept
+
+
+def _reached(values: NDArray[np.generic], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What the values of all customers before come to, and in the end those of all, (customers + 1,)."""
+    sums = np.zeros(len(values) + 1, np.int64)
+    values.cumsum(dtype=np.int64, out=sums[1:])
+    places = np.zeros(len(counts) + 1, np.int64)
+    counts.cumsum(out=places[1:])
+    return sums[places]
 
 
 def _kept(
-    reasons: NDArray[np.int64], sizes: NDArray[np.int64], stops: NDArray[np.int64], over: NDArray[np.int64]
+    reasons: NDArray[np.int64], sizes: NDArray[np.int64], counts: NDArray[np.int64], over: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Which items, (items,), stay in lists of which some are too long by `over` bytes, (customers,).
 
-    Those go that are needed least, the last one first: a page shows ten, and ten that are new to the customer. An item
-    takes its size and a comma.
+    Those go that are needed least, the last one first: a page shows ten, and ten that are new to the customer. `sizes`
+    are with the comma.
     """
-    counts = np.diff(stops, prepend=0)
     owners = np.repeat(np.arange(len(counts)), counts)
-    starts = stops - counts
+    starts = counts.cumsum() - counts
     place = np.arange(len(reasons)) - starts[owners]
-    new = np.append(0, np.cumsum(reasons != Reason.AGAIN))
+    is_new = reasons != Reason.AGAIN
+    new = np.append(0, is_new.cumsum())
     nth_new = new[1:] - new[starts][owners]
-    shown_as_new = (reasons != Reason.AGAIN) & (nth_new <= _SHOWN)
-    need = np.where(place < _SHOWN, 2, np.where(shown_as_new, 1, 0))
-    order = np.lexsort((-place, need, owners))  # what goes first comes first
-    gone = np.append(0, np.cumsum(sizes[order] + 1))
+    need = np.where(place < _SHOWN, 2, np.where(is_new & (nth_new <= _SHOWN), 1, 0))
+    order = sorted_order((owners * 3 + need) * (len(place) + 1) - place)  # what goes first comes first
+    gone = np.append(0, sizes[order].cumsum())
     before = gone[:-1] - gone[starts][owners]
     kept = np.empty(len(reasons), np.bool_)
     kept[order] = before >= over[owners]
     return kept
 
 
-def _memberships(members: Members, names: Mapping[int, str]) -> Iterable[str]:
+def _memberships(members: Members, names: Mapping[int, str]) -> list[str]:
     """The JSON of each customer's segment."""
+    segments = members.segments.tolist()
     heads = {
-        segment: f'{{"id":{segment},"name":{quoted(name)},{_BY_RULE if segment in RULE_IDS else ""}"since":"'
-        for segment, name in names.items()
+        segment: f'{{"id":{segment},"name":{quoted(names[segment])},{_BY_RULE if segment in RULE_IDS else ""}"since":"'
+        for segment in set(segments)
+        if segment != NO_SEGMENT or segment in names
     }
-    causes = [f'"cause":"{cause}"}}' for cause in CAUSES]
-    columns = (members.segments, members.since, members.previous, members.causes)
-    for segment, since, previous, cause in zip(*(column.tolist() for column in columns), strict=True):
-        if segment == NO_SEGMENT and segment not in heads:
-            yield "null"
-        else:
-            before = "null" if previous == NO_SEGMENT else previous
-            yield f'{heads[segment]}{rfc3339(since)}","previous":{before},{causes[cause]}'
+    causes = [f',"cause":"{cause}"}}' for cause in CAUSES]
+    previous = ["null" if one == NO_SEGMENT else one for one in members.previous.tolist()]
+    columns = zip(segments, rfc3339_each(members.since.tolist()), previous, members.causes.tolist(), strict=True)
+    return [
+        f'{heads[segment]}{since}","previous":{before}{causes[cause]}' if segment in heads else "null"
+        for segment, since, before, cause in columns
+    ]
 
 
 def _audience_lists(members: Members) -> Sequence[str]:
     """The JSON of each customer's audiences, with its key, or nothing: few different ones, so each is encoded once."""
-    lists = [tuple(names) for names in members.audiences] or [()] * len(members.customer_ids)
+    if not members.audiences:
+        return [""] * len(members.customer_ids)
+    lists = [tuple(names) for names in members.audiences]
     encoded = {names: f'"audiences":[{",".join(map(quoted, names))}],' if names else "" for names in set(lists)}
     return [encoded[names] for names in lists]
 

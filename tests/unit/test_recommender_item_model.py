@@ -59,8 +59,8 @@ def test_a_workers_numbers_take_the_place_of_ids():
     assert numbered.neighbours.row(5)[0].tolist() == [0, 2]
     assert numbered.neighbours.row(2)[0].tolist() == [5]
     assert not len(numbered.neighbours.row(1)[0])
-    assert numbered.among_own.items[[0, 6, 5]].tolist() == [[5], [2], [0]]
-    assert numbered.among_own.weights[[0, 6, 5]].tolist() == [[0.5], [4.0], [0.0]]
+    assert [numbered.own_neighbours.row(item)[0].tolist() for item in (0, 6, 5)] == [[5], [2], []]
+    assert [numbered.own_neighbours.row(item)[1].tolist() for item in (0, 6, 5)] == [[0.5], [4.0], []]
     assert numbered.gaps[[5, 0, 2, 6]].tolist() == [3, 4, 5, 6]
     assert numbered.fresh.tolist() == [2]
 
@@ -91,7 +91,7 @@ def test_in_a_model_of_before_nothing_speaks_for_what_is_owned():
         del document[f"own_{column}"]
     before = ItemModel.decode(msgspec.msgpack.encode(document))
     assert not before.own_neighbours.counts.any()
-    assert not before.numbered(np.array([5, 0, 2, 6], np.int32)).among_own.weights.any()
+    assert not before.numbered(np.array([5, 0, 2, 6], np.int32)).own_neighbours.weights.any()
 
 
 def test_a_newer_model_says_to_upgrade():

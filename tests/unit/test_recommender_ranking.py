@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.times import DAY
-from recommender.among_own import AmongOwn
+from recommender.among_own import among_own
 from recommender.blend import Blend
 from recommender.history import History
 from recommender.item_model import NumberedItems
@@ -59,8 +59,10 @@ def learnt(
     weights: dict, blend: Blend | None = None, *, own: dict | None = None, gap: float = 40.0, fresh: tuple = ()
 ) -> NumberedItems:
     gaps = np.full(ITEMS, gap, np.float32)
-    among_own = AmongOwn.of(neighbours(own or {}))
-    return NumberedItems(neighbours(weights), among_own, gaps, CUSTOMERS, blend or Blend(), np.array(fresh, np.int32))
+    own_neighbours = neighbours(own or {})
+    return NumberedItems(
+        neighbours(weights), own_neighbours, gaps, CUSTOMERS, blend or Blend(), np.array(fresh, np.int32)
+    )
 
 
 def ranked(rows: list, popular: Popular, allowed: np.ndarray, n: int = 6, model=None, **options) -> Ranked:
@@ -232,11 +234,13 @@ def test_own_items_speak_for_each_other_as_often_as_they_were_bought():
 
 @given(customers, pairs, st.integers(1, ITEMS + 3), st.integers(40, 200))
 def test_own_items_are_found_however_many_the_neighbours_know(rows, weights, known, copies):
-    """Fewer items than the shop has, or more, and over several blocks of customers."""
+    """Fewer items than the shop has, or more."""
     weights = {pair: weight for pair, weight in weights.items() if max(pair) < known}
     many = [row for row in rows for _ in range(copies)]
-    own = OwnItems.of(columns(many)[0], ITEMS, np.empty(0, np.float32), NOW, Blend())
-    scores = AmongOwn.of(neighbours(weights, known)).scores(own, len(many), ITEMS, 1.0)
+    own = OwnItems.of(columns(many)[0], len(many), ITEMS, np.empty(0, np.float32), now=NOW, blend=Blend())
+    scores = among_own(
+        own, ITEMS, neighbours(weights, known).among(ITEMS), 1.0, np.empty(len(many) * ITEMS, np.float32)
+    )
     bought = {
         (c, i): n for c, i, n in zip(own.customers.tolist(), own.items.tolist(), own.bought.tolist(), strict=True)
     }
@@ -360,7 +364,8 @@ def test_at_most_so_many_for_one_reason():
 @given(st.lists(st.lists(st.integers(-1, 3), min_size=5, max_size=5), max_size=4), st.integers(1, 3))
 def test_within_counts_from_the_left(rows, most):
     kinds = np.array(rows, np.int64).reshape(-1, 5)
-    for row, verdicts in zip(rows, within(kinds, most).tolist(), strict=True):
+    found = within(np.repeat(np.arange(len(rows)), 5), kinds.ravel(), most).reshape(kinds.shape)
+    for row, verdicts in zip(rows, found.tolist(), strict=True):
         assert verdicts == [kind < 0 or row[:place].count(kind) < most for place, kind in enumerate(row)]
 
 
