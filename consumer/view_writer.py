@@ -178,13 +178,21 @@ class ViewWriter:
         self.figures.highest_oldest_dirty_s = max(self.figures.highest_oldest_dirty_s, age)
 
     def write(
-        self, held: Mapping[int, Held], model: SegmentModel | None, now: int, seconds: float, *, lagging: bool = False
+        self,
+        held: Mapping[int, Held],
+        model: SegmentModel | None,
+        now: int,
+        seconds: float,
+        *,
+        lagging: bool = False,
+        waited_for: bool = False,
     ) -> None:
         """Rewrite views until none is left or so many seconds have passed.
 
         First of customers of whom events came, newest first and a quarter of those who have waited longest; then all
         other dirty ones; then those that are due for a refresh. While events wait, a view is rewritten at most once in
-        `view_interval`: newest first alone, but once any are `late`, those that have waited longest come first.
+        `view_interval`: newest first alone, but once any are `late`, those that have waited longest come first. Where
+        events that come now would be waiting for the end of it, batches are small.
         """
         end = self._monotonic() + seconds
         version = model.version if model else 0
@@ -199,7 +207,8 @@ class ViewWriter:
         self._write_newest(held, asked, version, now, end, lagging=lagging)
         if not asked:
             self._unasked_owed = 0.0
-            self._write_unasked(held, version, now, end, lagging=lagging, chunk=CHUNK)
+            chunk = _SMALL_CHUNK if waited_for else CHUNK
+            self._write_unasked(held, version, now, end, lagging=lagging, chunk=chunk)
             return
         # Even a small batch takes longer than their share of a short step: that is held against the steps after it.
         self._unasked_owed = min(self._unasked_owed + _UNASKED * seconds, _UNASKED_MOST)
