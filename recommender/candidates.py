@@ -1,7 +1,7 @@
 """The best items of each kind for the customers of a batch: those to buy again, and those never bought."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +33,6 @@ class Candidates:
             np.concatenate((self.items, other.items)),
             np.concatenate((self.scores, other.scores)),
         )
-
-    @classmethod
-    def none(cls) -> Self:
-        """Nothing for anybody."""
-        return cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
 
 @dataclass(frozen=True, slots=True)

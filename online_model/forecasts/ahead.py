@@ -69,19 +69,21 @@ class Forecaster:
         amounts = Amounts.of_rows(buyers.spend, buyers.refunds, buyers.purchase_days)
         n, others = len(purchases), [place for place in range(len(HORIZONS)) if place != SHOWN]
         expected = np.zeros((len(HORIZONS), n))
-        shown = orders_ahead(self._lifetime, purchases, HORIZONS[SHOWN] / DAYS_PER_WEEK)
+        active = self._lifetime.active(purchases)
+        shown = orders_ahead(self._lifetime, purchases, HORIZONS[SHOWN] / DAYS_PER_WEEK, active)
         expected[SHOWN] = shown.expected
         # All others at once: for a few customers what an operation costs is nearly all overhead.
         weeks = np.repeat(np.array([HORIZONS[place] for place in others]) / DAYS_PER_WEEK, n)
-        twice = purchases.select(np.tile(np.arange(n), len(others)))
-        expected[others] = expected_orders(self._lifetime, twice, weeks).reshape(len(others), n)
+        again = np.tile(np.arange(n), len(others))
+        ahead = expected_orders(self._lifetime, purchases.select(again), weeks, active[again])
+        expected[others] = ahead.reshape(len(others), n)
         part["orders"] = expected.T
         part["spend"] = (expected * self._value.expected(amounts)).T
         part["orders_low"], part["orders_high"] = shown.low, shown.high
         value = value_ahead(self._value, amounts, shown)
         part["spend_low"], part["spend_high"] = value.low, value.high
         if self._tells_leaving:
-            part["active"] = self._lifetime.active(purchases)
+            part["active"] = active
 
 
 class _Some:

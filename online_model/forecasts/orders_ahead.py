@@ -79,12 +79,15 @@ class OrdersAhead:
             getattr(self, name)[places] = getattr(part, name)
 
 
-def orders_ahead(model: LifetimeModel, purchases: Purchases, weeks: float | Floats) -> OrdersAhead:
+def orders_ahead(
+    model: LifetimeModel, purchases: Purchases, weeks: float | Floats, active: Floats | None = None
+) -> OrdersAhead:
     """What each customer will buy within so many weeks from now, one number or (customers,), in purchase days.
 
     Never more of them than there are days: rates know no such bound, and run off where next to nothing is known.
+    `active`: what model.active says of them, where that is known by now.
     """
-    future = _Future.of(model, purchases, weeks)
+    future = _Future.of(model, purchases, weeks, active)
     found = OrdersAhead.empty(len(purchases))
     few, many = future.blocks()
     for places in few:
@@ -98,9 +101,11 @@ def orders_ahead(model: LifetimeModel, purchases: Purchases, weeks: float | Floa
     return found
 
 
-def expected_orders(model: LifetimeModel, purchases: Purchases, weeks: float | Floats) -> Floats:
+def expected_orders(
+    model: LifetimeModel, purchases: Purchases, weeks: float | Floats, active: Floats | None = None
+) -> Floats:
     """The mean alone, (customers,), in half of the time."""
-    future = _Future.of(model, purchases, weeks)
+    future = _Future.of(model, purchases, weeks, active)
     found = np.zeros(len(purchases))
     few, many = future.blocks()
     for places in few:
@@ -123,10 +128,10 @@ class _Future:
     b: Floats
 
     @classmethod
-    def of(cls, model: LifetimeModel, purchases: Purchases, weeks: float | Floats) -> Self:
+    def of(cls, model: LifetimeModel, purchases: Purchases, weeks: float | Floats, active: Floats | None) -> Self:
         """That of customers within so many weeks."""
         return cls(
-            active=model.active(purchases),
+            active=model.active(purchases) if active is None else active,
             shape=model.r + purchases.repeats,
             ahead=weeks / (model.alpha + purchases.age),
             a=model.a,

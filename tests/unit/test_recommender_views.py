@@ -189,6 +189,13 @@ def test_every_customer_of_a_batch_gets_their_own_view():
     ]
 
 
+def test_ids_that_look_like_json_are_told_apart():
+    customer_ids = ['x",', ',"y', '","', "\\", ",", "z"]
+    for some in (customer_ids, customer_ids[4:]):
+        views = views_of(some, [0] * len(some), full_list(1, len(some)), "x", {0: "S"})
+        assert [CustomerView.model_validate_json(view).customer_id for view in views] == some
+
+
 def test_cold_start_and_lift_name_items_by_their_ids():
     popular = Popular(np.array([[0.25, 0.75], [0.5, 0.5]], np.float32), np.array([[1, 0], [0, 1]], np.int32))
     items = ItemTexts(["x", "y"])
