@@ -54,20 +54,19 @@ class ItemTable:
             self._fit_in()
         found = [numbers[places.get(name, -1)] for name in names]
         if _NO_NUMBER in found:
-            for at, number in enumerate(found):
-                if number == _NO_NUMBER:
-                    found[at] = self._number(names[at])
+            # Each once: a partition's first batch has mostly new items, all of them many times.
+            for name in dict.fromkeys(name for name, number in zip(names, found, strict=True) if number == _NO_NUMBER):
+                self._add(name)
+            found = [numbers[places[name]] for name in names]
         return found
 
-    def _number(self, name: str) -> int:
-        """The number of an item that is not known, or not for long."""
+    def _add(self, name: str) -> None:
+        """Give a number to an item that has none."""
         name = sys.intern(name)
         place = self._places.setdefault(name, len(self._places))
         self._fit_in()
-        if self._numbers[place] == _NO_NUMBER:
-            self._numbers[place] = len(self.names)
-            self.names.append(name)
-        return self._numbers[place]
+        self._numbers[place] = len(self.names)
+        self.names.append(name)
 
     def _fit_in(self) -> None:
         """Have a number for each place, and one more."""
