@@ -42,6 +42,8 @@ from tests.servers import kafka_server, redis_server
 NAIVE_EVENTS: Final = 20_000
 """The naive loop is timed on so many events at most: it is slow, and its speed does not change."""
 ONLINE_RETAIL: Final = Path(__file__).parents[2] / "shared" / "data" / "online_retail_2010_2011.parquet"
+TABLE_EVENTS: Final = 300_000
+"""Of a table at most: more would be of as many more customers."""
 WORKERS: Final = 2
 """As many as the machine has cores that the targets are for."""
 REVIEWS: Final = "reviews, in their own process"
@@ -257,7 +259,7 @@ def run(events: int, repeat: int, table: Path | None, rivals: Sequence[Rival] = 
         if not table.exists():
             return figures | {"table": {"skipped": f"there is no {table.name}"}}
         now = wall_micros()
-        messages = list(of_table(list(read_events(table, now=now)), events, now))
+        messages = list(of_table(list(read_events(table, now=now)), min(events, TABLE_EVENTS), now))
         beside = measure(Servers(bootstrap, redis_url, f"{tag}-table"), messages, repeat, rivals)
         return figures | {"table": {"name": table.name, **beside}}
 

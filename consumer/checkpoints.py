@@ -17,6 +17,9 @@ _UNASKED: Final = 400
 _BESIDE: Final = 100
 """The same beside rows that events changed, unless a quarter of those are more: some 5 ms."""
 
+_TOGETHER: Final = 2_000
+"""Rows of steps in one round trip, at least: with so many the state has longer to do than the round trip takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -62,18 +65,21 @@ class Checkpoints:
     def write(self, work: Sequence[Prepared], meanwhile: Callable[[], None]) -> list[Prepared]:
         """Write steps, and publish the changes in them; `meanwhile` is done while the state writes.
 
-        Returns those that were not written, since their partition belongs to another worker.
+        Of many rows, steps are noted and published while the state writes those after them. Returns those that were not
+        written, since their partition belongs to another worker.
         """
-        writing = self._writing.submit(self._write, work)
+        groups = _groups(work)
+        writing = [self._writing.submit(self._write, group) for group in groups]
         meanwhile()
         lost = []
-        for one, written in zip(work, writing.result(), strict=True):
-            if isinstance(written, StateConflictError):
-                one.held.rolled_back = isinstance(written, StateRolledBackError)
-                lost.append(one)
-            else:
-                noted(one.held, one.step, one.rows, one.asked, self._monotonic())
-                self._changes.publish(one.held, dict(one.step.outbox))
+        for group, coming in zip(groups, writing, strict=True):
+            for one, written in zip(group, coming.result(), strict=True):
+                if isinstance(written, StateConflictError):
+                    one.held.rolled_back = isinstance(written, StateRolledBackError)
+                    lost.append(one)
+                else:
+                    noted(one.held, one.step, one.rows, one.asked, self._monotonic())
+                    self._changes.publish(one.held, dict(one.step.outbox))
         return lost
 
     def _write(self, work: Sequence[Prepared]) -> list[Written | StateConflictError]:
@@ -84,3 +90,16 @@ class Checkpoints:
     def close(self) -> None:
         """Wait for what is being written."""
         self._writing.shutdown()
+
+
+def _groups(work: Sequence[Prepared]) -> list[list[Prepared]]:
+    """Steps that are written together: so many that they have enough rows."""
+    groups: list[list[Prepared]] = [[]]
+    rows = 0
+    for one in work:
+        if rows >= _TOGETHER:
+            groups.append([])
+            rows = 0
+        groups[-1].append(one)
+        rows += len(one.rows)
+    return groups

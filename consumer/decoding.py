@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from enum import IntEnum
 from hashlib import blake2b
 from itertools import chain, islice
@@ -23,6 +22,7 @@ import pydantic
 from consumer.currency import Rates, UnknownCurrencyError
 from consumer.dead_letters import Reason, Refused
 from consumer.hand_over import HandOver
+from consumer.plain_times import micros_of, micros_of_plain, plain_time
 from contracts import events as contract
 from contracts.money import (
     MAX_LINE_MILLIONTHS,
@@ -32,7 +32,7 @@ from contracts.money import (
     MILLIONTHS,
     to_millionths,
 )
-from contracts.times import EPOCH, MINUTE, to_micros
+from contracts.times import MINUTE, to_micros
 from logs.base import Batch
 
 FUTURE_TOLERANCE: Final = 5 * MINUTE
@@ -227,17 +227,11 @@ _KINDS: Final[dict[type, int]] = {
     HandOver: _HAND_OVER,
 }
 
-# Plain times of three centuries; anything else that RFC 3339 allows goes the slow way.
-_plain_time = re.compile(
-    r"(?:19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
-).fullmatch
-_from_iso = datetime.fromisoformat
 _SHALLOW: Final = 60
 """Levels of nesting that the contract reads easily; it stops at 200."""
 _LONG: Final = 4_000
 """Digits that the contract reads in one number."""
 _long_number = re.compile(rb"[0-9]{%d}" % _LONG).search
-_ONE_MICROSECOND: Final = timedelta(microseconds=1)
 _PIECE: Final = 480
 """Records that become columns together: of thousands, what was read first has left the processor's caches by then."""
 _TOGETHER: Final = 24
@@ -287,10 +281,11 @@ class Decoder:
     def _decode(self, batch: Batch) -> Decoded:
         refused: list[Refused] = []
         found = _Found([], [], [], {})
-        for start in range(0, len(batch.values), _TOGETHER):
-            some = batch.values[start : start + _TOGETHER]
-            if not self._read_plain(some, batch.log_times[start : start + _TOGETHER], start, found):
-                self._read_each(some, batch.log_times, start, found, refused)
+        if not self._read_plain(batch.values, batch.log_times, 0, found):
+            for start in range(0, len(batch.values), _TOGETHER):
+                some = batch.values[start : start + _TOGETHER]
+                if not self._read_plain(some, batch.log_times[start : start + _TOGETHER], start, found):
+                    self._read_each(some, batch.log_times, start, found, refused)
         columns, wrong = _columns(batch.partition, found)
         if (
             wrong
@@ -301,30 +296,41 @@ class Decoder:
 
     def _read_plain(self, values: Sequence[bytes | None], log_times: Sequence[int], start: int, found: _Found) -> bool:
         """Read records that are all plainly valid; False where any might not be. What is asked is what `_read` asks."""
+        events: list[_Plain] = []
         try:
-            text = b"".join(values)  # type: ignore[arg-type] # TypeError where one has no value
-            if not _is_plain_text(text) or max(map(len, values)) > _LONG:  # type: ignore[arg-type]
+            for place in range(0, len(values), _TOGETHER):
+                some = self._plain(values[place : place + _TOGETHER])
+                if some is None:
+                    return False
+                events += some
+            ats = micros_of_plain([event.occurred_at for event in events])
+            if max(ats) > min(log_times) + FUTURE_TOLERANCE:
                 return False
-            events = list(map(_decode, values))  # type: ignore[arg-type]
-            moments = [event.occurred_at for event in events]
-            if not all(map(_plain_time, moments)):
-                return False
-            ats = [(moment - EPOCH) // _ONE_MICROSECOND for moment in map(_from_iso, moments)]
         except (TypeError, msgspec.MsgspecError, ValueError, RecursionError):
             return False
+        found.places += range(start, start + len(values))
+        found.events += events
+        found.ats += ats
+        return True
+
+    def _plain(self, values: Sequence[bytes | None]) -> list[_Plain] | None:
+        """A few records, but for their times; None where any might not be valid.
+
+        Raises TypeError, ValueError, MsgspecError or RecursionError for the same.
+        """
+        text = b"".join(values)  # type: ignore[arg-type] # TypeError where one has no value
+        if not _is_plain_text(text) or max(map(len, values)) > _LONG:  # type: ignore[arg-type]
+            return None
+        events = list(map(_decode, values))  # type: ignore[arg-type]
         orders = [event for event in events if type(event) is _Purchase or type(event) is _Return]
         # What all of them have too much of, none has: a record has one object for each of its lines, and one more.
         if (
             text.count(b"[") > _SHALLOW
             or text.count(b"{") > _SHALLOW + sum([len(order.lines) for order in orders])
             or {order.currency for order in orders} - {self._currency}
-            or max(ats) > min(log_times) + FUTURE_TOLERANCE
         ):
-            return False
-        found.places += range(start, start + len(values))
-        found.events += events
-        found.ats += ats
-        return True
+            return None
+        return events
 
     def _read_each(
         self,
@@ -357,12 +363,12 @@ class Decoder:
             event = _decode(value)
             moment = event.occurred_at
             if (
-                _plain_time(moment)
+                plain_time(moment)
                 and (_is_plain_text(value) or (_has_plain_ids(event) and value.decode()))
                 and _is_modest(value, event)
                 and self._has_currency(event)
             ):
-                return event, (_from_iso(moment) - EPOCH) // _ONE_MICROSECOND, None
+                return event, micros_of(moment), None
         except (msgspec.MsgspecError, ValueError, RecursionError):
             pass
         return self._judge(value)

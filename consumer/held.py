@@ -174,7 +174,7 @@ def _check_log(meta: Meta, log: LogInfo) -> None:
 def load(state: State, store: RowStore, held: Held) -> Rows:
     """Read a claimed partition into memory; rows whose view was not written become dirty. Returns its rows."""
     kept = state.keep(held.number)
-    held.rows.items = ItemTable(kept.items)
+    held.rows.items = ItemTable(kept.items, store.item_places)
     held.rows.markers = {key: marker_of(value) for key, value in kept.markers.items()}
     held.rows.erasures = len(held.rows.markers)
     held.rows.bonds = {customer_id: read_bond(bond) for customer_id, bond in kept.bonds.items()}

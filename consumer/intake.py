@@ -18,6 +18,9 @@ _GATHER: Final = 1.0
 _FEW: Final = 1_000
 """So many records are decoded when their step begins, with those that have come until then: looking ahead would gain
 little, and the next ones would have to wait for another step."""
+_NEWEST: Final = 0.003
+"""Seconds for which a step waits for the newest records where others came at once, as they did to the step before:
+those were asked for when that one began, and what has come since would have to wait for another step."""
 _SILENCE: Final = 1.0
 """Seconds without an answer from the log that are worth a word."""
 
@@ -57,6 +60,8 @@ class Intake:
         self._unheard: Polled | None = None
         """A change of assignment that was polled ahead."""
         self._silent = False
+        self._taken = 0
+        """Records of the last step."""
 
     # ---- what there is ----
 
@@ -111,8 +116,17 @@ class Intake:
         if enough and not self._reader.rebalancing:
             return Polled()
         polled = self._reader.poll(0.0 if self.waiting else timeout)
+        steady = self._calm and self._taken > 0 and not (polled.assigned or polled.revoked)
+        if steady and 0 < sum(map(len, polled.batches)) < _FEW:
+            newest = self._reader.poll(_NEWEST)
+            polled = Polled([*polled.batches, *newest.batches], newest.assigned, newest.revoked)
         self._report_silence()
         return polled
+
+    @property
+    def _calm(self) -> bool:
+        """Whether all there is fits into a step with room to spare: then what comes last need not wait for the next."""
+        return self._order is None and self._taken < _FEW and not self._ahead
 
     def receive(self, polled: Polled) -> None:
         """Keep what was polled of partitions that are held now."""
@@ -122,7 +136,7 @@ class Intake:
 
     def look_ahead(self) -> None:
         """Poll and decode for the next step. A change of assignment has to wait for that."""
-        if self._ahead or self._unheard is not None:
+        if self._ahead or self._unheard is not None or (self._calm and not self.waiting):
             return
         if not self.waiting and not self._poll_ahead(0.0):
             return
@@ -138,6 +152,7 @@ class Intake:
         """The next step's batches, one of each partition that has any."""
         work = self._ahead or self._decode_next()
         self._ahead = []
+        self._taken = sum(len(batch) for batch, _ in work)
         return work
 
     def drop(self, partition: int) -> None:

@@ -252,8 +252,7 @@ class ItemSums:
     def history(self, rows: Rows) -> History:
         """The kept lines of rows."""
         numbers = rows.tolist()
-        heads, lines = self._store.heads, self._store.lines
-        return self._history([heads[row] for row in numbers], [lines[row] for row in numbers], rows)
+        return self._history(self._store.heads.of(numbers), self._store.lines.of(numbers), rows)
 
     def slots(self, rows: Rows) -> npt.NDArray[np.int32]:
         """The popularity slot of each row's segment; -1 where it is none that a model learnt."""
@@ -290,8 +289,9 @@ class ItemSums:
             return
         old = _Change.empty()
         new = _Change.empty()
-        for row, slot, counted_in in zip(rows.tolist(), slots.tolist(), was.tolist(), strict=True):
-            heads, lines = self._store.heads[row], self._store.lines[row]
+        numbers = rows.tolist()
+        kept = (self._store.heads.of(numbers), self._store.lines.of(numbers))
+        for row, heads, lines, slot, counted_in in zip(numbers, *kept, slots.tolist(), was.tolist(), strict=True):
             former = before.get(row)
             if counted_in == _NOT_COUNTED:
                 new.add(row, slot, heads, lines, len(lines))
@@ -339,10 +339,8 @@ class ItemSums:
         """What detached rows contributed; their lines must still be there."""
         counted = detached.slots != _NOT_COUNTED
         rows = detached.rows[counted].tolist()
-        heads, lines = self._store.heads, self._store.lines
-        history = history_of(
-            [heads[row] for row in rows], [lines[row] for row in rows], lambda _, own: detached.numbers[own]
-        )
+        heads, lines = self._store.heads.of(rows), self._store.lines.of(rows)
+        history = history_of(heads, lines, lambda _, own: detached.numbers[own])
         self._sums.revise(history, detached.slots[counted], History.empty(), np.empty(0, np.int32))
 
     def remove(self, rows: Rows, before: Mapping[int, Before] | None = None) -> None:

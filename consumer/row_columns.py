@@ -1,12 +1,13 @@
 """Profile attributes and kept lines of the rows in memory as columns: decoded anew only where a row has changed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from consumer.bodies import Fresh, Part
 from consumer.ragged import attribute_reader, attributes_of
 from consumer.ragged_columns import (
     Categories,
@@ -30,31 +31,6 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 _MISSING: Final = -1
 
 
-@dataclass(slots=True)
-class _Fresh:
-    """Which rows' packed parts have been looked at as they are now.
-
-    Bytes never change: a row is fresh while the very same object stands in its place.
-    """
-
-    parts: list[bytes]
-    seen: list[bytes | None] = field(default_factory=list)
-
-    def stale(self, rows: Rows) -> list[int]:
-        """The rows that are to be decoded; they count as fresh from now on."""
-        parts, seen = self.parts, self.seen
-        if len(seen) < len(parts):
-            seen += [None] * (len(parts) - len(seen))
-        stale = [row for row in rows.tolist() if seen[row] is not parts[row]]
-        for row in stale:
-            seen[row] = parts[row]
-        return stale
-
-    def forget(self) -> None:
-        """All rows are to be decoded anew."""
-        self.seen.clear()
-
-
 def _fitting(column: npt.NDArray[Scalar], rows: int, empty: float) -> npt.NDArray[Scalar]:
     """The column, or a copy with room for so many rows."""
     if len(column) >= rows:
@@ -67,21 +43,21 @@ def _fitting(column: npt.NDArray[Scalar], rows: int, empty: float) -> npt.NDArra
 class RowCache:
     """Columns of attributes and category shares that somebody asked for, by row number."""
 
-    def __init__(self, attributes: list[bytes], heads: list[bytes], lines: list[bytes], categories: Categories) -> None:
+    def __init__(self, attributes: Part, heads: Part, lines: Part, categories: Categories) -> None:
         self.attributes = attributes
         self.heads = heads
         self.lines = lines
         self.categories = categories
-        self._attributes = _Fresh(attributes)
+        self._attributes = Fresh(attributes)
         self._numbers: dict[str, Floats] = {}
         self._codes: dict[str, Codes] = {}
         self._texts: dict[str, Texts] = {}
-        self._lines = _Fresh(lines)
+        self._lines = Fresh(lines)
         self._chosen: tuple[str, ...] = ()
         self._version = -1
         self._shares: Floats = np.empty((0, 0))
         self._item_codes: dict[int, tuple[Sequence[str], Codes]] = {}
-        self._seasonal_lines = _Fresh(lines)
+        self._seasonal_lines = Fresh(lines)
         self._season_begins: Integers = np.empty(0, np.int64)
 
     def numbers(self, rows: Rows, attribute: str) -> Floats:
@@ -115,8 +91,8 @@ class RowCache:
         if stale:
             of = dict(zip(rows.tolist(), partitions, strict=True))
             self._shares[stale] = category_shares(
-                [self.heads[row] for row in stale],
-                [self.lines[row] for row in stale],
+                self.heads.of(stale),
+                self.lines.of(stale),
                 [self._codes_of(of[row], items) for row in stale],
                 len(self._chosen),
             )
@@ -127,7 +103,7 @@ class RowCache:
         self._season_begins = _fitting(self._season_begins, len(self.lines), MISSING_TIME)
         stale = self._seasonal_lines.stale(rows)
         if stale:
-            purchases = kept_purchases([self.heads[row] for row in stale], [self.lines[row] for row in stale])
+            purchases = kept_purchases(self.heads.of(stale), self.lines.of(stale))
             self._season_begins[stale] = Rhythm.of(*purchases, len(stale)).season_begins
         return self._season_begins[rows]
 
@@ -151,7 +127,7 @@ class RowCache:
             return
         names = sorted({*self._numbers, *self._codes})
         read = attribute_reader(tuple(names))
-        found = zip(*[read(self.attributes[row]) for row in stale], strict=True)
+        found = zip(*map(read, self.attributes.of(stale)), strict=True)
         for name, values in zip(names, found, strict=True):
             if name in self._numbers:
                 self._numbers[name][stale] = [number_of(value) for value in values]
@@ -181,7 +157,7 @@ class CachedColumns:
 
     def attribute_counts(self) -> Mapping[str, AttributeCount]:
         """Which profile attributes there are."""
-        return count_attributes([attributes_of(self.cache.attributes[row]) for row in self.rows.tolist()])
+        return count_attributes([attributes_of(stored) for stored in self.cache.attributes.of(self.rows.tolist())])
 
     def category_shares(self, categories: Sequence[str]) -> Floats:
         """Shares of categories in the kept lines."""
@@ -190,7 +166,7 @@ class CachedColumns:
     def category_counts(self) -> Mapping[str, int]:
         """Kept purchase lines by category."""
         cache, rows = self.cache, self.rows.tolist()
-        heads, lines = [cache.heads[row] for row in rows], [cache.lines[row] for row in rows]
+        heads, lines = cache.heads.of(rows), cache.lines.of(rows)
         return count_categories(Lines(heads, lines, self.partitions.tolist(), self.items.__getitem__, cache.categories))
 
     def season_begins(self, places: Integers) -> Integers:
@@ -200,4 +176,4 @@ class CachedColumns:
     def kept_purchases(self) -> tuple[Integers, Integers]:
         """Kept purchases: the row's place, and when."""
         rows = self.rows.tolist()
-        return kept_purchases([self.cache.heads[row] for row in rows], [self.cache.lines[row] for row in rows])
+        return kept_purchases(self.cache.heads.of(rows), self.cache.lines.of(rows))

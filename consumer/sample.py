@@ -45,15 +45,15 @@ class _Held:
 
     @property
     def heads(self) -> Sequence[bytes]:
-        return [self.store.heads[row] for row in self.rows]
+        return self.store.heads.of(self.rows)
 
     @property
     def lines(self) -> Sequence[bytes]:
-        return [self.store.lines[row] for row in self.rows]
+        return self.store.lines.of(self.rows)
 
     @property
     def attributes(self) -> Sequence[bytes]:
-        return [self.store.attributes[row] for row in self.rows]
+        return self.store.attributes.of(self.rows)
 
 
 @dataclass(frozen=True, slots=True)

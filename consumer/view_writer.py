@@ -34,6 +34,8 @@ LOST_SECONDS: Final = 60.0
 """When another server has taken over, views written in the last so many seconds are written again."""
 _UNASKED: Final = 0.2
 """Share of the time for views that those get which no event asked for, while there are others: buyers come first."""
+_UNASKED_MOST: Final = 0.05
+"""Seconds that those may be behind their share; what they have missed beyond that is not made up for."""
 _LONGEST: Final = 4
 """One view in so many is that of who has waited longest: else a few would wait until nobody new comes."""
 POPULAR_AGE: Final = 1.0
@@ -105,6 +107,8 @@ class ViewWriter:
         self._refresh_from: dict[int, float] = {}
         self._promotions: dict[int, int] = {}
         """How many were known of when we last wrote views of a partition."""
+        self._unasked_owed = 0.0
+        """Seconds of their share that views have not had which no event asked for; below 0 where they had more."""
         self._deleted: deque[tuple[float, int, str]] = deque()
         """When, partition, customer: of the last LOST_SECONDS."""
 
@@ -174,13 +178,21 @@ class ViewWriter:
         self.figures.highest_oldest_dirty_s = max(self.figures.highest_oldest_dirty_s, age)
 
     def write(
-        self, held: Mapping[int, Held], model: SegmentModel | None, now: int, seconds: float, *, lagging: bool = False
+        self,
+        held: Mapping[int, Held],
+        model: SegmentModel | None,
+        now: int,
+        seconds: float,
+        *,
+        lagging: bool = False,
+        waited_for: bool = False,
     ) -> None:
         """Rewrite views until none is left or so many seconds have passed.
 
         First of customers of whom events came, newest first and a quarter of those who have waited longest; then all
         other dirty ones; then those that are due for a refresh. While events wait, a view is rewritten at most once in
-        `view_interval`: newest first alone, but once any are `late`, those that have waited longest come first.
+        `view_interval`: newest first alone, but once any are `late`, those that have waited longest come first. Where
+        events that come now would be waiting for the end of it, batches are small.
         """
         end = self._monotonic() + seconds
         version = model.version if model else 0
@@ -193,10 +205,22 @@ class ViewWriter:
         late = lagging and self.late
         asked = {one.number: one.asked for one in held.values() if one.asked and not late}
         self._write_newest(held, asked, version, now, end, lagging=lagging)
-        chunk = CHUNK
-        if asked:
-            end = min(end, self._monotonic() + _UNASKED * seconds)
-            chunk = _SMALL_CHUNK
+        if not asked:
+            self._unasked_owed = 0.0
+            chunk = _SMALL_CHUNK if waited_for else CHUNK
+            self._write_unasked(held, version, now, end, lagging=lagging, chunk=chunk)
+            return
+        # Even a small batch takes longer than their share of a short step: that is held against the steps after it.
+        self._unasked_owed = min(self._unasked_owed + _UNASKED * seconds, _UNASKED_MOST)
+        if self._unasked_owed > 0:
+            began = self._monotonic()
+            self._write_unasked(held, version, now, began + self._unasked_owed, lagging=lagging, chunk=_SMALL_CHUNK)
+            self._unasked_owed -= self._monotonic() - began
+
+    def _write_unasked(
+        self, held: Mapping[int, Held], version: int, now: int, end: float, *, lagging: bool, chunk: int
+    ) -> None:
+        """Write views that no event asked for: what is dirty, then what is due for a refresh."""
         dirty = {one.number: one.dirty for one in held.values()}
         self._write_newest(held, dirty, version, now, end, lagging=lagging, chunk=chunk)
         for one in held.values():

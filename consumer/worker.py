@@ -285,7 +285,8 @@ class Worker:
     def step(self, timeout: float) -> bool:
         """One turn; waits at most `timeout` seconds for events. Returns whether there was anything to do."""
         self._follow_catalogue()
-        self._poll(0.0 if self.memory.learner.sweeping or self._looking_ahead else timeout)
+        passing = self.memory.learner.sweeping or self._looking_ahead
+        self._poll(0.0 if passing else timeout)
         self._claim_assigned()
         started = self._monotonic()
         took = self._take_events()
@@ -309,10 +310,12 @@ class Worker:
             share = min(share, _LATE_VIEWS if self.memory.views.late else _LAGGING_VIEWS)
         worked = self._monotonic()
         # What is written together takes longer than a short step's share: that is held against the steps after it.
-        self._views_owed = self._views_owed + (worked - started) * share / (1 - share) if took else _IDLE_VIEWS
+        # Nor is it known amid a pass whether events are on their way: none was waited for.
+        idle = not took and not passing
+        self._views_owed = _IDLE_VIEWS if idle else self._views_owed + (worked - started) * share / (1 - share)
         if self._views_owed > 0:
             seconds = min(self._views_owed, _MOST_VIEWS)
-            self._write_views(seconds, lagging=lagging)
+            self._write_views(seconds, lagging=lagging, waited_for=not (idle or lagging))
             over = self._monotonic() - worked - seconds
             self._views_owed = -min(max(0.0, over), _MOST_OVER)
         self.figures.freshness.observe(self.memory.held, self.clock.wall())
@@ -598,12 +601,14 @@ class Worker:
         known = bool(memory.held) and self.clock.known and not memory.learner.quiet
         return known and memory.forecasts.behind(self.clock.now)
 
-    def _write_views(self, seconds: float, *, lagging: bool) -> None:
+    def _write_views(self, seconds: float, *, lagging: bool, waited_for: bool) -> None:
         views = self.memory.views
         views.observe(self.memory.held.values())
         fresh = {number: held for number, held in self.memory.held.items() if self._is_sure(held)}
         try:
-            views.write(fresh, self.memory.learner.model, self.clock.now, seconds, lagging=lagging)
+            views.write(
+                fresh, self.memory.learner.model, self.clock.now, seconds, lagging=lagging, waited_for=waited_for
+            )
         except ViewsUnavailableError as error:
             self._patience.pause("views", error)
 

@@ -4,10 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.bodies import PARTS, Fresh
 from consumer.layout import HEADER
 from consumer.row_store import ItemTable, PartitionRows, RowStore
-
-PARTS = ("heads", "lines", "ids", "attributes", "moves", "exposures")
 
 
 def packed(number: int) -> bytes:
@@ -43,6 +42,63 @@ def test_what_is_loaded_is_what_is_there_whatever_was_there_before(steps):
         places = np.array(list(index.values()), np.int64)
         assert dict(zip(index, store.pack(places, 0), strict=True)) == wanted
         assert (store.partition[places] == partition).all()
+
+
+_Change = st.tuples(st.sampled_from(("set", "pack", "copy", "look", "add")), st.integers(0, 9), st.integers(0, 5))
+
+
+@given(st.lists(_Change, max_size=40))
+def test_a_row_taken_apart_put_together_and_copied_has_what_was_set_last(changes):
+    """Against lists of parts. Who looks at a part again is told of the rows where it was set since."""
+    store = RowStore()
+    rows = store.partitions[0] = PartitionRows(0)
+    store.load(rows, ["a", "b"], [packed(3), packed(4)])
+    parts = (store.heads, store.lines, store.known, store.attributes, store.moves, store.exposures)
+    expected = [[bytes([n]) * (n * place % 7) for place in range(1, len(PARTS) + 1)] for n in (3, 4)]
+    watched = Fresh(store.lines)
+    seen: set[int] = set()
+    for number, (what, wanted, place) in enumerate(changes):
+        row = wanted % len(expected)
+        if what == "set":
+            expected[row][place] = parts[place][row] + b"%d" % number
+            parts[place][row] = expected[row][place]
+            if place == 1:
+                seen.discard(row)
+        elif what == "pack":
+            some = np.unique([row, place % len(expected)])
+            for one, blob in zip(some.tolist(), store.pack(some, number), strict=True):
+                assert blob[HEADER.itemsize :] == b"".join(expected[one])
+                header = np.frombuffer(blob, HEADER, 1)
+                assert [int(header[name][0]) for name in PARTS] == list(map(len, expected[one]))
+        elif what == "copy":
+            to = place % len(expected)
+            store.copy(row, to)
+            expected[to] = list(expected[row])
+            seen.discard(to)
+        elif what == "look":
+            assert watched.stale(np.array([row])) == [row] * (row not in seen)
+            seen.add(row)
+        else:
+            assert store.add(rows, f"new-{number}") == len(expected)
+            expected.append([b""] * len(PARTS))
+        assert [[part[one] for part in parts] for one in range(len(expected))] == expected
+        assert [part.of(range(len(expected))) for part in parts] == [
+            list(column) for column in zip(*expected, strict=True)
+        ]
+        assert store.size_of(row) == HEADER.itemsize + len(b"".join(expected[row]))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.lists(st.sampled_from("abcdef"), max_size=4)), max_size=12))
+def test_tables_that_share_places_number_their_items_each_in_its_own_order(steps):
+    places: dict[str, int] = {}
+    tables = [ItemTable("ca", places), ItemTable((), places), ItemTable("a", places)]
+    expected = [["c", "a"], [], ["a"]]
+    assert [table.stored for table in tables] == [2, 0, 1]
+    for which, names in steps:
+        order = expected[which]
+        order += [name for name in dict.fromkeys(names) if name not in order]
+        assert tables[which].numbers(names) == [order.index(name) for name in names]
+        assert [table.names for table in tables] == expected
 
 
 def test_partitions_share_the_names_of_items():

@@ -61,3 +61,26 @@ def test_while_events_wait_only_the_newest_are_written():
 def test_while_events_wait_those_who_have_waited_for_too_long_come_first():
     written = first_piece(lagging=True, waited=60.0)
     assert sorted(written) == [*range(len(written))]
+
+
+def test_views_that_nobody_asked_for_get_their_share_of_several_steps():
+    views = RecordingViews()
+    shop = InProcess(views=views, partitions=1)
+    shop.publish(*(json.dumps(purchase_event(number)).encode() for number in range(BUYERS)))
+    worker = shop.worker(monotonic=lambda: views.seconds)
+    shop.run(worker)
+    (held,) = worker.memory.held.values()
+    rows = list(held.rows.index.values())
+    writer = worker.memory.views
+    views.written.clear()
+    for row in rows:
+        held.dirty[row] = (held.seq, views.seconds)
+    batches = []
+    for _ in range(12):
+        held.asked[rows[0]] = None
+        writer.write({held.number: held}, worker.memory.learner.model, worker.clock.now, 0.5)
+        batches.append(len(views.written))
+        views.written.clear()
+    worker.close()
+    # A batch takes a second, so after each one their share of ten steps is used up; who is asked for is never kept.
+    assert batches == [2, *[1] * 9, 2, 1]
