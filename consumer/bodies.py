@@ -12,6 +12,9 @@ import numpy.typing as npt
 
 from consumer.layout import HEADER
 
+HEADS: Final = 0
+LINES: Final = 1
+IDS: Final = 2
 PARTS: Final = ("heads", "lines", "ids", "attributes", "moves", "exposures")
 """In the order in which they are packed, by the names of their lengths in a header."""
 _LENGTHS: Final = Struct(f"<{len(PARTS)}I")
@@ -58,6 +61,20 @@ class Bodies:
         d += c
         e += d
         return [body[:a], body[a:b], body[b:c], body[c:d], body[d:e], body[e:]]
+
+    def opened(self, rows: Iterable[int]) -> list[list[Any]]:
+        """The parts of some rows, each once, to be set there and then: whoever watches `HEADS` to `IDS` is told now."""
+        everything = self.all
+        rows = list(rows)
+        found = []
+        for row in rows:
+            body = everything[row]
+            if body.__class__ is not list:
+                body = everything[row] = self.apart(row)
+            found.append(body)
+        for part in self.parts[: IDS + 1]:
+            part.touch(rows)
+        return found
 
     def put(self, rows: Sequence[int], bodies: Sequence[bytes | list[bytes]]) -> None:
         """Set whole rows, whose headers say how long the parts are."""

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from consumer import ragged
 from consumer.adding_up import DECIDED, Ended, Orders
 from consumer.applied import Applied, Before
+from consumer.bodies import HEADS, IDS, LINES
 from consumer.decoding import Events, Kind
 from consumer.layout import HEAD, ID, LINE, Limits
 from consumer.row_store import ItemTable, Rows, RowStore
@@ -172,7 +173,7 @@ def in_order(
     found = np.logical_and.reduceat(plain, groups.first)
     net = np.abs(packed.amounts[groups.events]).astype(np.float64)
     most = np.maximum(header["spend"], header["refunds"]) + np.bincount(group, net, len(groups.rows))
-    known = list(map(store.known.__getitem__, groups.rows.tolist()))
+    known = store.known.of(groups.rows.tolist())
     sizes = np.fromiter(map(len, known), np.int64, len(known))
     found &= (most < _SAFE_TOTAL) & (sizes + groups.counts * _ID_SIZE <= limits.ids * _ID_SIZE)
     # An id may be known with another time: it is looked for among all that the row knows.
@@ -260,21 +261,22 @@ def _keep(store: RowStore, groups: Groups, packed: Packed, limits: Limits, newes
     line_ends = np.cumsum(line_counts)
     chosen = np.repeat(starts - (line_ends - line_counts), line_counts) + np.arange(int(line_counts.sum()))
     lines = packed.lines[chosen].tobytes()
-    all_heads, all_lines, all_known = store.heads, store.lines, store.known
+    bodies = store.bodies.opened(groups.rows.tolist())
     before = {}
     most_lines, lateness = limits.lines * _LINE_SIZE, limits.lateness
     line_from = 0
     event_ends = groups.first + groups.counts
     bounds = (groups.rows, groups.first, event_ends, line_ends[event_ends - 1] * _LINE_SIZE)
-    for (row, first, end, line_to), at in zip(zip(*(one.tolist() for one in bounds), strict=True), newest, strict=True):
-        known = all_known[row] + ids[first * _ID_SIZE : end * _ID_SIZE]
-        all_known[row] = ragged.drop_ids_before(known, at - lateness)
-        old_heads, old_lines = all_heads[row], all_lines[row]
+    each = zip(*(one.tolist() for one in bounds), strict=True)
+    for body, (row, first, end, line_to), at in zip(bodies, each, newest, strict=True):
+        known = body[IDS] + ids[first * _ID_SIZE : end * _ID_SIZE]
+        body[IDS] = ragged.drop_ids_before(known, at - lateness)
+        old_heads, old_lines = body[HEADS], body[LINES]
         before[row] = Before(old_heads, old_lines, (line_to - line_from) // _LINE_SIZE)
         new_heads = old_heads + heads[first * _HEAD_SIZE : end * _HEAD_SIZE]
         new_lines = old_lines + lines[line_from:line_to]
         if len(new_lines) > most_lines:
             new_heads, new_lines = ragged.newest_lines(new_heads, new_lines, limits.lines)
-        all_heads[row], all_lines[row] = new_heads, new_lines
+        body[HEADS], body[LINES] = new_heads, new_lines
         line_from = line_to
     return before

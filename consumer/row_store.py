@@ -120,8 +120,8 @@ class RowStore:
         self.ids: list[str] = []
         self.item_places: dict[str, int] = {}
         """What the item tables of all partitions share."""
-        self._bodies = Bodies()
-        self.heads, self.lines, self.known, self.attributes, self.moves, self.exposures = self._bodies.parts
+        self.bodies = Bodies()
+        self.heads, self.lines, self.known, self.attributes, self.moves, self.exposures = self.bodies.parts
         self.categories = Categories()
         """Of items, as the catalogue has them."""
         self.cache = RowCache(self.attributes, self.heads, self.lines, self.categories)
@@ -164,7 +164,7 @@ class RowStore:
     def copy(self, row: int, to: int) -> None:
         """Make one row hold what another does."""
         self.header[to] = self.header[row]
-        self._bodies.copy(row, to)
+        self.bodies.copy(row, to)
 
     def detach(self, partition: PartitionRows, customer_id: str) -> int:
         """Take a row out of its partition. What it holds stays readable by number until `release`."""
@@ -175,7 +175,7 @@ class RowStore:
         numbers = list(rows)
         for row in numbers:
             self.ids[row] = ""
-        self._bodies.put(numbers, [b""] * len(numbers))
+        self.bodies.put(numbers, [b""] * len(numbers))
         self.partition[numbers] = -1
         self.guest[numbers] = False
         self.header[numbers] = _EMPTY[0]
@@ -212,12 +212,12 @@ class RowStore:
             self.held_out[rows] = [self.holdout.holds(customer_id) for customer_id in ids]
         partition.index.update(zip(ids, numbers, strict=True))
         _put(self.ids, numbers, ids)
-        self._bodies.put(numbers, [blob[size:] for blob in blobs])
+        self.bodies.put(numbers, [blob[size:] for blob in blobs])
         return rows
 
     def pack(self, rows: Rows, seq: int) -> list[bytes]:
         """The rows as they stand in Redis, marked as written by checkpoint `seq`."""
-        bodies, changed, lengths = self._bodies.pack(rows.tolist())
+        bodies, changed, lengths = self.bodies.pack(rows.tolist())
         self.header["changed_seq"][rows] = seq
         for name, column in zip(PARTS, lengths.T, strict=True):
             self.header[name][rows[changed]] = column
@@ -229,7 +229,7 @@ class RowStore:
 
     def size_of(self, row: int) -> int:
         """About how many bytes the packed row takes."""
-        return HEADER.itemsize + self._bodies.size_of(row)
+        return HEADER.itemsize + self.bodies.size_of(row)
 
     def _unused(self, count: int) -> Rows:
         """So many numbers that no row has had before."""
@@ -238,7 +238,7 @@ class RowStore:
         if self.used > len(self.header):
             self._grow(self.used)
         self.ids += [""] * count
-        self._bodies.extend(count)
+        self.bodies.extend(count)
         return rows
 
     def _grow(self, least: int) -> None:
@@ -246,7 +246,7 @@ class RowStore:
         header, partition = self.header, self.partition
         self.header = np.zeros(capacity, HEADER)
         self.header[: len(header)] = header
-        self._bodies.follow(self.header)
+        self.bodies.follow(self.header)
         self.partition = np.full(capacity, -1, np.int32)
         self.partition[: len(partition)] = partition
         guest = self.guest
