@@ -66,10 +66,15 @@ class SparseRows:
 
 @cache
 def _product() -> Callable[..., Any] | None:
-    """None where a scipy to come has it no more."""
+    """None where a scipy to come has it no more, or not like this: what it makes of one number is looked at."""
     try:
         from scipy.sparse import _sparsetools  # noqa: PLC0415 - settings need no scipy
-    except ImportError:
+
+        routine: Callable[..., Any] = _sparsetools.csr_matmat
+        one = (np.array([0, 1], np.int32), np.zeros(1, np.int32), np.array([3], np.float32))
+        found = tuple(np.full_like(column, -1) for column in one)
+        routine(1, 1, *one, *one, *found)
+        right = [column.tolist() for column in found] == [[0, 1], [0], [9.0]]
+    except Exception:  # noqa: BLE001 - whatever else it has become
         return None
-    found: Callable[..., Any] | None = getattr(_sparsetools, "csr_matmat", None)
-    return found
+    return routine if right else None

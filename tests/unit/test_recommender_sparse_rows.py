@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import _sparsetools
 
 from recommender import sparse_rows
 from recommender.neighbours import Neighbours
@@ -52,3 +53,14 @@ def test_without_scipys_own_routine_the_same_comes_out_in_the_same_order(monkeyp
     assert quick.starts.tolist() == public.starts.tolist()
     assert quick.columns.tolist() == public.columns.tolist()
     assert quick.values.tolist() == public.values.tolist()
+
+
+def test_scipys_own_routine_is_used_only_where_it_is_what_it_was(monkeypatch):
+    sparse_rows._product.cache_clear()
+    assert sparse_rows._product() is _sparsetools.csr_matmat
+    for other in (lambda a, b: None, lambda *given: None, lambda *given: given[-1].fill(8)):
+        monkeypatch.setattr(_sparsetools, "csr_matmat", other)
+        sparse_rows._product.cache_clear()
+        assert sparse_rows._product() is None
+    monkeypatch.undo()
+    sparse_rows._product.cache_clear()
