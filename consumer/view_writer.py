@@ -132,9 +132,8 @@ class ViewWriter:
         self._popular = None
         for one in held:
             if one.number in self._refreshes:
-                self._again.add(
-                    one.number
-                )  # not from the start now: where news never end, the last would wait for ever
+                # Not from the start now: where news never end, the last would wait for ever.
+                self._again.add(one.number)
             else:
                 self._begin_refresh(one, urgent=True)
 

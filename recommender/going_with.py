@@ -31,7 +31,7 @@ class GoingWith:
         self._own = own
         self._count = items
         self._neighbours = neighbours
-        sums = SparseRows.summed(own.starts, own.items.astype(np.int32), own.profile, neighbours)
+        sums = SparseRows(own.starts, own.items.astype(np.int32), own.profile).times(neighbours)
         self.items = sums.columns
         """Of every cell with a contribution, customer by customer, once."""
         self.counts: NDArray[np.int64] = np.diff(sums.starts).astype(np.int64)

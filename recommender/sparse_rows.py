@@ -6,7 +6,7 @@ Both are valid by the way they are made, and of a few dozen rows the checks take
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,46 +22,33 @@ class SparseRows:
     columns: NDArray[np.int32]
     values: NDArray[np.float32]
 
-    @classmethod
-    def summed(
-        cls,
-        starts: NDArray[np.int32],
-        items: NDArray[np.int32],
-        values: NDArray[np.float32],
-        neighbours: Neighbours,
-    ) -> Self:
+    def times(self, neighbours: Neighbours) -> "SparseRows":
         """Σ_j value[r, j] · weight[j, i] over the items j of each row r, in their order; what sums up to 0 is left out.
 
-        Row r has `values[starts[r]:starts[r + 1]]` at `items`, of which the neighbours need not know all.
+        Columns are items, of which the neighbours need not know all.
         """
         known = len(neighbours)
         first = neighbours.first_pairs
-        items = np.minimum(items, np.int32(known))  # where the row after the last is empty
+        items = np.minimum(self.columns, np.int32(known))  # where the row after the last is empty
         product = _product()
         if product is None:
-            return cls.checked(starts, items, values, neighbours)
-        rows, most = len(starts) - 1, int((first[1:] - first[:-1])[items].sum())
-        found = cls(np.empty(rows + 1, np.int32), np.empty(most, np.int32), np.empty(most, np.float32))
+            return _checked_product(SparseRows(self.starts, items, self.values), neighbours)
+        rows, most = len(self.starts) - 1, int((first[1:] - first[:-1])[items].sum())
+        found = SparseRows(np.empty(rows + 1, np.int32), np.empty(most, np.int32), np.empty(most, np.float32))
         table = (first, neighbours.items, neighbours.weights)
-        product(rows, known, starts, items, values, *table, found.starts, found.columns, found.values)
+        product(rows, known, self.starts, items, self.values, *table, found.starts, found.columns, found.values)
         total = int(found.starts[-1])
-        return cls(found.starts, found.columns[:total], found.values[:total])
+        return SparseRows(found.starts, found.columns[:total], found.values[:total])
 
-    @classmethod
-    def checked(
-        cls,
-        starts: NDArray[np.int32],
-        items: NDArray[np.int32],
-        values: NDArray[np.float32],
-        neighbours: Neighbours,
-    ) -> Self:
-        """The same by the public way; `items` at most len(neighbours)."""
-        from scipy.sparse import csr_array  # noqa: PLC0415 - settings need no scipy
 
-        known = len(neighbours)
-        table = csr_array((neighbours.weights, neighbours.items, neighbours.first_pairs), shape=(known + 1, known))
-        result = csr_array((values, items, starts), shape=(len(starts) - 1, known + 1)) @ table
-        return cls(result.indptr.astype(np.int32), result.indices.astype(np.int32), result.data)
+def _checked_product(rows: SparseRows, neighbours: Neighbours) -> SparseRows:
+    """The same by the public way; columns at most len(neighbours)."""
+    from scipy.sparse import csr_array  # noqa: PLC0415 - settings need no scipy
+
+    known = len(neighbours)
+    table = csr_array((neighbours.weights, neighbours.items, neighbours.first_pairs), shape=(known + 1, known))
+    product = csr_array((rows.values, rows.columns, rows.starts), shape=(len(rows.starts) - 1, known + 1)) @ table
+    return SparseRows(product.indptr.astype(np.int32), product.indices.astype(np.int32), product.data)
 
 
 @cache

@@ -23,14 +23,21 @@ class RecordingViews(MemoryViews):
         super().set_many(views, ttl_ms)
 
 
-def first_piece(*, lagging, waited=0.0):
-    """Places among the buyers, as they became dirty, of those whose views are written first in half a second."""
+def shop_of_buyers():
+    """A worker that has read one purchase of each buyer, its only partition, views that keep order, and the shop."""
     views = RecordingViews()
     shop = InProcess(views=views, partitions=1)
     shop.publish(*(json.dumps(purchase_event(number)).encode() for number in range(BUYERS)))
     worker = shop.worker(monotonic=lambda: views.seconds)
     shop.run(worker)
     (held,) = worker.memory.held.values()
+    views.written.clear()
+    return worker, held, views, shop
+
+
+def first_piece(*, lagging, waited=0.0):
+    """Places among the buyers, as they became dirty, of those whose views are written first in half a second."""
+    worker, held, views, shop = shop_of_buyers()
     ids = [f"c{number}" for number in range(BUYERS)]
     for who in ids:
         held.asked[held.rows.index[who]] = None
@@ -39,7 +46,6 @@ def first_piece(*, lagging, waited=0.0):
     for row in held.rows.index.values():
         held.dirty[row] = (held.seq, views.seconds - waited)
     writer.observe([held])
-    views.written.clear()
     writer.write({held.number: held}, worker.memory.learner.model, worker.clock.now, 0.5, lagging=lagging)
     worker.close()
     places = {shop.keys.customer(who): place for place, who in enumerate(ids)}
@@ -64,15 +70,9 @@ def test_while_events_wait_those_who_have_waited_for_too_long_come_first():
 
 
 def test_views_that_nobody_asked_for_get_their_share_of_several_steps():
-    views = RecordingViews()
-    shop = InProcess(views=views, partitions=1)
-    shop.publish(*(json.dumps(purchase_event(number)).encode() for number in range(BUYERS)))
-    worker = shop.worker(monotonic=lambda: views.seconds)
-    shop.run(worker)
-    (held,) = worker.memory.held.values()
+    worker, held, views, _ = shop_of_buyers()
     rows = list(held.rows.index.values())
     writer = worker.memory.views
-    views.written.clear()
     for row in rows:
         held.dirty[row] = (held.seq, views.seconds)
     batches = []
