@@ -1,9 +1,10 @@
 """What a worker writes to whose rows alone are wanted: a log and views that keep nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 
 from logs.base import Headers, Placed
+from recommender.store import at_end
 
 
 class QuietWriter:
@@ -38,6 +39,10 @@ class QuietViews:
 
     def set_many(self, views: Mapping[str, bytes], ttl_ms: int | None = None) -> None:
         """Nothing is written."""
+
+    def begin_set_many(self, views: Mapping[str, bytes], ttl_ms: int) -> Callable[[], None]:  # noqa: ARG002
+        """Nothing is written."""
+        return at_end
 
     def delete_many(self, keys: Sequence[str]) -> None:
         """Nothing is there."""

@@ -22,7 +22,7 @@ from recommender.list_rules import hashes
 from recommender.popularity import Popular
 from recommender.ranking import rank
 from recommender.settings import RecommenderSettings
-from recommender.store import ViewStore
+from recommender.store import ViewStore, ViewsUnavailableError
 from recommender.view_forecasts import forecast_texts
 from recommender.views import Members, Stamp, customer_views, joined_view
 
@@ -56,6 +56,17 @@ class _Refresh:
     """Everybody's view is out of date."""
     adopted: bool = False
     """After an adoption: everybody's view names an old model."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Landing:
+    """Views that are being written, and what is to be done once they are, or if they can not be."""
+
+    wait: Callable[[], None]
+    """Until they are written. Raises ViewsUnavailableError."""
+    rows: Rows
+    taken_out: list[tuple[Held, dict[int, tuple[int, float]], dict[int, None]]]
+    """Of each partition what stood in `dirty` and in `asked`."""
 
 
 @dataclass(slots=True)
@@ -111,6 +122,8 @@ class ViewWriter:
         """Seconds of their share that views have not had which no event asked for; below 0 where they had more."""
         self._deleted: deque[tuple[float, int, str]] = deque()
         """When, partition, customer: of the last LOST_SECONDS."""
+        self._landing: _Landing | None = None
+        """What Redis writes while we rank the next views; None between two calls of `write`."""
 
     def adopt(self, model: SegmentModel, held: Iterable[Held]) -> None:
         """A new model version: names may be new, and everybody's view is to be rewritten soon."""
@@ -191,8 +204,25 @@ class ViewWriter:
         First of customers of whom events came, newest first and a quarter of those who have waited longest; then all
         other dirty ones; then those that are due for a refresh. While events wait, a view is rewritten at most once in
         `view_interval`: newest first alone, but once any are `late`, those that have waited longest come first. Where
-        events that come now would be waiting for the end of it, batches are small.
+        events that come now would be waiting for the end of it, batches are small. Raises ViewsUnavailableError; what
+        is not written then is dirty.
         """
+        try:
+            self._write_some(held, model, now, seconds, lagging=lagging, waited_for=waited_for)
+        finally:
+            self._land()
+
+    def _write_some(
+        self,
+        held: Mapping[int, Held],
+        model: SegmentModel | None,
+        now: int,
+        seconds: float,
+        *,
+        lagging: bool,
+        waited_for: bool,
+    ) -> None:
+        """Begin to write them; the last ones have to `_land` yet."""
         end = self._monotonic() + seconds
         version = model.version if model else 0
         promotions = self._views.promotions
@@ -309,12 +339,18 @@ class ViewWriter:
             refresh = self._refreshes.get(held.number)
             if refresh is None:
                 return
-        while refresh.place < len(refresh.rows) and self._monotonic() < end:
-            some = refresh.rows[refresh.place : refresh.place + chunk]
-            rows = some[self._store.partition[some] == held.number].tolist()
-            if rows:
-                self._write([(held, rows)], version, now)
-            refresh.place += chunk  # last: a write that fails is to be done again
+        try:
+            while refresh.place < len(refresh.rows) and self._monotonic() < end:
+                some = refresh.rows[refresh.place : refresh.place + chunk]
+                rows = some[self._store.partition[some] == held.number].tolist()
+                if rows:
+                    self._write([(held, rows)], version, now)
+                refresh.place += chunk
+            if refresh.place >= len(refresh.rows):
+                self._land()
+        except ViewsUnavailableError:
+            refresh.place = max(0, refresh.place - chunk)  # what was begun last is not written
+            raise
         if refresh.place >= len(refresh.rows):
             del self._refreshes[held.number]
             if held.number in self._again:
@@ -373,14 +409,27 @@ class ViewWriter:
         ahead = forecast_texts(self._forecasts.of(rows, now), now) if self._forecasts.version else ()
         documents = customer_views(self._members(rows), ranked, items.texts, self.names, stamps, forecasts=ahead)
         views = dict(zip(map(self._keys.customer, ids), documents, strict=True))
-        self._views.set_many(views, settings.view_ttl_ms)
-        for held, some in chosen:
-            for row in some:
-                held.dirty.pop(row, None)
-                held.asked.pop(row, None)
-        self.figures.written += len(views)
-        self._forecasts.note_shown(rows)
-        self._note_written(rows)
+        self._land()
+        end = self._views.begin_set_many(views, settings.view_ttl_ms)
+        self._landing = _Landing(end, rows, [_taken_out(one, some, self._monotonic()) for one, some in chosen])
+
+    def _land(self) -> None:
+        """Wait for the views that were begun last; where they are not written, they are dirty as they were."""
+        landing, self._landing = self._landing, None
+        if landing is None:
+            return
+        try:
+            landing.wait()
+        except ViewsUnavailableError:
+            for held, dirty, asked in landing.taken_out:
+                waiting = sorted((held.dirty | dirty).items(), key=_dirty_since)
+                held.dirty.clear()
+                held.dirty.update(waiting)
+                held.asked.update(asked)
+            raise
+        self.figures.written += len(landing.rows)
+        self._forecasts.note_shown(landing.rows)
+        self._note_written(landing.rows)
 
     def _members(self, rows: Rows) -> Members:
         header = self._store.header[rows]
@@ -392,3 +441,17 @@ class ViewWriter:
             header["cause"],
             self._audiences_of(header),
         )
+
+
+def _taken_out(
+    held: Held, rows: Iterable[int], now: float
+) -> tuple[Held, dict[int, tuple[int, float]], dict[int, None]]:
+    """Take rows out of what waits; what stood there, and would for those of which nothing does."""
+    since = (held.seq, now)
+    dirty = {row: held.dirty.pop(row, since) for row in rows}
+    asked = {row: held.asked.pop(row) for row in rows if row in held.asked}
+    return held, dirty, asked
+
+
+def _dirty_since(entry: tuple[int, tuple[int, float]]) -> float:
+    return entry[1][1]

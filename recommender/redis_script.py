@@ -1,7 +1,8 @@
 """Lua scripts of ours on a Redis server, by their hashes."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -31,6 +32,33 @@ class RedisScript:
             return self._client.evalsha(self._sha, len(keys), *keys, *args)
         except failures.NoScriptError:
             return self._client.eval(self._text, len(keys), *keys, *args)
+
+    def begin(self, keys: Sequence[str], args: Sequence[Any]) -> Callable[[], Any]:
+        """Send the call to a server that is no cluster; what is returned waits for the answer, once.
+
+        A call that fails is made anew then, as if it had not been sent: it must be one that may be repeated.
+        """
+        anew = partial(self, keys, args)
+        pool = self._client.connection_pool
+        try:
+            connection = pool.get_connection()
+        except failures.RedisError:
+            return anew
+        try:
+            connection.send_command("EVALSHA", self._sha, len(keys), *keys, *args)
+        except failures.RedisError:
+            pool.release(connection)
+            return anew
+
+        def answer() -> Any:
+            try:
+                return connection.read_response()
+            except failures.RedisError:
+                return anew()
+            finally:
+                pool.release(connection)
+
+        return answer
 
     def each(self, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
         """The answers of several calls in one round trip: keys and arguments. Raises the first error among them."""

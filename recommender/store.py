@@ -44,6 +44,12 @@ class ViewStore(ReadableViews, Protocol):
     def set_many(self, views: Mapping[str, bytes], ttl_ms: int | None = None) -> None:
         """Write documents; each expires after so many milliseconds, or never. What is there is replaced."""
 
+    def begin_set_many(self, views: Mapping[str, bytes], ttl_ms: int) -> Callable[[], None]:
+        """Begin to `set_many`; what is returned is called once, and waits for the end of it.
+
+        Nothing else may be asked of these keys in between. Either of both raises what `set_many` does.
+        """
+
     def delete_many(self, keys: Sequence[str]) -> None:
         """Delete documents; missing ones are no error."""
 
@@ -77,6 +83,11 @@ class MemoryViews:
         until = None if ttl_ms is None else self._now() + ttl_ms * 1_000
         for key, document in views.items():
             self._documents[key] = (document, until)
+
+    def begin_set_many(self, views: Mapping[str, bytes], ttl_ms: int) -> Callable[[], None]:
+        """See ViewStore."""
+        self.set_many(views, ttl_ms)
+        return at_end
 
     def delete_many(self, keys: Sequence[str]) -> None:
         """See ViewStore."""
@@ -161,6 +172,21 @@ class RedisViews:
         except redis.RedisError as error:
             raise unavailable(error) from error
 
+    def begin_set_many(self, views: Mapping[str, bytes], ttl_ms: int) -> Callable[[], None]:
+        """See ViewStore. On a single server what fits into one command is written while the caller goes on."""
+        if self._cluster is not None or not 0 < len(views) <= _AT_ONCE:
+            self.set_many(views, ttl_ms)
+            return at_end
+        answer = self._set_views.begin(list(views), [ttl_ms, *views.values()])
+
+        def end() -> None:
+            try:
+                answer()
+            except redis.RedisError as error:
+                raise unavailable(error) from error
+
+        return end
+
     def _set(self, views: Sequence[tuple[str, bytes]], ttl_ms: int | None) -> None:
         """One command: packing, sending and answering one for each document took four times as long."""
         if ttl_ms is None:
@@ -221,6 +247,10 @@ class RedisViews:
     def close(self) -> None:
         """See ViewStore."""
         self._client.close()
+
+
+def at_end() -> None:
+    """Of what was done when it was begun."""
 
 
 def as_bytes(document: Any) -> bytes | None:

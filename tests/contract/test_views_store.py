@@ -100,3 +100,39 @@ def test_a_full_server_is_the_same_error(local_redis):
         client.config_set("maxmemory", 1)
         with pytest.raises(ViewsUnavailableError, match="memory"):
             RedisViews(client).set_many({"a": b"1"}, ttl_ms=1_000)
+
+
+def test_what_was_begun_is_written_when_its_end_was_waited_for(store, unique):
+    for number in (0, 3, 300):
+        views = {f"{unique}:{number}:{place}": str(place).encode() for place in range(number)}
+        end = store.begin_set_many(views, 60_000)
+        end()
+        assert store.get_many(list(views)) == list(views.values())
+
+
+def test_what_was_begun_on_a_server_that_goes_is_written_anew_or_an_error(local_redis):
+    store = RedisViews(redis.Redis.from_url(local_redis.url, retry=Retry(NoBackoff(), 0)))
+    store.begin_set_many({"a": b"1"}, 60_000)()
+    local_redis.freeze()
+    end = store.begin_set_many({"a": b"2"}, 60_000)
+    local_redis.kill()
+    with pytest.raises(ViewsUnavailableError, match="check that it runs"):
+        end()
+    end = store.begin_set_many({"a": b"3"}, 60_000)
+    local_redis.start()
+    end()
+    assert store.get("a") == b"3"
+    local_redis.freeze()
+    end = store.begin_set_many({"a": b"4"}, 60_000)
+    local_redis.kill()
+    local_redis.start()
+    end()
+    assert store.get("a") == b"4"
+
+
+def test_what_is_begun_on_a_server_that_has_never_seen_the_script_is_written(local_redis):
+    with redis.Redis.from_url(local_redis.url) as client:
+        store = RedisViews(client)
+        client.script_flush()
+        store.begin_set_many({"a": b"1"}, 60_000)()
+        assert store.get("a") == b"1"

@@ -127,6 +127,16 @@ class DoomedViews:
         self._views.set_many(views, ttl_ms)
         self._bullet.here("after views")
 
+    def begin_set_many(self, views, ttl_ms):
+        self._bullet.here("before views")
+        end = self._views.begin_set_many(views, ttl_ms)
+
+        def ended() -> None:
+            end()
+            self._bullet.here("after views")
+
+        return ended
+
 
 class DoomedWriter:
     """The real writer, likewise: asides are what is waited for."""

@@ -43,7 +43,7 @@ WRITES = frozenset(
             "put_sums",
             "put_worker",
         ),
-        *("set_fields", "set_many"),
+        *("begin_set_many", "set_fields", "set_many"),
     }
 )
 

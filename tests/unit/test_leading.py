@@ -162,16 +162,21 @@ class NoCustomersViews:
     """Takes no customer's view until it is mended."""
 
     def __init__(self, shop) -> None:
-        self._views, self._customers = shop.views, shop.keys.customer("")
+        self._views = shop.views
         self.broken = False
 
     def __getattr__(self, name):
         return getattr(self._views, name)
 
-    def set_many(self, views, ttl_ms=None):
-        if self.broken and any(key.startswith(self._customers) for key in views):
-            raise ViewsUnavailableError("broken")
-        self._views.set_many(views, ttl_ms)
+    def begin_set_many(self, views, ttl_ms):
+        end = self._views.begin_set_many(views, ttl_ms)
+
+        def ended():
+            if self.broken:
+                raise ViewsUnavailableError("broken")
+            end()
+
+        return ended
 
 
 def test_by_the_wall_clock_the_means_make_no_version_while_views_name_the_one_before_the_last():

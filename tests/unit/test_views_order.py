@@ -2,7 +2,9 @@
 
 import json
 
-from recommender.store import MemoryViews
+import pytest
+
+from recommender.store import MemoryViews, ViewsUnavailableError
 from tests.in_process import LOG_TIME, InProcess
 from tests.kinds import purchase_event
 
@@ -23,9 +25,9 @@ class RecordingViews(MemoryViews):
         super().set_many(views, ttl_ms)
 
 
-def shop_of_buyers():
+def shop_of_buyers(views=None):
     """A worker that has read one purchase of each buyer, its only partition, views that keep order, and the shop."""
-    views = RecordingViews()
+    views = views or RecordingViews()
     shop = InProcess(views=views, partitions=1)
     shop.publish(*(json.dumps(purchase_event(number)).encode() for number in range(BUYERS)))
     worker = shop.worker(monotonic=lambda: views.seconds)
@@ -84,3 +86,37 @@ def test_views_that_nobody_asked_for_get_their_share_of_several_steps():
     worker.close()
     # A batch takes a second, so after each one their share of ten steps is used up; who is asked for is never kept.
     assert batches == [2, *[1] * 9, 2, 1]
+
+
+class LateRefusal(RecordingViews):
+    """Refuses what was begun when its end is waited for, once it is told to."""
+
+    refuses = False
+
+    def begin_set_many(self, views, ttl_ms):
+        def refuse():
+            self.refuses = False
+            raise ViewsUnavailableError("refused")
+
+        return refuse if self.refuses else super().begin_set_many(views, ttl_ms)
+
+
+def test_views_that_turn_out_not_to_be_written_wait_as_long_as_they_did():
+    worker, held, views, shop = shop_of_buyers(LateRefusal())
+    rows = list(held.rows.index.values())
+    for place, row in enumerate(rows):
+        held.dirty[row] = (held.seq, views.seconds - 100 + place / 1_000)
+        held.asked[row] = None
+    dirty = dict(held.dirty)
+    views.refuses = True
+    with pytest.raises(ViewsUnavailableError):
+        worker.memory.views.write({held.number: held}, worker.memory.learner.model, worker.clock.now, 0.5)
+    assert list(held.dirty.items()) == list(dirty.items()), "the oldest comes first"
+    assert held.asked.keys() == dirty.keys()
+    before = worker.memory.views.figures.written
+    worker.memory.views.write({held.number: held}, worker.memory.learner.model, worker.clock.now, 3_600.0)
+    assert not held.dirty
+    assert not held.asked
+    assert worker.memory.views.figures.written - before == len(rows)
+    assert all(shop.views.get_many([shop.keys.customer(f"c{number}") for number in range(BUYERS)]))
+    worker.close()
