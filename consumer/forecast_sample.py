@@ -13,9 +13,8 @@ from consumer.leading_sample import SAMPLE_CUSTOMERS
 from consumer.ragged_columns import text_column
 from consumer.row_store import RowStore
 from consumer.sample import Packed, sampled_buckets, values_of
-from consumer.state import State, bucket_of
+from consumer.state import State
 from contracts.guests import is_guest
-from contracts.keys import BUCKETS
 from contracts.money import MILLIONTHS
 from online_model.customer_since import ATTRIBUTE, customer_since
 from online_model.forecasts.churn import Keys, customer_keys
@@ -66,8 +65,7 @@ def gather_buyers(store: RowStore, state: State, customers: int, partitions: int
     while place < store.used:
         end = min(place + ROWS_AT_ONCE, store.used)
         rows = store.customers_of(place + np.flatnonzero(store.partition[place:end] >= 0))
-        if buckets < BUCKETS:
-            rows = rows[[bucket_of(store.ids[row]) < buckets for row in rows.tolist()]]
+        rows = rows[store.bucket[rows] < buckets]
         if len(rows):
             told = Columns.of_store(store, rows).labels(ATTRIBUTE)
             gathered.add([store.ids[row] for row in rows.tolist()], store.header[rows], customer_since(told))

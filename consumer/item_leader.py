@@ -3,7 +3,7 @@
 from consumer.figures import ShopFigures
 from consumer.item_reviewing import ItemReviewing
 from consumer.item_shelves import PopularShelves, SimilarShelves
-from consumer.items import Items
+from consumer.items import ItemSums
 from consumer.reviews import Reviews
 from consumer.row_store import RowStore
 from consumer.state import State
@@ -22,7 +22,7 @@ class ItemLeader:
         state: State,
         views: ViewStore,
         store: RowStore,
-        items: Items,
+        items: ItemSums,
         reviews: Reviews[ItemModel],
         *,
         settings: RecommenderSettings,
@@ -31,7 +31,7 @@ class ItemLeader:
         self._reviewing = ItemReviewing(state, store, items, settings, reviews)
         self._popular = PopularShelves(views, keys)
         self._similar = SimilarShelves(views, keys)
-        self._items = items
+        self._items = items.items
 
     @property
     def busy(self) -> bool:

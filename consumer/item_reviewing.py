@@ -6,7 +6,7 @@ import structlog
 
 from consumer.figures import ShopFigures
 from consumer.item_sample import sampled_history
-from consumer.items import Items
+from consumer.items import ItemSums
 from consumer.reviews import Reviews
 from consumer.row_store import RowStore
 from consumer.state import State
@@ -27,7 +27,7 @@ class ItemReviewing:
     """Asks for item reviews and publishes what they come to. Its memory is the published model."""
 
     def __init__(
-        self, state: State, store: RowStore, items: Items, settings: RecommenderSettings, reviews: Reviews[ItemModel]
+        self, state: State, store: RowStore, items: ItemSums, settings: RecommenderSettings, reviews: Reviews[ItemModel]
     ) -> None:
         self._state = state
         self._store = store
@@ -91,7 +91,8 @@ class ItemReviewing:
         known = self._latest.blend if self._latest is not None else None
         if self._tuned is None or _passed(self._tuned, shop, now, TUNE_MORE, TUNE_INTERVAL):
             self._tuned, known = self._reviewed, None
-        self._reviews.ask(ItemReview.of(history, self._items.texts.ids, now, self._settings, known=known))
+        ids, allowed = self._items.items.texts.ids, self._items.items.products_by_settings
+        self._reviews.ask(ItemReview.of(history, ids, now, self._settings, allowed, known=known))
 
     def _publish(self, number: int, model: ItemModel) -> bool:
         version = self._version + 1

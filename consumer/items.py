@@ -104,6 +104,11 @@ class Items:
         return mask
 
     @property
+    def products_by_settings(self) -> npt.NDArray[np.bool_]:
+        """Which items are products whatever the catalogue says, (items,)."""
+        return self._products.allowed
+
+    @property
     def withdrawn(self) -> list[str]:
         """Items that may not be recommended, as the catalogue and the settings say, by id."""
         return sorted(self._withdrawn | self._excluded)
@@ -248,6 +253,10 @@ class ItemSums:
         self._maps: dict[int, npt.NDArray[np.int32]] = {}
         self._slots: dict[int, int] = {}
         self._counted_in = np.empty(0, np.int32)
+
+    def numbers(self, partition: int) -> npt.NDArray[np.int32] | None:
+        """Worker-wide numbers of a partition's items by their numbers there; None where it is not held."""
+        return self._numbers([partition])[0] if partition in self._store.partitions else None
 
     def history(self, rows: Rows) -> History:
         """The kept lines of rows."""

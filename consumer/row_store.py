@@ -14,6 +14,7 @@ from consumer.bonds import Bond
 from consumer.layout import HEADER, Marker, empty_header
 from consumer.ragged_columns import Categories
 from consumer.row_columns import RowCache
+from consumer.state import bucket_of
 from contracts.guests import is_guest
 from recommender.holdout import HoldOut
 
@@ -117,6 +118,8 @@ class RowStore:
         """(capacity,): who gets popular items only."""
         self.guest = np.zeros(0, np.bool_)
         """(capacity,): orders of nobody known. They count for items; they have no segment and no view."""
+        self.bucket = np.zeros(0, np.uint16)
+        """(capacity,): where the state keeps the row, which samples go by."""
         self.ids: list[str] = []
         self.item_places: dict[str, int] = {}
         """What the item tables of all partitions share."""
@@ -157,6 +160,7 @@ class RowStore:
         self.header[row] = _EMPTY[0]
         self.partition[row] = partition.number
         self.guest[row] = is_guest(customer_id)
+        self.bucket[row] = bucket_of(customer_id)
         if self.holdout is not None:
             self.held_out[row] = self.holdout.holds(customer_id)
         return row
@@ -208,6 +212,7 @@ class RowStore:
         self.header[rows] = headers
         self.partition[rows] = partition.number
         self.guest[rows] = [is_guest(customer_id) for customer_id in ids]
+        self.bucket[rows] = list(map(bucket_of, ids))
         if self.holdout is not None:
             self.held_out[rows] = [self.holdout.holds(customer_id) for customer_id in ids]
         partition.index.update(zip(ids, numbers, strict=True))
@@ -243,18 +248,19 @@ class RowStore:
 
     def _grow(self, least: int) -> None:
         capacity = max(least, 1024, len(self.header) * 5 // 4)
-        header, partition = self.header, self.partition
-        self.header = np.zeros(capacity, HEADER)
-        self.header[: len(header)] = header
+        self.header = _grown(self.header, capacity)
         self.bodies.follow(self.header)
-        self.partition = np.full(capacity, -1, np.int32)
-        self.partition[: len(partition)] = partition
-        guest = self.guest
-        self.guest = np.zeros(capacity, np.bool_)
-        self.guest[: len(guest)] = guest
-        held_out = self.held_out
-        self.held_out = np.zeros(capacity, np.bool_)
-        self.held_out[: len(held_out)] = held_out
+        self.partition = _grown(self.partition, capacity, -1)
+        self.guest = _grown(self.guest, capacity)
+        self.bucket = _grown(self.bucket, capacity)
+        self.held_out = _grown(self.held_out, capacity)
+
+
+def _grown(column: npt.NDArray[Any], capacity: int, fill: int = 0) -> npt.NDArray[Any]:
+    """The same with room for more rows, which have `fill`."""
+    grown = np.full(capacity, fill, column.dtype) if fill else np.zeros(capacity, column.dtype)
+    grown[: len(column)] = column
+    return grown
 
 
 def _put(column: list[Value], rows: list[int], values: Sequence[Value]) -> None:

@@ -13,8 +13,8 @@ from consumer.columns import Columns
 from consumer.layout import HEADER
 from consumer.ragged import attribute_reader, attributes_of
 from consumer.ragged_columns import Categories, DecodedColumns, Floats, Integers, Lines, number_of, text_column
-from consumer.row_store import RowStore
-from consumer.state import State, bucket_of
+from consumer.row_store import Rows, RowStore
+from consumer.state import State
 from contracts.events import AttributeValue
 from contracts.guests import is_guest
 from contracts.keys import BUCKETS
@@ -90,10 +90,10 @@ class Gathered:
         self.headers: list[np.ndarray] = [np.zeros(0, HEADER)]
         self.partitions: list[int] = []
 
-    def add_held(self, partition: int, rows: list[int]) -> None:
+    def add_held(self, partition: int, rows: Rows) -> None:
         """Rows in memory."""
-        self._parts.append(_Held(self._store, rows))
-        self.headers.append(self._store.header[np.array(rows, np.int64)])
+        self._parts.append(_Held(self._store, rows.tolist()))
+        self.headers.append(self._store.header[rows])
         self.partitions += [partition] * len(rows)
 
     def add_packed(self, partition: int, blobs: list[bytes]) -> None:
@@ -192,8 +192,9 @@ def gather(
     for partition in range(max(partitions, 1 + max(store.partitions, default=0))):
         held = store.partitions.get(partition)
         if held is not None:
-            rows = [row for who, row in held.index.items() if buckets == BUCKETS or bucket_of(who) < buckets]
-            gathered.add_held(partition, [row for row in rows if guests or not store.guest[row]])
+            rows = np.fromiter(held.index.values(), np.int64, len(held.index))
+            rows = rows[store.bucket[rows] < buckets]
+            gathered.add_held(partition, rows if guests else store.customers_of(rows))
         else:
             for ids, blobs in state.rows(partition, range(buckets)):
                 pairs = zip(ids, blobs, strict=True)

@@ -155,7 +155,7 @@ class Worker:
             parts.state,
             parts.views,
             self.memory.store,
-            self.memory.item_sums.items,
+            self.memory.item_sums,
             self._reviewers.one_kind(self.figures.item_reviews),
             settings=settings.recommender,
             keys=settings.keys,

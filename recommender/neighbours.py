@@ -56,20 +56,40 @@ class Neighbours:
 
     def first(self, n: int) -> "Neighbours":
         """At most the n strongest neighbours of each item."""
-        owners = np.repeat(np.arange(len(self)), self.counts)
-        near = np.arange(len(self.items)) - self.starts[owners] < n
-        return Neighbours.of(len(self), owners[near], self.items[near], self.weights[near])
+        return self._where(np.arange(len(self.items)) - self.starts[self._owners] < n, len(self))
 
     def among(self, items: int) -> "Neighbours":
         """Of the first so many items alone."""
         if len(self) <= items:
             return self
-        owners = np.repeat(np.arange(len(self)), self.counts)
-        there = (owners < items) & (self.items < items)
-        return Neighbours.of(items, owners[there], self.items[there], self.weights[there])
+        return self._where((self._owners < items) & (self.items < items), items)
 
     def renumbered(self, numbers: NDArray[np.int32]) -> "Neighbours":
-        """The same with item i called `numbers[i]`, (items,); numbers in between have no neighbours."""
-        owners = np.repeat(np.arange(len(self)), self.counts)
-        size = int(numbers.max()) + 1 if len(numbers) else 0
-        return Neighbours.of(size, numbers[owners], numbers[self.items], self.weights)
+        """The same with item i called `numbers[i]`, all different; numbers of no item of ours have no neighbours."""
+        counts = np.zeros(int(numbers.max(initial=-1)) + 1, np.int64)
+        numbers = numbers[: len(self)]
+        counts[numbers] = self.counts
+        starts = np.append(0, np.cumsum(counts))
+        # Rows move, each in one piece.
+        order = np.argsort(numbers)
+        shifts = self.starts[:-1][order] - starts[numbers[order]]
+        pairs = np.arange(len(self.items)) + np.repeat(shifts, self.counts[order])
+        weights = self.weights[pairs]
+        # Only among equal weights can the order be another now. To sort by rows and weights, too, takes ten times as
+        # long, while events wait.
+        differs = np.ones(len(pairs), np.bool_)
+        differs[1:] = weights[1:] != weights[:-1]
+        differs[starts[:-1][counts > 0]] = True
+        ties = np.cumsum(differs) << 32 | numbers[self.items[pairs]]
+        ties.sort()
+        return Neighbours(starts, (ties & 0xFFFFFFFF).astype(np.int32), weights)
+
+    @property
+    def _owners(self) -> NDArray[np.int64]:
+        """Whose neighbour each pair tells of, (pairs,)."""
+        return np.repeat(np.arange(len(self)), self.counts)
+
+    def _where(self, pairs: NDArray[np.bool_], items: int) -> "Neighbours":
+        """Some of the pairs, all of the first so many items."""
+        starts = np.append(0, np.cumsum(np.bincount(self._owners[pairs], minlength=items)))
+        return Neighbours(starts, self.items[pairs], self.weights[pairs])

@@ -97,7 +97,7 @@ def test_they_count_for_items_and_revenue(shop):
     found = popularity_of(worker)
     assert sum(amount for (_, item), amount in found.items() if item == "cup") > 0
     items = worker.memory.item_sums.items
-    history = sampled_history(worker.memory.store, shop.state, items, customers=1, partitions=2)
+    history = sampled_history(worker.memory.store, shop.state, worker.memory.item_sums, customers=1, partitions=2)
     bought = {(int(who), items.texts.ids[item]) for who, item in zip(history.customers, history.items, strict=True)}
     assert sorted(item for _, item in bought) == ["cup", "cup", "pot", "tea", "tea"]
     assert len({who for who, _ in bought}) == 3

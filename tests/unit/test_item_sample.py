@@ -71,7 +71,7 @@ def test_g_equals_what_is_recomputed_from_the_events(stream):
     items, oracle = worker.memory.item_sums.items, Oracle()
     for batch in shop.all_events():
         oracle.apply(parse_event(batch))
-    history = sampled_history(worker.memory.store, shop.state, items, customers=4, partitions=2)
+    history = sampled_history(worker.memory.store, shop.state, worker.memory.item_sums, customers=4, partitions=2)
     customers = int(history.customers.max(initial=-1)) + 1
     names = items.texts.ids
     found = co_purchases(purchases(history, customers, len(names), now, HALF_LIFE)).toarray()
@@ -89,7 +89,7 @@ def test_what_the_catalogue_calls_no_product_is_not_learnt_and_what_is_out_of_st
     items.put("cup", Entry.of(CatalogItem(item_id="cup", in_stock=False)))
     shop.publish(*(made(n, who, 1, "buy", [("tea", 1), ("cup", 1)]) for n, who in enumerate("ab")))
     shop.run(worker)
-    history = sampled_history(worker.memory.store, shop.state, items, customers=2, partitions=2)
+    history = sampled_history(worker.memory.store, shop.state, worker.memory.item_sums, customers=2, partitions=2)
     assert {items.texts.ids[item] for item in history.items.tolist()} == {"cup"}
     assert not items.allowed[items.numbers["cup"]]
     worker.close()
@@ -100,10 +100,10 @@ def test_partitions_of_other_workers_are_read_from_the_state():
     shop.publish(*(made(n, who, n % 9, "buy", [("tea", 1), ("cup", 1)]) for n, who in enumerate("abcdefgh")))
     whole = shop.worker()
     shop.run(whole)
-    alone = sampled_history(whole.memory.store, shop.state, whole.memory.item_sums.items, customers=8, partitions=2)
+    alone = sampled_history(whole.memory.store, shop.state, whole.memory.item_sums, customers=8, partitions=2)
     whole.close()
     nothing_held = shop.worker()
-    items = nothing_held.memory.item_sums.items
+    items = nothing_held.memory.item_sums
     read = sampled_history(nothing_held.memory.store, shop.state, items, customers=8, partitions=2)
     nothing_held.close()
     assert len(read) == len(alone) == 16
