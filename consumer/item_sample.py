@@ -28,13 +28,13 @@ def sampled_history(store: RowStore, state: State, items: ItemSums, customers: i
 
 
 def _history(gathered: Gathered, items: ItemSums) -> History:
-    by_customer = np.array(gathered.partitions)
+    by_customer = np.array(gathered.partitions, np.int64)  # rising
 
     def numbers(owners: npt.NDArray[np.int32], own: npt.NDArray[np.uint32]) -> npt.NDArray[np.int32]:
-        partitions = by_customer[owners]
         result: npt.NDArray[np.int32] = np.empty(len(own), np.int32)
-        for partition in np.unique(partitions).tolist():
-            here = partitions == partition
+        for partition in np.unique(by_customer).tolist():
+            first, last = np.searchsorted(by_customer, (partition, partition + 1))
+            here = slice(*np.searchsorted(owners, (first, last)))
             known = items.numbers(partition)
             if known is None:
                 result[here] = _numbers(own[here], gathered.items(partition), items.items)

@@ -39,7 +39,9 @@ _UNASKED_MOST: Final = 0.05
 _LONGEST: Final = 4
 """One view in so many is that of who has waited longest: else a few would wait until nobody new comes."""
 POPULAR_AGE: Final = 1.0
-"""Seconds for which what is popular is not worked out again."""
+"""Seconds for which what is popular is not worked out again ..."""
+_POPULAR_COST: Final = 50
+"""... or so many times as long as that takes: of a hundred thousand items, some 50 ms."""
 
 
 _Rows = tuple[Held, list[int]]
@@ -107,6 +109,7 @@ class ViewWriter:
         self._forecasts = forecasts
         self._monotonic = monotonic
         self._popular: tuple[float, Popular] | None = None
+        """Until when it holds."""
         self._item_model = NumberedItems.none(settings.blend)
         self._old_items = np.empty(0, np.int32)
         """Items of which other workers' customers tell that they are not new."""
@@ -377,11 +380,14 @@ class ViewWriter:
         return [lists[one] for one in bits] if any(lists.values()) else []
 
     def popular(self, now: int) -> Popular:
-        """What is popular, at most a second old."""
-        if self._popular is None or self._monotonic() - self._popular[0] > POPULAR_AGE:
+        """What is popular, a second old or some seconds, where there are so many items."""
+        if self._popular is None or self._monotonic() > self._popular[0]:
+            began = self._monotonic()
             new = np.setdiff1d(self._item_sums.items.new(now, self._settings.new_item_age), self._old_items)
             self._item_model = replace(self._item_model, fresh=new)
-            self._popular = (self._monotonic(), self._item_sums.popular(now, self._item_model))
+            popular = self._item_sums.popular(now, self._item_model)
+            ended = self._monotonic()
+            self._popular = (ended + max(POPULAR_AGE, _POPULAR_COST * (ended - began)), popular)
         return self._popular[1]
 
     def _write(self, chosen: Sequence[_Rows], version: int, now: int) -> None:

@@ -38,6 +38,8 @@ class History:
 
     def where(self, kept: NDArray[np.bool_]) -> "History":
         """The lines for which `kept`, (lines,), is true."""
+        if kept.all():
+            return self
         return History(self.customers[kept], self.items[kept], self.at[kept], self.quantity[kept])
 
     def of_customers(self, start: int, stop: int) -> "History":
