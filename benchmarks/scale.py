@@ -39,6 +39,8 @@ MANY: Final = 10_000_000
 _PATIENCE: Final = 600.0
 AROUND_SECONDS: Final = 5.0
 """Before and after a hand-over, while events come."""
+_A_SECOND: Final = 1_000.0
+"""Purchases that are worked off follow one another so quickly: of one moment are not more than there would be."""
 _MIB: Final = 2**20
 
 
@@ -129,11 +131,11 @@ def _work_off(worker: Worker, events: int) -> float:
 
 
 def publish(servers: Servers, ids: list[list[str]], items: int, events: int) -> None:
-    """Purchases of customers drawn at random."""
+    """Purchases of customers drawn at random, in a shop that sells a thousand a second."""
     purchase, producer, tag = purchases(items=items), producer_of(servers), uuid.uuid4().hex[:6]
-    now = time.time()
+    began = time.time() - events / _A_SECOND
     for number, who in enumerate(spread(ids, events)):
-        producer.produce(servers.names.events, purchase(who, number, tag, now), who.encode())
+        producer.produce(servers.names.events, purchase(who, number, tag, began + number / _A_SECOND), who.encode())
     producer.flush()
 
 

@@ -55,10 +55,12 @@ class ItemTable:
             self._fit_in()
         found = [numbers[places.get(name, -1)] for name in names]
         if _NO_NUMBER in found:
+            missing = [place for place, number in enumerate(found) if number == _NO_NUMBER]
             # Each once: a partition's first batch has mostly new items, all of them many times.
-            for name in dict.fromkeys(name for name, number in zip(names, found, strict=True) if number == _NO_NUMBER):
+            for name in dict.fromkeys(names[place] for place in missing):
                 self._add(name)
-            found = [numbers[places[name]] for name in names]
+            for place in missing:
+                found[place] = numbers[places[names[place]]]
         return found
 
     def _add(self, name: str) -> None:
