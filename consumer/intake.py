@@ -19,8 +19,10 @@ _FEW: Final = 1_000
 """So many records are decoded when their step begins, with those that have come until then: looking ahead would gain
 little, and the next ones would have to wait for another step."""
 _NEWEST: Final = 0.003
-"""Seconds for which a step waits for the newest records where others came at once, as they did to the step before:
-those were asked for when that one began, and what has come since would have to wait for another step."""
+"""Seconds for which a step waits for the newest records where few came at once: those were asked for when the step
+before began, and what has come since would have to wait for another step ..."""
+_FEWER: Final = 0.5
+"""... few: less than such a share of what the step before had. Else they have just come, and nothing is waited for."""
 _SILENCE: Final = 1.0
 """Seconds without an answer from the log that are worth a word."""
 
@@ -116,8 +118,9 @@ class Intake:
         if enough and not self._reader.rebalancing:
             return Polled()
         polled = self._reader.poll(0.0 if self.waiting else timeout)
-        steady = self._calm and self._taken > 0 and not (polled.assigned or polled.revoked)
-        if steady and 0 < sum(map(len, polled.batches)) < _FEW:
+        records = sum(map(len, polled.batches))
+        steady = self._calm and not (polled.assigned or polled.revoked)
+        if steady and 0 < records < min(_FEWER * self._taken, _FEW):
             newest = self._reader.poll(_NEWEST)
             polled = Polled([*polled.batches, *newest.batches], newest.assigned, newest.revoked)
         self._report_silence()
