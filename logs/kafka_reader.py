@@ -22,6 +22,7 @@ CLOSE_MS: Final = 3_000
 MAX_OFFSET: Final = 2**63 - 1
 SLICE_SECONDS: Final = 0.01
 """For which kafka-python is asked to wait while records come, however long we may."""
+MILLISECOND: Final = 0.001
 BUSY_SECONDS: Final = 0.1
 """So soon after the last records more are to be expected; a worker with little to do polls as rarely as it may."""
 
@@ -132,7 +133,8 @@ class KafkaLogReader:
             fetched = self._fetch(max(0.0, min(left, SLICE_SECONDS) if busy else left))
             if fetched:
                 self._delivered_at = time.monotonic()
-            if fetched or self._assignment.changed or time.monotonic() >= end:
+            # kafka-python waits for whole milliseconds: for what is left of one it would only look again and again.
+            if fetched or self._assignment.changed or end - time.monotonic() < MILLISECOND:
                 return fetched
 
     def _fetch(self, timeout: float) -> Mapping[TopicPartition, Sequence[Any]]:
