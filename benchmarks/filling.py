@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+import msgspec
 import numpy as np
 import redis
 
@@ -20,15 +21,20 @@ from consumer.redis_images import RedisImages
 from consumer.settings import WorkerSettings
 from contracts.keys import Keys
 from contracts.partitioning import partition_of
+from producer.message import PURCHASE, Message
 from recommender.settings import RecommenderSettings
 
 MODELS: Final = 10_000
 """Customers of the small shop, at most."""
 ORDERS: Final = 8
-"""Of each of them, on average."""
+"""Of each who bought, on average; three lines in each."""
 _OTHER: Final = 0.1
 """Share of the lines that name another item."""
 _PATIENCE: Final = 600.0
+
+
+class _Event(msgspec.Struct):
+    type: str
 
 
 def settings_of(servers: Servers) -> WorkerSettings:
@@ -46,8 +52,7 @@ def fill(servers: Servers, customers: int, items: int, partitions: int = PARTITI
     The ids of all customers, by partition.
     """
     create_logs(servers, partitions)
-    models = min(MODELS, customers)
-    put(servers, of_shop(ORDERS * models, models, items=items))
+    put(servers, _first_events(min(MODELS, customers), items))
     first = multiprocessing.get_context("spawn").Process(target=_work_off, args=(servers,))
     first.start()
     first.join(_PATIENCE)
@@ -56,6 +61,19 @@ def fill(servers: Servers, customers: int, items: int, partitions: int = PARTITI
         raise SystemExit("the worker that makes the first rows failed, or hangs")
     with redis.Redis.from_url(servers.redis_url) as client:
         return _copy(RedisImages(client, Keys(servers.tag)), customers, items, partitions)
+
+
+def _first_events(models: int, items: int) -> Iterator[Message]:
+    """A small shop's events until those who bought have so many orders each, on average."""
+    orders = 0
+    buyers: set[bytes] = set()
+    for message in of_shop(2 * ORDERS * models, models, items=items):
+        yield message
+        if msgspec.json.decode(message.value, type=_Event).type == PURCHASE:
+            orders += 1
+            buyers.add(message.key)
+            if orders >= ORDERS * len(buyers):
+                return
 
 
 def _work_off(servers: Servers) -> None:
