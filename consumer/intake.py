@@ -106,6 +106,12 @@ class Intake:
             lags[batch.partition] += len(batch)
         return dict(lags)
 
+    @property
+    def left(self) -> int | None:
+        """Records, here or on the log, that another step like the last would leave; None while that is unknown."""
+        lags = self.lags
+        return None if lags is None else max(0, sum(lags.values()) - self._taken)
+
     # ---- reading ----
 
     def poll(self, timeout: float) -> Polled:

@@ -54,7 +54,7 @@ _MOST_CONFLICTS: Final = 3
 _TRIM_SECONDS: Final = 10.0
 """Between two times that records are let go of."""
 _LAGGING_RECORDS: Final = 5_000
-"""So many on the log that are not read yet are a lag."""
+"""So many, here or on the log, that another step like the last would leave are a lag."""
 _LAGGING_VIEWS: Final = 0.05
 """Share of the time for views while more events wait: each of them is likely to be rewritten soon anyway ..."""
 _LATE_VIEWS: Final = 0.2
@@ -298,8 +298,8 @@ class Worker:
         self._make_sure()
         decided = self._lead(at_rest=not took and not swept)
         self._trim()
-        on_log = self._intake.on_log if took else 0
-        lagging = on_log is None or on_log > _LAGGING_RECORDS
+        left = self._intake.left if took else 0
+        lagging = left is None or left > _LAGGING_RECORDS
         self._feed.listen(self.memory.held.values(), at_rest=False)
         # It is customers who are silent, and neither the feed nor we who have not read on.
         trusted = not lagging and not self.memory.learner.quiet

@@ -120,3 +120,22 @@ def test_views_that_turn_out_not_to_be_written_wait_as_long_as_they_did():
     assert worker.memory.views.figures.written - before == len(rows)
     assert all(shop.views.get_many([shop.keys.customer(f"c{number}") for number in range(BUYERS)]))
     worker.close()
+
+
+def test_events_that_are_read_already_are_a_lag_as_those_on_the_log_are():
+    """With steps of 100 events, 6,000 are more than one more step takes and 5,000, until 5,100 are left."""
+    shop = InProcess(partitions=1, batch_events=100)
+    shop.publish(*(json.dumps(purchase_event(number)).encode() for number in range(6_000)))
+    worker = shop.worker()
+    write, lagging = worker.memory.views.write, {}
+
+    def note_and_write(*args, **how):
+        lagging.setdefault(6_000 - worker.figures.records, how["lagging"])
+        write(*args, **how)
+
+    worker.memory.views.write = note_and_write
+    shop.run(worker)
+    worker.close()
+    lagging.pop(6_000)  # before the first is read
+    assert {True, False} == set(lagging.values())
+    assert lagging == {left: left > 5_100 for left in lagging}
