@@ -1,12 +1,15 @@
 """The ragged parts of all rows: of a row in one piece, as they are packed, until somebody changes one of them.
 
-As six objects of bytes each row took 200 bytes more, besides the work of taking apart whatever is loaded.
+As six objects of bytes each row took 200 bytes more, besides the work of taking apart whatever is loaded. Where there
+are many rows, those that nothing was written of for longest are compressed.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from struct import Struct
 from typing import Any, Final
 
+import lz4.block
 import numpy as np
 import numpy.typing as npt
 
@@ -23,6 +26,12 @@ _AT: Final = HEADER.fields["heads"][1]  # type: ignore[index]
 assert [HEADER.fields[name][1] for name in PARTS] == [_AT + 4 * place for place in range(len(PARTS))]  # type: ignore[index]
 _lengths_of = _LENGTHS.unpack_from
 _NONE: Final = bytes(_SIZE)
+WARM: Final = 50_000
+"""Rows that are kept as they are: those that were loaded or packed last."""
+_LEAST: Final = 128
+"""Bytes of a row below which compressing it gains nothing."""
+_compress = lz4.block.compress
+_decompress = lz4.block.decompress
 
 Headers = npt.NDArray[np.void]
 
@@ -32,13 +41,21 @@ class Bodies:
 
     `all` has bytes where the row's header says how long each part is, or a list of the parts where one was changed
     since: then those lengths are of no use, until `pack`.
+
+    Parameters:
+        warm: so many rows are never compressed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, warm: int = WARM) -> None:
         self.all: list[Any] = []  # bytes | list[bytes]
+        self.cold = bytearray()
+        """By row: 1 where its bytes are compressed."""
         self.headers = memoryview(_NONE)
         """The bytes of all rows' headers: `follow` keeps it so."""
         self.parts = tuple(Part(self, place) for place in range(len(PARTS)))
+        self._most_warm = warm
+        self._warm: dict[int, None] = {}
+        """Rows that are not compressed, the last ones packed last."""
 
     def follow(self, headers: Headers) -> None:
         """The headers stand in this array from now on."""
@@ -47,59 +64,73 @@ class Bodies:
     def extend(self, rows: int) -> None:
         """So many empty rows more."""
         self.all.extend([b""] * rows)
+        self.cold.extend(bytes(rows))
 
-    def apart(self, row: int) -> list[Any]:
-        """The parts of a row."""
+    def open(self, row: int) -> list[Any]:
+        """The parts of a row, to be set there and then."""
         body: Any = self.all[row]
         if body.__class__ is list:
             return body
-        if not body:
-            return [b""] * len(PARTS)
-        a, b, c, d, e, _ = _lengths_of(self.headers, row * _SIZE + _AT)
-        b += a
-        c += b
-        d += c
-        e += d
-        return [body[:a], body[a:b], body[b:c], body[c:d], body[d:e], body[e:]]
+        if self.cold[row]:
+            body = _decompress(body)
+            self.cold[row] = 0
+        if body:
+            a, b, c, d, e, _ = _lengths_of(self.headers, row * _SIZE + _AT)
+            b += a
+            c += b
+            d += c
+            e += d
+            parts = [body[:a], body[a:b], body[b:c], body[c:d], body[d:e], body[e:]]
+        else:
+            parts = [b""] * len(PARTS)
+        self.all[row] = parts
+        return parts
 
     def opened(self, rows: Iterable[int]) -> list[list[Any]]:
-        """The parts of some rows, each once, to be set there and then: whoever watches `HEADS` to `IDS` is told now."""
-        everything = self.all
+        """The parts of some rows, as by `open`: whoever watches `HEADS` to `IDS` is told now."""
         rows = list(rows)
-        found = []
-        for row in rows:
-            body = everything[row]
-            if body.__class__ is not list:
-                body = everything[row] = self.apart(row)
-            found.append(body)
+        found = list(map(self.open, rows))
         for part in self.parts[: IDS + 1]:
             part.touch(rows)
         return found
 
     def put(self, rows: Sequence[int], bodies: Sequence[bytes | list[bytes]]) -> None:
         """Set whole rows, whose headers say how long the parts are."""
-        everything = self.all
+        everything, cold = self.all, self.cold
         if rows and rows == list(range(rows[0], rows[-1] + 1)):  # numbers that were never used come in one piece
             everything[rows[0] : rows[-1] + 1] = bodies
+            cold[rows[0] : rows[-1] + 1] = bytes(len(rows))
         else:
             for row, body in zip(rows, bodies, strict=True):
                 everything[row] = body
+                cold[row] = 0
+        self._cool(rows)
         for part in self.parts:
             part.touch(rows)
 
     def copy(self, row: int, to: int) -> None:
         """Make one row hold what another does; their headers are alike."""
         body = self.all[row]
-        self.put([to], [body.copy() if isinstance(body, list) else body])
+        self.put([to], [body.copy() if isinstance(body, list) else self.whole(row)])
+
+    def whole(self, row: int) -> bytes:
+        """All parts of a row that none was set of since it was packed."""
+        body: bytes = self.all[row]
+        return _decompress(body) if self.cold[row] else body
 
     def size_of(self, row: int) -> int:
         """Bytes of all parts of a row."""
         body = self.all[row]
-        return sum(map(len, body)) if isinstance(body, list) else len(body)
+        if body.__class__ is list:
+            return sum(map(len, body))
+        return sum(_lengths_of(self.headers, row * _SIZE + _AT)) if self.cold[row] else len(body)
 
     def pack(self, rows: Sequence[int]) -> tuple[list[bytes], list[int], npt.NDArray[np.uint32]]:
-        """Rows in one piece each; of which of them lengths are to be noted, by place, and those, (rows, parts)."""
-        everything = self.all
+        """Rows in one piece each; of which of them lengths are to be noted, by place, and those, (rows, parts).
+
+        The lengths are to be noted before anything else is done.
+        """
+        everything, cold = self.all, self.cold
         bodies = [everything[row] for row in rows]
         changed: list[int] = []
         lengths: list[int] = []
@@ -108,7 +139,27 @@ class Bodies:
                 changed.append(place)
                 lengths.extend(map(len, body))
                 bodies[place] = everything[rows[place]] = b"".join(body)
+            elif cold[rows[place]]:
+                bodies[place] = _decompress(body)
+        self._cool([rows[place] for place in changed])
         return bodies, changed, np.array(lengths, np.uint32).reshape(-1, len(PARTS))
+
+    def _cool(self, rows: Iterable[int]) -> None:
+        """These rows are warm now; compress those that were the longest, where there are too many."""
+        warm = self._warm
+        for row in rows:
+            warm.pop(row, None)
+            warm[row] = None
+        everything = self.all
+        for row in list(islice(warm, max(len(warm) - self._most_warm, 0))):
+            del warm[row]
+            body = everything[row]
+            # One that was changed since is packed again, and warm then.
+            if body.__class__ is not list and len(body) >= _LEAST and not self.cold[row]:
+                compressed = _compress(body)
+                if len(compressed) < len(body):
+                    everything[row] = compressed
+                    self.cold[row] = 1
 
 
 class Fresh:
@@ -162,16 +213,15 @@ class Part:
             return found
         if not body:
             return b""
+        if self._bodies.cold[row]:
+            body = _decompress(body)
         lengths = self._lengths(self._bodies.headers, row * _SIZE + _AT)
         start = sum(lengths[:-1])
         found = body[start : start + lengths[-1]]
         return found
 
     def __setitem__(self, row: int, part: bytes) -> None:
-        body = self._all[row]
-        if body.__class__ is not list:
-            body = self._all[row] = self._bodies.apart(row)
-        body[self._place] = part
+        self._bodies.open(row)[self._place] = part
         for seen in self._watching:
             if row < len(seen):
                 seen[row] = 0
@@ -179,12 +229,15 @@ class Part:
     def of(self, rows: Iterable[int]) -> list[bytes]:
         """The part of some rows: in half the time that one by one takes."""
         everything, headers, lengths, place = self._all, self._bodies.headers, self._lengths, self._place
+        cold = self._bodies.cold
         found: list[bytes] = []
         for row in rows:
             body = everything[row]
             if body.__class__ is list:
                 found.append(body[place])
             elif body:
+                if cold[row]:
+                    body = _decompress(body)
                 own = lengths(headers, row * _SIZE + _AT)
                 start = sum(own[:-1])
                 found.append(body[start : start + own[-1]])

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from consumer.bodies import PARTS, Bodies
+from consumer.bodies import PARTS, WARM, Bodies
 from consumer.bonds import Bond
 from consumer.layout import HEADER, Marker, empty_header
 from consumer.ragged_columns import Categories
@@ -108,9 +108,13 @@ class RowStore:
 
     `header` has shape (capacity,) and dtype HEADER; `partition` is -1 where there is no row. `ids` and the
     packed ragged parts are by row, too.
+
+    Parameters:
+        holdout: the experiment that is under way.
+        warm: so many rows are never compressed (`Bodies`).
     """
 
-    def __init__(self, holdout: HoldOut | None = None) -> None:
+    def __init__(self, holdout: HoldOut | None = None, warm: int = WARM) -> None:
         self.partitions: dict[int, PartitionRows] = {}
         self.header = np.zeros(0, HEADER)
         self.partition = np.zeros(0, np.int32)
@@ -125,7 +129,7 @@ class RowStore:
         self.ids: list[str] = []
         self.item_places: dict[str, int] = {}
         """What the item tables of all partitions share."""
-        self.bodies = Bodies()
+        self.bodies = Bodies(warm)
         self.heads, self.lines, self.known, self.attributes, self.moves, self.exposures = self.bodies.parts
         self.categories = Categories()
         """Of items, as the catalogue has them."""

@@ -53,6 +53,8 @@ _MOST_CONFLICTS: Final = 3
 """Times a minute that a partition may turn out to be another's before the worker stops."""
 _TRIM_SECONDS: Final = 10.0
 """Between two times that records are let go of."""
+_GIVE_BACK_SECONDS: Final = 60.0
+"""Between two times that free memory is given back to the system: some ms each."""
 _LAGGING_RECORDS: Final = 5_000
 """So many, here or on the log, that another step like the last would leave are a lag."""
 _LAGGING_VIEWS: Final = 0.05
@@ -209,6 +211,7 @@ class Worker:
         """Assigned partitions that are not claimed yet, with the monotonic time from which to try."""
         self._conflicts: deque[float] = deque()
         self._trim_due = 0.0
+        self._give_back_due = 0.0
         self._ahead_of_state = False
         """Whether events are applied in memory that no checkpoint has written: of that nothing alone may be written."""
         self._looking_ahead = False
@@ -298,6 +301,7 @@ class Worker:
         self._make_sure()
         decided = self._lead(at_rest=not took and not swept)
         self._trim()
+        self._give_back()
         left = self._intake.left if took else 0
         lagging = left is None or left > _LAGGING_RECORDS
         self._feed.listen(self.memory.held.values(), at_rest=False)
@@ -644,6 +648,12 @@ class Worker:
         except (StateUnavailableError, ViewsUnavailableError, LogUnavailableError) as error:
             self._patience.pause("figures", error)
             return False
+
+    def _give_back(self) -> None:
+        """Give back what loading, views and models took for a while: with a million customers some 50 MiB."""
+        if self._monotonic() >= self._give_back_due:
+            self._give_back_due = self._monotonic() + _GIVE_BACK_SECONDS
+            collector.give_back()
 
     def _trim(self) -> None:
         """Let go of what every checkpoint has passed, where the log keeps records in memory."""

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from consumer import collector
+from tests.in_process import InProcess
 
 WORK = """
 import gc
@@ -88,3 +89,13 @@ def test_what_is_young_is_looked_at_after_a_step_and_not_within_it():
     finally:
         gc.callbacks.pop()
         gc.enable()
+
+
+def test_a_worker_gives_back_once_a_minute(monkeypatch):
+    given, now = [], [0.0]
+    monkeypatch.setattr(collector, "give_back", lambda: given.append(now[0]))
+    worker = InProcess().worker(monotonic=lambda: now[0])
+    for now[0] in (0.0, 10.0, 59.0, 61.0, 62.0, 300.0):
+        worker.step(0.0)
+    worker.close()
+    assert given == [0.0, 61.0, 300.0]

@@ -1,28 +1,35 @@
 """Rows by number: loaded in bulk, into numbers that were used before and behind them."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.bodies import PARTS, Fresh
+from consumer.bodies import PARTS, WARM, Fresh
 from consumer.layout import HEADER
 from consumer.row_store import ItemTable, PartitionRows, RowStore
+
+
+def parts_of(number: int) -> list[bytes]:
+    """What each part of a row is: of many numbers something that can be compressed, of 0 nothing."""
+    return [bytes([number % 256]) * (number * place * 13 % 101) for place in range(1, len(PARTS) + 1)]
 
 
 def packed(number: int) -> bytes:
     """A row that only this number has, with parts of lengths of its own."""
     header = np.zeros(1, HEADER)
     header["orders"] = number
-    parts = [bytes([number % 256]) * (number * place % 7) for place in range(1, len(PARTS) + 1)]
+    parts = parts_of(number)
     for name, part in zip(PARTS, parts, strict=True):
         header[name] = len(part)
     return header.tobytes() + b"".join(parts)
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), max_size=12))
-def test_what_is_loaded_is_what_is_there_whatever_was_there_before(steps):
+@pytest.mark.parametrize("warm", [0, 3, WARM])
+@given(steps=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), max_size=12))
+def test_what_is_loaded_is_what_is_there_whatever_was_there_before(warm, steps):
     """Each step drops a partition, if it is there, and loads it with so many rows, in two parts."""
-    store = RowStore()
+    store = RowStore(warm=warm)
     expected: dict[int, dict[str, bytes]] = {}
     number = 0
     for partition, count in steps:
@@ -47,14 +54,15 @@ def test_what_is_loaded_is_what_is_there_whatever_was_there_before(steps):
 _Change = st.tuples(st.sampled_from(("set", "pack", "copy", "look", "add")), st.integers(0, 9), st.integers(0, 5))
 
 
-@given(st.lists(_Change, max_size=40))
-def test_a_row_taken_apart_put_together_and_copied_has_what_was_set_last(changes):
+@pytest.mark.parametrize("warm", [0, 1, 3, WARM])
+@given(changes=st.lists(_Change, max_size=40))
+def test_a_row_taken_apart_put_together_and_copied_has_what_was_set_last(warm, changes):
     """Against lists of parts. Who looks at a part again is told of the rows where it was set since."""
-    store = RowStore()
+    store = RowStore(warm=warm)
     rows = store.partitions[0] = PartitionRows(0)
     store.load(rows, ["a", "b"], [packed(3), packed(4)])
     parts = (store.heads, store.lines, store.known, store.attributes, store.moves, store.exposures)
-    expected = [[bytes([n]) * (n * place % 7) for place in range(1, len(PARTS) + 1)] for n in (3, 4)]
+    expected = [parts_of(n) for n in (3, 4)]
     watched = Fresh(store.lines)
     seen: set[int] = set()
     for number, (what, wanted, place) in enumerate(changes):
@@ -86,6 +94,24 @@ def test_a_row_taken_apart_put_together_and_copied_has_what_was_set_last(changes
             list(column) for column in zip(*expected, strict=True)
         ]
         assert store.size_of(row) == HEADER.itemsize + len(b"".join(expected[row]))
+
+
+def test_all_but_the_rows_that_were_packed_last_are_compressed():
+    store = RowStore(warm=2)
+    rows = store.partitions[0] = PartitionRows(0)
+    blobs = [packed(number) for number in range(1, 6)]
+    store.load(rows, list("abcde"), blobs)
+    sizes = [len(blob) - HEADER.itemsize for blob in blobs]
+
+    def compressed() -> list[int]:
+        return [row for row, (body, size) in enumerate(zip(store.bodies.all, sizes, strict=True)) if len(body) < size]
+
+    assert compressed() == [0, 1, 2]
+    store.lines[1] = store.lines[1]
+    store.pack(np.array([1]), 1)
+    assert compressed() == [0, 2, 3]
+    assert store.pack(np.arange(5), 0) == blobs  # all but the mark of who wrote them
+    assert compressed() == [0, 2, 3]
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.lists(st.sampled_from("abcdef"), max_size=4)), max_size=12))
