@@ -13,6 +13,7 @@ from kafka.structs import MemberState, OffsetAndMetadata
 
 from logs.assignment import Assignment
 from logs.base import Batch, LogInfo, Polled, PositionGoneError
+from logs.kafka_answers import ends_at_hand
 from logs.kafka_client import CLIENT_ERRORS, meaning
 from logs.kafka_join import keep_answer
 from logs.kafka_watch import KafkaWatch
@@ -188,7 +189,7 @@ class KafkaLogReader:
                 self._consumer.pause(TopicPartition(self.info.name, partition))
 
     def lag(self) -> Mapping[int, int] | None:
-        """Records not yet delivered, as of the last fetch of each partition; asks nothing of the network.
+        """Records not yet delivered, as of the last answer about each partition; asks nothing of the network.
 
         None while a partition waits for its seek or its first fetch, or the cluster does not answer.
         """
@@ -197,6 +198,7 @@ class KafkaLogReader:
             if self.failing_since is not None or held != self._delivering:
                 return None
         lag: dict[int, int] = {}
+        at_hand = ends_at_hand(self._consumer)
         for partition in held:
             place = TopicPartition(self.info.name, partition)
             try:
@@ -205,7 +207,7 @@ class KafkaLogReader:
                 return None
             if end is None or position is None:
                 return None
-            lag[partition] = max(0, end - position)
+            lag[partition] = max(0, end - position, at_hand.get(place, 0) - position)
         return lag
 
     def commit(self, positions: Mapping[int, int]) -> None:

@@ -13,6 +13,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.partitioner import murmur2 as kafka_murmur2
 
 from contracts.partitioning import murmur2
+from logs import kafka_log
 from logs.base import LogChangedError, LogReader, LogSpec, LogUnavailableError, Polled
 from logs.kafka_client import KafkaCluster
 from logs.kafka_log import KafkaLogs
@@ -222,6 +223,30 @@ def test_the_lag_of_a_quiet_partition_is_known_again_after_it_was_taken_and_give
     assert worker.reader.lag() is None
     until(lambda: worker.step() and worker.reader.lag() == dict.fromkeys(range(PARTITIONS), 0))
     worker.reader.close()
+
+
+def test_all_of_a_backlog_is_known_while_its_first_records_are_handed_out(logs, log, monkeypatch):
+    monkeypatch.setitem(kafka_log.CONSUMER, "max_poll_records", 10)
+    store = Store()
+    worker = Worker(logs.reader(log, log), store)
+    until(lambda: worker.step() and worker.reader.lag() == dict.fromkeys(range(PARTITIONS), 0))
+    writer = logs.writer()
+    futures = [writer.append(log, b"k", b"%d" % n, partition=n % PARTITIONS) for n in range(100 * PARTITIONS)]
+    assert all(future.result(DEADLINE) for future in futures)
+    told = []
+
+    def step():
+        got = len(store.values)
+        worker.step()
+        if len(store.values) > got:
+            told.append((len(futures) - len(store.values), sum(worker.reader.lag().values())))
+
+    until(lambda: step() or len(store.values) == len(futures))
+    # The first answer was sent when the first record was published, and knows of no other.
+    later = told[len(told) // 2 :]
+    assert [lag for _, lag in later] == [left for left, _ in later]
+    worker.reader.close()
+    writer.close(DEADLINE)
 
 
 def test_a_deleted_topic_stays_deleted_and_stops_its_readers(logs, admin, log):
