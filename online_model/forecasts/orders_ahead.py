@@ -37,7 +37,7 @@ _FAR: Final = 50.0
 """Horizons as long as so many times what is known so far: tails are long, however little there is to expect."""
 _FIRST: Final = 32
 """So many terms are added up one by one even then."""
-_A_FEW: Final = 128
+_A_FEW: Final = 200
 """Customers up to whom terms are worked out in blocks ..."""
 _AT_ONCE: Final = 64
 """... of so many."""
@@ -189,7 +189,13 @@ def _cut(places: Integers) -> list[Integers]:
 
 def _mean(future: _Future) -> Floats:
     """The sum of _tails, of which none is kept."""
-    return sum(_each_tail(future), np.zeros(len(future.active)))
+    found = np.zeros(len(future.active))
+    for tails in _each_tail(future):
+        if len(tails) == 1:
+            found += tails[0]
+        else:
+            found = np.add.reduce(np.concatenate((found[None], tails)))  # one after the other, too
+    return found
 
 
 def _term_by_term(future: _Future) -> OrdersAhead:
@@ -213,22 +219,22 @@ def _term_by_term(future: _Future) -> OrdersAhead:
 
 def _tails(future: _Future) -> Floats:
     """P(Y ≥ k), (k, customers), k from 1 up to where nothing is left."""
-    return np.stack(list(_each_tail(future)))
+    return np.concatenate(list(_each_tail(future)))
 
 
 def _each_tail(future: _Future) -> Iterator[Floats]:
-    """The same one after the other."""
+    """The same, some k at a time."""
     return _tails_in_blocks(future) if len(future.active) <= _A_FEW else _tails_in_place(future)
 
 
 def _tails_in_place(future: _Future) -> Iterator[Floats]:
-    """Of many customers: nothing is made anew but what is yielded."""
+    """Of many customers, one k at a time: nothing is made anew but what is yielded."""
     chance = future.ahead / (1 + future.ahead)
     point = np.exp(-future.shape * np.log1p(future.ahead))  # P(N = k)
     above = -np.expm1(-future.shape * np.log1p(future.ahead))  # P(N > k)
     stay = future.active.copy()  # the probability of being active, and staying after k purchases more
     tail = stay * above
-    yield tail
+    yield tail[None]
     k = 0
     while tail.max(initial=0.0) > _NEGLIGIBLE:
         point *= chance * (future.shape + k) / (k + 1)
@@ -236,17 +242,17 @@ def _tails_in_place(future: _Future) -> Iterator[Floats]:
         stay *= (future.b + k) / (future.a + future.b + k)
         k += 1
         tail = stay * np.maximum(above, 0.0)
-        yield tail
+        yield tail[None]
 
 
 def _tails_in_blocks(future: _Future) -> Iterator[Floats]:
     """Of a few customers, the very same numbers: many k at once, as an operation's cost is nearly all overhead."""
     chance = future.ahead / (1 + future.ahead)
-    nothing = future.shape * np.log1p(future.ahead)  # -log P(N = 0)
-    point, above, stay = np.exp(-nothing), -np.expm1(-nothing), future.active
-    tail, k = stay * above, 0
-    yield tail
-    while True:
+    none = future.shape * np.log1p(future.ahead)  # -log P(N = 0)
+    point, above, stay = np.exp(-none), -np.expm1(-none), future.active
+    last, k = stay * above, 0
+    yield last[None]
+    while last.max(initial=0.0) > _NEGLIGIBLE:
         terms = np.arange(k, k + _AT_ONCE, dtype=np.float64)[:, None]
         # The first row is where the terms before have come to; every other one goes on from the one above it.
         points = np.concatenate((point[None], chance * (future.shape + terms) / (terms + 1)))  # P(N = k)
@@ -255,12 +261,13 @@ def _tails_in_blocks(future: _Future) -> Iterator[Floats]:
         np.subtract.accumulate(aboves, axis=0, out=aboves)
         stays = np.concatenate((stay[None], (future.b + terms) / (future.a + future.b + terms)))
         np.multiply.accumulate(stays, axis=0, out=stays)
-        for following in stays[1:] * np.maximum(aboves[1:], 0.0):
-            if tail.max(initial=0.0) <= _NEGLIGIBLE:
-                return
-            tail = following
-            yield tail
-        point, above, stay, k = points[-1], aboves[-1], stays[-1], k + _AT_ONCE
+        tails = stays[1:] * np.maximum(aboves[1:], 0.0)
+        nothing_left = tails.max(axis=1, initial=0.0) <= _NEGLIGIBLE
+        if nothing_left.any():
+            yield tails[: int(nothing_left.argmax()) + 1]
+            return
+        yield tails
+        last, point, above, stay, k = tails[-1], points[-1], aboves[-1], stays[-1], k + _AT_ONCE
 
 
 def _interval(tails: Floats) -> tuple[Floats, Floats]:
