@@ -104,7 +104,7 @@ class Bodies:
             for row, body in zip(rows, bodies, strict=True):
                 everything[row] = body
                 cold[row] = 0
-        self._cool(rows)
+        self._cool([row for row, body in zip(rows, bodies, strict=True) if body])
         for part in self.parts:
             part.touch(rows)
 
