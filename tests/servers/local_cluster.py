@@ -140,9 +140,18 @@ class LocalCluster:
 
     def replica_of(self, master: int) -> int:
         """The port of a node that follows a master."""
+        return self.replicas_of(master)[0]
+
+    def replicas_of(self, master: int) -> list[int]:
+        """The ports of all nodes of which a master knows that they follow it."""
         known = self.ask(master, "CLUSTER NODES")
         own = self.ask(master, "CLUSTER MYID")
-        return next(int(address.rpartition(":")[2]) for address, node in known.items() if node["master_id"] == own)
+        return [int(address.rpartition(":")[2]) for address, node in known.items() if node["master_id"] == own]
+
+    def offset_of(self, port: int) -> int:
+        """How much of the replicated stream of its master, or of its own, a node has."""
+        info = self.ask(port, "INFO", "replication")
+        return int(info["master_repl_offset" if info["role"] == "master" else "slave_repl_offset"])
 
     # ---- what may happen to it ----
 
@@ -164,8 +173,13 @@ class LocalCluster:
         return self.master_of(key)
 
     def fail_over(self, key: str) -> int:
-        """Kill the master of a key, wait for its replica to take over, start it again as replica. The new master."""
+        """Kill the master of a key, wait for its replica to take over, start it again as replica. The new master.
+
+        Nothing is lost that was acknowledged before: the replica has it by then, however busy the machine is.
+        """
         old = self.master_of(key)
+        wanted = self.offset_of(old)
+        until(lambda: any(self.offset_of(port) >= wanted for port in self.replicas_of(old)))
         self.kill(old)
         new = self.wait_for_new_master(key, old)
         self.nodes[old].start()
