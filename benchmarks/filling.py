@@ -9,11 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-import msgspec
 import numpy as np
 import redis
 
-from benchmarks.loading import PARTITIONS, Servers, create_logs, of_shop, put
+from benchmarks.loading import PARTITIONS, Servers, create_logs, of_shop, put, read_event
 from benchmarks.one_worker import one_worker
 from consumer.image import ROWS_AT_ONCE, Image
 from consumer.layout import HEADER, LINE
@@ -31,10 +30,6 @@ ORDERS: Final = 8
 _OTHER: Final = 0.1
 """Share of the lines that name another item."""
 _PATIENCE: Final = 600.0
-
-
-class _Event(msgspec.Struct):
-    type: str
 
 
 def settings_of(servers: Servers) -> WorkerSettings:
@@ -69,7 +64,7 @@ def _first_events(models: int, items: int) -> Iterator[Message]:
     buyers: set[bytes] = set()
     for message in of_shop(2 * ORDERS * models, models, items=items):
         yield message
-        if msgspec.json.decode(message.value, type=_Event).type == PURCHASE:
+        if read_event(message.value).type == PURCHASE:
             orders += 1
             buyers.add(message.key)
             if orders >= ORDERS * len(buyers):

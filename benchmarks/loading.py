@@ -109,6 +109,10 @@ class _Event(msgspec.Struct):
     lines: list[_Line] = []
 
 
+read_event: Final = msgspec.json.Decoder(_Event).decode
+"""Of an encoded event what is counted."""
+
+
 @dataclass(frozen=True)
 class Tally:
     """What whoever only counts and sums up has to come to."""
@@ -121,10 +125,9 @@ class Tally:
 
 def tally(messages: Iterable[Message]) -> Tally:
     """Events, and of purchases the buyers and what they paid."""
-    read = msgspec.json.Decoder(_Event).decode
     events, spend, who = 0, 0.0, set()
     for message in messages:
-        event = read(message.value)
+        event = read_event(message.value)
         events += 1
         if event.type == PURCHASE:
             who.add(event.customer_id)

@@ -71,9 +71,8 @@ class Bodies:
         body: Any = self.all[row]
         if body.__class__ is list:
             return body
-        if self.cold[row]:
-            body = _decompress(body)
-            self.cold[row] = 0
+        body = self.whole(row)
+        self.cold[row] = 0
         if body:
             a, b, c, d, e, _ = _lengths_of(self.headers, row * _SIZE + _AT)
             b += a
@@ -123,14 +122,14 @@ class Bodies:
         body = self.all[row]
         if body.__class__ is list:
             return sum(map(len, body))
-        return sum(_lengths_of(self.headers, row * _SIZE + _AT)) if self.cold[row] else len(body)
+        return sum(_lengths_of(self.headers, row * _SIZE + _AT))
 
     def pack(self, rows: Sequence[int]) -> tuple[list[bytes], list[int], npt.NDArray[np.uint32]]:
         """Rows in one piece each; of which of them lengths are to be noted, by place, and those, (rows, parts).
 
         The lengths are to be noted before anything else is done.
         """
-        everything, cold = self.all, self.cold
+        everything = self.all
         bodies = [everything[row] for row in rows]
         changed: list[int] = []
         lengths: list[int] = []
@@ -139,8 +138,8 @@ class Bodies:
                 changed.append(place)
                 lengths.extend(map(len, body))
                 bodies[place] = everything[rows[place]] = b"".join(body)
-            elif cold[rows[place]]:
-                bodies[place] = _decompress(body)
+            else:
+                bodies[place] = self.whole(rows[place])
         self._cool([rows[place] for place in changed])
         return bodies, changed, np.array(lengths, np.uint32).reshape(-1, len(PARTS))
 
@@ -213,8 +212,7 @@ class Part:
             return found
         if not body:
             return b""
-        if self._bodies.cold[row]:
-            body = _decompress(body)
+        body = self._bodies.whole(row)
         lengths = self._lengths(self._bodies.headers, row * _SIZE + _AT)
         start = sum(lengths[:-1])
         found = body[start : start + lengths[-1]]

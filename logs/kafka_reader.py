@@ -207,7 +207,7 @@ class KafkaLogReader:
                 return None
             if end is None or position is None:
                 return None
-            lag[partition] = max(0, end - position, at_hand.get(place, 0) - position)
+            lag[partition] = max(0, max(end, at_hand.get(place, 0)) - position)
         return lag
 
     def commit(self, positions: Mapping[int, int]) -> None:

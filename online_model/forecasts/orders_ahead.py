@@ -191,10 +191,8 @@ def _mean(future: _Future) -> Floats:
     """The sum of _tails, of which none is kept."""
     found = np.zeros(len(future.active))
     for tails in _each_tail(future):
-        if len(tails) == 1:
-            found += tails[0]
-        else:
-            found = np.add.reduce(np.concatenate((found[None], tails)))  # one after the other, too
+        for tail in tails:
+            found += tail
     return found
 
 
