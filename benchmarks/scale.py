@@ -1,8 +1,10 @@
 """What a worker and Redis need for so many customers, and whether an event costs more the more customers there are.
 
 Rows are put into Redis (`benchmarks.filling`); then one worker with everything on loads them, sweeps, writes the view
-of each customer, and works off purchases of customers drawn at random; while some events go on, a second worker joins,
-and is handed half of the partitions. Each number of customers has a Redis of its own, unless REDIS_URL names one.
+of each customer, and works off purchases of customers drawn at random: first while Redis does nothing else, then from
+the moment on that it rewrites its append-only file, as it does whenever that has doubled. While some events go on, a
+second worker joins, and is handed half of the partitions. Each number of customers has a Redis of its own, unless
+REDIS_URL names one.
 
     python -m benchmarks.scale [--customers N]… [--items N] [--events N] [--json]
 
@@ -16,6 +18,7 @@ import multiprocessing
 import resource
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing.synchronize import Event
@@ -29,6 +32,7 @@ from benchmarks.loading import Servers, producer_of
 from benchmarks.one_worker import one_worker
 from benchmarks.purchases import purchases
 from benchmarks.workers import Trickle
+from consumer import collector
 from consumer.worker import Worker
 from tests.servers import kafka_server, redis_server
 
@@ -76,9 +80,15 @@ def work(servers: Servers, events: int, talk: Talk) -> None:
         figures["worker_mib"] = resident_mib()
         with closing(redis.Redis.from_url(servers.redis_url)) as client:
             figures["redis_mib"] = client.info("memory")["used_memory"] / _MIB
-        talk.rested.set()
-        talk.published.wait(_PATIENCE)
-        figures["events_per_s"] = _work_off(worker, events)
+            _rewrite_file(client)
+            _until(lambda: not _rewriting(client))
+            talk.rested.set()
+            talk.published.wait(_PATIENCE)
+            before = worker.figures.records
+            figures["events_per_s"] = _work_off(worker, before + events)
+            _rewrite_file(client)
+            figures["events_per_s_rewriting"] = _work_off(worker, before + 2 * events)
+            _until(lambda: not _rewriting(client))
         figures["worker_most_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         talk.figures.put(figures)
         worker.run(on_step=lambda worker: worker.stop() if talk.stop.is_set() else None)
@@ -121,13 +131,33 @@ def _rewrite(worker: Worker) -> float:
     return time.perf_counter() - began
 
 
-def _work_off(worker: Worker, events: int) -> float:
-    """Events per second, all of them on the log before the first is read."""
-    until = worker.figures.records + events
+def _rewrite_file(client: redis.Redis) -> None:
+    """Have Redis begin to rewrite its append-only file; it waits for one that is under way."""
+    _until(lambda: not _rewriting(client))
+    client.bgrewriteaof()
+
+
+def _rewriting(client: redis.Redis) -> bool:
+    persistence = client.info("persistence")
+    return bool(persistence["aof_rewrite_in_progress"] or persistence["aof_rewrite_scheduled"])
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + _PATIENCE
+    while not holds():
+        if time.monotonic() > end:
+            raise SystemExit("Redis did not end to rewrite its append-only file")
+        time.sleep(0.1)
+
+
+def _work_off(worker: Worker, until: int) -> float:
+    """Events per second until the worker has taken so many, all of them on the log before the first is read."""
+    before = worker.figures.records
     began = time.perf_counter()
     while worker.figures.records < until:
-        worker.step(0.1)
-    return events / (time.perf_counter() - began)
+        with collector.later():
+            worker.step(0.1)
+    return (worker.figures.records - before) / (time.perf_counter() - began)
 
 
 def publish(servers: Servers, ids: list[list[str]], items: int, events: int) -> None:
@@ -175,7 +205,7 @@ def measure(bootstrap: str, customers: int, items: int, events: int) -> dict[str
             while not talk.rested.wait(1):
                 if not first.is_alive():
                     raise SystemExit("the worker ended before it had written all views")
-            publish(servers, ids, items, events)
+            publish(servers, ids, items, 2 * events)
             talk.published.set()
             figures = talk.figures.get(timeout=_PATIENCE) | hand_over(servers, ids, talk.stop)
         finally:
@@ -222,7 +252,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--customers", type=int, action="append", help="again for several (10000, 100000, 1000000)")
     parser.add_argument("--items", type=int, default=100_000)
-    parser.add_argument("--events", type=int, default=100_000, help="worked off with each number of customers")
+    parser.add_argument("--events", type=int, default=200_000, help="worked off twice with each number of customers")
     parser.add_argument("--json", action="store_true", help="print a JSON object for each number, one a line")
     arguments = parser.parse_args()
     for one in run(arguments.customers or [FEW, 100_000, 1_000_000], arguments.items, arguments.events):

@@ -18,7 +18,6 @@ from consumer.decoding import Decoder
 from consumer.items import ItemSums
 from consumer.learning import Learner
 from consumer.memory import Memory
-from consumer.redis_state import RedisState
 from consumer.view_writer import ViewWriter
 from logs.kafka_reader import KafkaLogReader
 from recommender.store import RedisViews
@@ -32,10 +31,10 @@ STAGES: Final[dict[str, tuple[tuple[type, str], ...]]] = {
     "sweep": ((Memory, "sweep"),),
     "forecasts": ((Memory, "look_ahead"),),
     "prepare checkpoint": ((Checkpoints, "prepare"),),
-    "write checkpoint": ((RedisState, "checkpoint_all"),),
+    "write checkpoint": ((Checkpoints, "write"),),
     "publish changes": ((ChangePublisher, "publish"),),
     "make views": ((ViewWriter, "write"),),
-    "write views": ((RedisViews, "set_many"),),
+    "write views": ((RedisViews, "begin_set_many"), (RedisViews, "set_many")),
     "lead": ((Deciding, "decide_if_due"),),
 }
 KAFKA: Final = "kafka-python's thread"

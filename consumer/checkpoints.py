@@ -1,16 +1,24 @@
 """Atomic steps on their way into the state: put together from memory, written beside other work, then announced."""
 
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from consumer.changes import ChangePublisher, new_changes
 from consumer.feed import Feed
-from consumer.held import Held, checkpoint_of, next_rows, note_day, noted
+from consumer.held import Held, checkpoint_of, next_rows, note_day, noted, quiet_rows
 from consumer.memory import Memory
 from consumer.patience import Patience
-from consumer.state import Checkpoint, State, StateConflictError, StateRolledBackError, Written
+from consumer.state import (
+    Checkpoint,
+    State,
+    StateConflictError,
+    StateRolledBackError,
+    StateUnavailableError,
+    Written,
+)
 
 _UNASKED: Final = 400
 """Rows in one set of steps that no event asked for, where no event is waited for: some 20 ms."""
@@ -29,6 +37,8 @@ class Prepared:
     rows: list[int]
     asked: Collection[int]
     """Those that events changed."""
+    quiet: Collection[int]
+    """Those whose views stay as they are."""
     step: Checkpoint
 
 
@@ -51,7 +61,6 @@ class Checkpoints:
         self._feed = feed
         self._patience = patience
         self._monotonic = monotonic
-        self._writing = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
 
     def prepare(self, held: Held, asked: Collection[int], position: int) -> Prepared:
         """The next step of a partition: the rows that events changed, and what else waits and fits in."""
@@ -60,36 +69,40 @@ class Checkpoints:
         rows = next_rows(store, held, asked, max(others, len(asked) // 4))
         changes = new_changes(store, held, rows, self._memory.learner.audiences.names)
         note_day(held, rows, self._feed.day(held.heard))
-        return Prepared(held, rows, asked, checkpoint_of(store, held, rows, position, changes))
+        return Prepared(held, rows, asked, quiet_rows(held), checkpoint_of(store, held, rows, position, changes))
 
     def write(self, work: Sequence[Prepared], meanwhile: Callable[[], None]) -> list[Prepared]:
-        """Write steps, and publish the changes in them; `meanwhile` is done while the state writes.
+        """Write steps, and announce the changes in them; `meanwhile` is done while the state writes.
 
-        Of many rows, steps are noted and published while the state writes those after them. Returns those that were not
-        written, since their partition belongs to another worker.
+        Of many rows, steps are noted while the state writes those after them. Returns those that were not written,
+        since their partition belongs to another worker.
         """
         groups = _groups(work)
-        writing = [self._writing.submit(self._write, group) for group in groups]
+        endings = [self._begin(group) for group in groups]
         meanwhile()
         lost = []
-        for group, coming in zip(groups, writing, strict=True):
-            for one, written in zip(group, coming.result(), strict=True):
+        for group, end in zip(groups, endings, strict=True):
+            for one, written in zip(group, end(), strict=True):
                 if isinstance(written, StateConflictError):
                     one.held.rolled_back = isinstance(written, StateRolledBackError)
                     lost.append(one)
                 else:
-                    noted(one.held, one.step, one.rows, one.asked, self._monotonic())
+                    noted(one.held, one.step, one.rows, one.asked, self._monotonic(), quiet=one.quiet)
                     self._changes.publish(one.held, dict(one.step.outbox))
         return lost
 
-    def _write(self, work: Sequence[Prepared]) -> list[Written | StateConflictError]:
-        """Write steps, however long it takes. Together: between two replies this thread waits for the other one."""
+    def _begin(self, work: Sequence[Prepared]) -> Callable[[], list[Written | StateConflictError]]:
+        """Begin to write steps together; what is returned waits for the end of it, however long it takes."""
         steps = [(one.held.number, one.held.token, one.step) for one in work]
-        return self._patience.try_until_done("checkpoint", lambda: self._state.checkpoint_all(steps))
+        begin = partial(self._state.begin_checkpoints, steps)
+        begun = []
+        with suppress(StateUnavailableError):  # then it is begun anew when it is waited for
+            begun.append(begin())
 
-    def close(self) -> None:
-        """Wait for what is being written."""
-        self._writing.shutdown()
+        def end() -> list[Written | StateConflictError]:
+            return (begun.pop() if begun else begin())()
+
+        return lambda: self._patience.try_until_done("checkpoint", end)
 
 
 def _groups(work: Sequence[Prepared]) -> list[list[Prepared]]:

@@ -86,6 +86,8 @@ class Held:
     """What became of what was shown on each day, as of the rows in memory."""
     onlookers: set[int] = field(default_factory=set)
     """Rows of the next checkpoint that only showings and clicks changed: their views stay as they are."""
+    gone: set[int] = field(default_factory=set)
+    """Rows that went since the last checkpoint was put together: it may hold them, and another customer have them."""
     sales: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Net amount and purchases by segment that the next checkpoint notes in the book."""
     left: list[tuple[int, str]] = field(default_factory=list)
@@ -228,15 +230,18 @@ def note_day(held: Held, rows: Iterable[int], day: int) -> None:
 
 
 def checkpoint_of(store: RowStore, held: Held, rows: list[int], position: int, outbox: dict[str, bytes]) -> Checkpoint:
-    """The next checkpoint of a partition, from what is in memory."""
+    """The next checkpoint of a partition, from what is in memory; what it writes is no news any more.
+
+    While it is written memory may go on. It is written, or the partition lost: nothing is ever put back.
+    """
     seq = held.seq + 1
-    items = held.rows.items
+    items, erased, bonds = held.rows.items, held.rows.erased, held.rows.changed_bonds
     days, old_days = held.book.news()
     feedback, old_feedback = held.feedback.news()
     oldest = next(iter(held.dirty.values()), None)
     # Rows of this checkpoint are dirty from now on, so the mark passes it only where it has none.
     mark = oldest[0] - 1 if oldest else held.seq if rows else seq
-    return Checkpoint(
+    step = Checkpoint(
         seq=seq,
         position=position,
         log_identity=held.log.identity,
@@ -247,36 +252,51 @@ def checkpoint_of(store: RowStore, held: Held, rows: list[int], position: int, o
         views_seq=mark,
         layout=LAYOUT,
         rows=list(zip([store.ids[row] for row in rows], store.pack(np.array(rows, np.int64), seq), strict=True)),
-        removed=sorted(held.rows.erased),
+        removed=sorted(erased),
         markers={key: packed_marker(marker) for key, marker in held.rows.new_markers.items()},
         items=dict(enumerate(items.names[items.stored :], items.stored)),
         outbox=outbox,
         published=list(held.published),
-        unviewed=sorted(held.rows.erased),
+        unviewed=sorted(erased),
         viewed=list(held.viewed),
         days=days,
         old_days=old_days,
         feedback=feedback,
         old_feedback=old_feedback,
-        bonds={
-            one: pack_bond(held.rows.bonds[one]) for one in sorted(held.rows.changed_bonds & held.rows.bonds.keys())
-        },
-        dissolved=sorted(held.rows.changed_bonds - held.rows.bonds.keys()),
+        bonds={one: pack_bond(held.rows.bonds[one]) for one in sorted(bonds & held.rows.bonds.keys())},
+        dissolved=sorted(bonds - held.rows.bonds.keys()),
     )
+    for row in rows:
+        held.changes.pop(row, None)
+        held.audience_changes.pop(row, None)
+    held.book.noted()
+    held.feedback.noted()
+    items.stored += len(step.items)
+    held.rows.new_markers.clear()
+    erased.clear()
+    bonds.clear()
+    held.gone.clear()
+    return step
 
 
-def noted(held: Held, step: Checkpoint, rows: list[int], asked: Collection[int], now: float) -> None:
-    """Bring memory up to a checkpoint that is written; events changed those rows that were `asked` for."""
+def quiet_rows(held: Held) -> frozenset[int]:
+    """The rows of the checkpoint just put together whose views stay as they are; the next one has its own."""
+    quiet = frozenset(held.onlookers)
+    held.onlookers.clear()
+    return quiet
+
+
+def noted(
+    held: Held, step: Checkpoint, rows: list[int], asked: Collection[int], now: float, *, quiet: Collection[int]
+) -> None:
+    """Bring memory up to a checkpoint that is written; events changed those rows that were `asked` for.
+
+    Views of `quiet` rows stay as they are.
+    """
     held.seq = step.seq
     held.position = step.position
     held.views_seq = step.views_seq
     held.sure_at = now
-    held.book.noted()
-    held.feedback.noted()
-    held.rows.items.stored += len(step.items)
-    held.rows.new_markers.clear()
-    held.rows.erased.clear()
-    held.rows.changed_bonds.clear()
     held.outbox.update(step.outbox)
     for change_id in step.published:
         held.outbox.pop(change_id, None)
@@ -285,12 +305,9 @@ def noted(held: Held, step: Checkpoint, rows: list[int], asked: Collection[int],
     held.unviewed.update(step.unviewed)
     held.viewed = held.viewed[len(step.viewed) :]
     for row in rows:
-        held.changes.pop(row, None)
-        held.audience_changes.pop(row, None)
-        if row not in held.onlookers:
+        if row not in quiet and row not in held.gone:
             held.dirty.setdefault(row, (step.seq, now))
     for row in asked:
-        if row in held.dirty:
+        if row in held.dirty and row not in held.gone:
             held.asked.pop(row, None)  # it comes last now
             held.asked[row] = None
-    held.onlookers.clear()

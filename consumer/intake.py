@@ -157,6 +157,14 @@ class Intake:
         """Whether there is room for more in the next step. An event clock takes no more than its interval."""
         return self._order is None and not self._ahead and len(self._backlog) < _FEW
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the next step is here, decoded, and nothing else has to come before it.
+
+        By an event clock sweeps have; and a change of assignment always has.
+        """
+        return bool(self._ahead) and self._order is None and not self.unassigned
+
     def take(self) -> list[tuple[Batch, Decoded]]:
         """The next step's batches, one of each partition that has any."""
         work = self._ahead or self._decode_next()

@@ -222,6 +222,7 @@ class Memory:
         self.item_sums.remove(rows, applied.before)
         for row, customer_id in applied.removed:
             held = self.held[int(self.store.partition[row])]
+            held.gone.add(row)
             waiting_moves = held.changes.get(row)
             written = waiting_moves[0].before if waiting_moves else int(self.store.header["segment"][row])
             if written != NO_SEGMENT:

@@ -1,7 +1,7 @@
 """The state in this process's memory: the twin for tests, and for machines without any Redis."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -186,9 +186,12 @@ class MemoryState:
             )
             return Written.NOW
 
-    def checkpoint_all(self, work: Sequence[tuple[int, str, Checkpoint]]) -> list[Written | StateConflictError]:
+    def begin_checkpoints(
+        self, work: Sequence[tuple[int, str, Checkpoint]]
+    ) -> Callable[[], list[Written | StateConflictError]]:
         """Steps of different partitions, each as by `checkpoint`; a conflict is an answer like others."""
-        return one_by_one(self.checkpoint, work)
+        written = one_by_one(self.checkpoint, work)
+        return lambda: written
 
     def model(self) -> bytes | None:
         """The current model document."""

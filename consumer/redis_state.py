@@ -191,16 +191,19 @@ class RedisState:
             raise written
         return written
 
-    def checkpoint_all(self, work: Sequence[tuple[int, str, Checkpoint]]) -> list[Written | StateConflictError]:
-        """Steps of different partitions, each as by `checkpoint`, in one round trip where one server has them all.
+    def begin_checkpoints(
+        self, work: Sequence[tuple[int, str, Checkpoint]]
+    ) -> Callable[[], list[Written | StateConflictError]]:
+        """Begin steps of different partitions, each as by `checkpoint`; what is returned waits for them.
 
-        A conflict is an answer like others: the steps beside it are written.
+        They go out together, and are written while the caller goes on, where one server has them all.
         """
         if isinstance(self._client, ClusterClient):
-            return one_by_one(self.checkpoint, work)
-        calls = [self._commands(*one) for one in work]
-        replies = tried(lambda: self._checkpoint.each(calls))
-        return [_verdict(partition, step, reply) for (partition, _, step), reply in zip(work, replies, strict=True)]
+            return partial(one_by_one, self.checkpoint, work)
+        answers = self._checkpoint.begin([self._commands(*one) for one in work])
+        return lambda: [
+            _verdict(partition, step, reply) for (partition, _, step), reply in zip(work, tried(answers), strict=True)
+        ]
 
     def _commands(self, partition: int, token: str, step: Checkpoint) -> tuple[list[str], list[Any]]:
         names = self._keys

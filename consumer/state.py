@@ -209,10 +209,14 @@ class State(Protocol):
         Raises StateConflictError, StateDivergedError.
         """
 
-    def checkpoint_all(self, work: Sequence[tuple[int, str, Checkpoint]]) -> list[Written | StateConflictError]:
-        """Steps of different partitions, each as by `checkpoint`: partition, token, step.
+    def begin_checkpoints(
+        self, work: Sequence[tuple[int, str, Checkpoint]]
+    ) -> Callable[[], list[Written | StateConflictError]]:
+        """Begin steps of different partitions, each as by `checkpoint`: partition, token, step.
 
-        A conflict is an answer like others: the steps beside it are written. Raises StateDivergedError.
+        What is returned is called once, waits until they are written and tells of each what became of it. A conflict is
+        an answer like others: the steps beside it are written. Either of both raises what `checkpoint` does else.
+        Nothing else may be asked of these partitions in between.
         """
 
     def model(self) -> bytes | None:
@@ -372,7 +376,7 @@ def fingerprint(step: Checkpoint) -> str:
 def one_by_one(
     checkpoint: Callable[[int, str, Checkpoint], Written], work: Sequence[tuple[int, str, Checkpoint]]
 ) -> list[Written | StateConflictError]:
-    """Steps written one after the other, as `State.checkpoint_all` answers."""
+    """Steps written one after the other, as `State.begin_checkpoints` answers in the end."""
     written: list[Written | StateConflictError] = []
     for one in work:
         try:

@@ -22,7 +22,7 @@ from consumer.checkpoints import Checkpoints, Prepared
 from consumer.clock import Clock
 from consumer.dead_letters import Refused
 from consumer.deciding import Deciding
-from consumer.decoding import Decoder, Kind
+from consumer.decoding import Decoded, Decoder, Kind
 from consumer.feed import Feed
 from consumer.feedback_history import FeedbackWriter
 from consumer.forecast_leader import ForecastLeader
@@ -55,6 +55,8 @@ _TRIM_SECONDS: Final = 10.0
 """Between two times that records are let go of."""
 _GIVE_BACK_SECONDS: Final = 60.0
 """Between two times that free memory is given back to the system: some ms each."""
+_IN_A_ROW: Final = 0.2
+"""Seconds after which a step takes no more events: views, sweeps and whoever leads have waited for it."""
 _LAGGING_RECORDS: Final = 5_000
 """So many, here or on the log, that another step like the last would leave are a lag."""
 _LAGGING_VIEWS: Final = 0.05
@@ -122,6 +124,18 @@ class Parts:
     trim: Callable[[int, int], None] | None = None
     """Drops a partition's records before a position, where the log would grow without end otherwise."""
     catalogue: CatalogueFollower | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _AppliedBatches:
+    """Events that memory has and the state has not."""
+
+    batches: list[Batch]
+    """One of each partition that has any."""
+    rows: dict[int, list[int]]
+    """By partition, what they changed."""
+    aside: list[Aside]
+    """What is to be published because of them."""
 
 
 class Worker:
@@ -213,7 +227,7 @@ class Worker:
         self._trim_due = 0.0
         self._give_back_due = 0.0
         self._ahead_of_state = False
-        """Whether events are applied in memory that no checkpoint has written: of that nothing alone may be written."""
+        """Whether memory has what no checkpoint is known to have written: of that nothing alone may be written."""
         self._looking_ahead = False
         """Whether a pass over everybody's forecasts is under way that nothing keeps from going on."""
         self._views_owed = 0.0
@@ -259,7 +273,6 @@ class Worker:
         except (StoppedError, LivesegmentsError) as error:
             # What is not noted is done again by the next owner: everything here may be repeated.
             _log.info("left without a last checkpoint", error=str(error))
-        self._checkpoints.close()
         self._reviewers.close()
         if self._parts.catalogue is not None:
             self._parts.catalogue.close()
@@ -446,10 +459,29 @@ class Worker:
     # ---- events ----
 
     def _take_events(self) -> bool:
-        """One batch of every partition that has any: decoded, applied, checkpointed."""
+        """One batch of every partition that has any: decoded, applied, checkpointed.
+
+        Where many events wait, several of each: the next ones are applied while the state writes the last.
+        """
         work = self._intake.take()
         if not work:
             return False
+        end = self._monotonic() + _IN_A_ROW
+        todo = [self._apply(work)]
+
+        def meanwhile() -> None:
+            self._intake.look_ahead()
+            if self._intake.goes_on and self._monotonic() < end and not self._stopping.is_set():
+                todo.append(self._apply(self._intake.take()))
+                self._intake.look_ahead()
+
+        while todo:
+            self._checkpoint(todo.pop(), meanwhile)
+        self._ahead_of_state = False
+        return True
+
+    def _apply(self, work: Sequence[tuple[Batch, Decoded]]) -> _AppliedBatches:
+        """What events do in memory."""
         aside: list[Aside] = []
         self._ahead_of_state = True
         for batch, decoded in work:
@@ -462,12 +494,10 @@ class Worker:
         self._count(applied, moves)
         partitions = self._parts.log.partitions
         aside += [told(self._settings.names, one.customer_id, one.value, partitions) for one in applied.told]
-        if aside:  # they must stand on the log before the position passes them
-            self._patience.try_until_done("publish", lambda: publish(self._parts.writer, aside))
-        self._checkpoint_batches([batch for batch, _ in work], applied)
-        self._ahead_of_state = False
-        self._deciding.unsettle(sum(len(batch) for batch, _ in work))
-        return True
+        rows: dict[int, list[int]] = {}
+        for row in applied.causes:
+            rows.setdefault(int(self.memory.store.partition[row]), []).append(row)
+        return _AppliedBatches([batch for batch, _ in work], rows, aside)
 
     def _set_aside(self, batch: Batch, refused: Sequence[Refused], outcome: Outcome) -> list[Aside]:
         """What is to be published instead of applied: dead letters, and events of other partitions."""
@@ -498,26 +528,30 @@ class Worker:
 
     # ---- checkpoints ----
 
-    def _checkpoint_batches(self, batches: Sequence[Batch], applied: Applied) -> None:
-        rows: dict[int, list[int]] = {}
-        for row in applied.causes:
-            rows.setdefault(int(self.memory.store.partition[row]), []).append(row)
+    def _checkpoint(self, applied: _AppliedBatches, meanwhile: Callable[[], None]) -> None:
+        """Write what events did to partitions that are still ours."""
+        if applied.aside:  # they must stand on the log before the position passes them
+            self._patience.try_until_done("publish", lambda: publish(self._parts.writer, applied.aside))
+        batches = [batch for batch in applied.batches if batch.partition in self.memory.held]
+        if not batches:
+            return
         work = []
         for batch in batches:
             held = self.memory.held[batch.partition]
             position = batch.positions[len(batch) - 1] + 1
-            work.append(self._checkpoints.prepare(held, rows.get(batch.partition, ()), position))
+            work.append(self._checkpoints.prepare(held, applied.rows.get(batch.partition, ()), position))
             held.note_size(len(batch), work[-1].step)
-        self._write(work)
+        self._write(work, meanwhile)
         ours = [pair for pair in zip(work, batches, strict=True) if pair[0].held.number in self.memory.held]
         for one, batch in ours:
             self.figures.freshness.note(batch.partition, one.step.seq, batch.log_times[0], len(batch))
         self.figures.batches += len(work)
         self._reader.commit({batch.partition: one.step.position for one, batch in ours})
+        self._deciding.unsettle(sum(map(len, applied.batches)))
 
-    def _write(self, work: Sequence[Prepared]) -> None:
-        """Write atomic steps; the next batches are decoded meanwhile."""
-        lost = self._checkpoints.write(work, self._intake.look_ahead)
+    def _write(self, work: Sequence[Prepared], meanwhile: Callable[[], None]) -> None:
+        """Write atomic steps; something else is done meanwhile."""
+        lost = self._checkpoints.write(work, meanwhile)
         self.figures.checkpoints += len(work) - len(lost)
         for one in lost:
             self._lose(one.held.number)
@@ -527,7 +561,9 @@ class Worker:
         held = [one for one in self.memory.held.values() if one.has_news]
         work = [self._checkpoints.prepare(one, (), one.position) for one in held if one.position is not None]
         if work:
-            self._write(work)
+            self._ahead_of_state = True
+            self._write(work, self._intake.look_ahead)
+            self._ahead_of_state = False
 
     # ---- background work ----
 

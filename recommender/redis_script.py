@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -33,42 +32,49 @@ class RedisScript:
         except failures.NoScriptError:
             return self._client.eval(self._text, len(keys), *keys, *args)
 
-    def begin(self, keys: Sequence[str], args: Sequence[Any]) -> Callable[[], Any]:
-        """Send the call to a server that is no cluster; what is returned waits for the answer, once.
+    def begin(self, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> Callable[[], list[Any]]:
+        """Send calls, keys and arguments of each, to a server that is no cluster.
 
-        A call that fails is made anew then, as if it had not been sent: it must be one that may be repeated.
+        What is returned waits for their answers, and is called once; it raises the first error among them. Where the
+        server can not be reached they are all made anew then, one by one: they must be such as may be repeated.
         """
-        anew = partial(self, keys, args)
+
+        def anew() -> list[Any]:
+            return [self(*call) for call in calls]
+
         pool = self._client.connection_pool
         try:
             connection = pool.get_connection()
         except failures.RedisError:
             return anew
+        commands = [("EVALSHA", self._sha, len(keys), *keys, *args) for keys, args in calls]
         try:
-            connection.send_command("EVALSHA", self._sha, len(keys), *keys, *args)
+            connection.send_packed_command(connection.pack_commands(commands))
         except failures.RedisError:
             pool.release(connection)
             return anew
 
-        def answer() -> Any:
+        def end() -> list[Any]:
             try:
-                return connection.read_response()
+                answers = [_answer(connection) for _ in calls]
             except failures.RedisError:
+                connection.disconnect()  # answers may be on their way still
                 return anew()
             finally:
                 pool.release(connection)
+            for place, answer in enumerate(answers):
+                if isinstance(answer, failures.NoScriptError):
+                    answers[place] = self(*calls[place])
+                elif isinstance(answer, Exception):
+                    raise answer
+            return answers
 
-        return answer
+        return end
 
-    def each(self, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
-        """The answers of several calls in one round trip: keys and arguments. Raises the first error among them."""
-        with self._client.pipeline(transaction=False) as pipe:
-            for keys, args in calls:
-                pipe.evalsha(self._sha, len(keys), *keys, *args)
-            answers = pipe.execute(raise_on_error=False)
-        for place, answer in enumerate(answers):
-            if isinstance(answer, failures.NoScriptError):
-                answers[place] = self(*calls[place])
-            elif isinstance(answer, Exception):
-                raise answer
-        return list(answers)
+
+def _answer(connection: Any) -> Any:
+    """The next answer on a connection, be it an error of the script's."""
+    try:
+        return connection.read_response()
+    except failures.ResponseError as error:
+        return error

@@ -177,7 +177,7 @@ class RedisViews:
         if self._cluster is not None or not 0 < len(views) <= _AT_ONCE:
             self.set_many(views, ttl_ms)
             return at_end
-        answer = self._set_views.begin(list(views), [ttl_ms, *views.values()])
+        answer = self._set_views.begin([(list(views), [ttl_ms, *views.values()])])
 
         def end() -> None:
             try:

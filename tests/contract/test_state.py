@@ -164,11 +164,11 @@ def test_steps_written_together_are_each_written_or_refused(state):
     steps = [step(1, rows=[("ann", b"0")]), step(1, rows=[("bob", b"1")]), step(3), step(1, rows=[("eve", b"3")])]
     work = list(zip(range(4), ["a", "zombie", "c", "d"], steps, strict=True))
     for first in (Written.NOW, Written.BEFORE):  # a lost reply: it is done again
-        written = state.checkpoint_all(work)
+        written = state.begin_checkpoints(work)()
         assert [written[0], written[3]] == [first, Written.BEFORE]
         assert all(isinstance(one, StateConflictError) for one in written[1:3])
     assert [all_rows(state, partition) for partition in range(4)] == [{"ann": b"0"}, {}, {}, {"eve": b"3"}]
-    assert state.checkpoint_all([]) == []
+    assert state.begin_checkpoints([])() == []
 
 
 def test_a_skipped_number_is_a_conflict(state):

@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +102,9 @@ class DoomedState:
         self._bullet.here("after checkpoint")
         return written
 
-    def checkpoint_all(self, work) -> list:
+    def begin_checkpoints(self, work):
         """One by one, so that some are written when it ends."""
-        return one_by_one(self.checkpoint, work)
+        return partial(one_by_one, self.checkpoint, work)
 
     def publish_model(self, leader: int, version: int, document: bytes) -> bool:
         self._bullet.here("before model")

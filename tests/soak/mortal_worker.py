@@ -25,8 +25,8 @@ WRITES = frozenset(
         *(
             "amend_forecast",
             "append",
+            "begin_checkpoints",
             "checkpoint",
-            "checkpoint_all",
             "claim",
             "delete_many",
             "drop_models",
@@ -59,7 +59,7 @@ class Fate:
     def passed(self, write: str, *, done: bool) -> None:
         """Before (`done` False) and after each write."""
         if self.checkpoints > 0:
-            self.checkpoints -= write.startswith("checkpoint") and done
+            self.checkpoints -= write.endswith(("checkpoint", "checkpoints")) and done
             return
         self.writes -= 1
         if self.writes <= 0:
@@ -88,9 +88,17 @@ class Mortal:
         def write(*arguments, **named):
             self._fate.passed(name, done=False)
             answer = found(*arguments, **named)
-            for _ in arguments[0] if name == "checkpoint_all" else (None,):
+            if not name.startswith("begin_"):
                 self._fate.passed(name, done=True)
-            return answer
+                return answer
+
+            def end():
+                written = answer()
+                for _ in arguments[0] if name == "begin_checkpoints" else (None,):
+                    self._fate.passed(name, done=True)
+                return written
+
+            return end
 
         return write
 

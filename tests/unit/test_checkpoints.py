@@ -30,9 +30,9 @@ class CountingState(MemoryState):
         super().__init__()
         self.together = []
 
-    def checkpoint_all(self, work):
+    def begin_checkpoints(self, work):
         self.together.append([partition for partition, _, _ in work])
-        return super().checkpoint_all(work)
+        return super().begin_checkpoints(work)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,6 @@ def test_each_partition_is_written_noted_and_published_whatever_became_of_others
     claim(state, TAKEN, info, 0.0)
     meanwhile = []
     lost = checkpoints.write(work, lambda: meanwhile.append(len(meanwhile)))
-    checkpoints.close()
     assert lost == [work[TAKEN]]
     assert meanwhile == [0]
     assert state.together == together

@@ -10,7 +10,7 @@ from consumer.applying import Applier
 from consumer.aside import told
 from consumer.currency import Rates
 from consumer.decoding import Decoder
-from consumer.held import checkpoint_of, claim, load, noted
+from consumer.held import checkpoint_of, claim, load, noted, quiet_rows
 from consumer.layout import Limits
 from consumer.memory_state import MemoryState
 from consumer.row_store import RowStore
@@ -86,7 +86,7 @@ class Shop:
         rows = list(applied.causes)
         step = checkpoint_of(store, held, rows, start + n, {})
         self.state.checkpoint(partition, held.token, step)
-        noted(held, step, rows, rows, 0.0)
+        noted(held, step, rows, rows, 0.0, quiet=quiet_rows(held))
         store.release(applied.borrowed)
         if self.chance.random() < 0.05:
             del self.held[partition]

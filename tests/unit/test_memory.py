@@ -18,7 +18,7 @@ from consumer.columns import Columns
 from consumer.currency import Rates
 from consumer.decoding import Decoder
 from consumer.figures import figures_of, merged
-from consumer.held import checkpoint_of, claim, load, next_rows, noted
+from consumer.held import checkpoint_of, claim, load, next_rows, noted, quiet_rows
 from consumer.layout import HEAD, LINE, Limits
 from consumer.memory import Memory
 from consumer.memory_state import MemoryState
@@ -105,7 +105,7 @@ class MemoryMachine(RuleBasedStateMachine):
         rows = next_rows(self.memory.store, held, must)
         step = checkpoint_of(self.memory.store, held, rows, 0, {})
         self.state.checkpoint(partition, held.token, step)
-        noted(held, step, rows, must, 0.0)
+        noted(held, step, rows, must, 0.0, quiet=quiet_rows(held))
 
     moments = st.one_of(st.integers(-40, 3).map(lambda days: days * DAY), st.integers(-48, 48).map(lambda h: h * HOUR))
     orders = st.lists(
