@@ -15,7 +15,7 @@ from consumer.memory_state import MemoryState
 from consumer.state import one_by_one
 from contracts.events import Alias, Erase, Interaction, Line, Profile, Purchase, Return
 from contracts.times import DAY, EPOCH, HOUR
-from tests.in_process import START, InProcess, assert_decayed_alike, comparable, fixed_model
+from tests.in_process import START, InProcess, assert_decayed_alike, comparable, fixed_model, step_until
 
 PARTITIONS = 3
 NOW = START + 60 * DAY
@@ -59,6 +59,10 @@ class LateState(MemoryState):
         return partial(one_by_one, self.checkpoint, work)
 
 
+def _at_work(held):
+    return held.outbox or held.has_news or held.dirty or held.unviewed
+
+
 def outcome(monkeypatch, seed, *, seconds, robberies=()):
     """A shop that has read the drawn log; how often the worker took events, and how many writes that were."""
     monkeypatch.setattr(intake, "_FEW", 1)
@@ -79,7 +83,7 @@ def outcome(monkeypatch, seed, *, seconds, robberies=()):
         return some
 
     ours._take_events = count
-    shop.run(ours)
+    step_until(ours, lambda: ours.lag == 0 and not any(_at_work(one) for one in ours.memory.held.values()))
     ours.close()
     return shop, took, state.begun
 
