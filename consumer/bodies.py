@@ -25,6 +25,7 @@ _SIZE: Final = HEADER.itemsize
 _AT: Final = HEADER.fields["heads"][1]  # type: ignore[index]
 assert [HEADER.fields[name][1] for name in PARTS] == [_AT + 4 * place for place in range(len(PARTS))]  # type: ignore[index]
 _lengths_of = _LENGTHS.unpack_from
+_LENGTH: Final = Struct("<I")
 _NONE: Final = bytes(_SIZE)
 WARM: Final = 50_000
 """Rows that are kept as they are: those that were loaded or packed last."""
@@ -84,6 +85,29 @@ class Bodies:
             parts = [b""] * len(PARTS)
         self.all[row] = parts
         return parts
+
+    def append(self, row: int, place: int, data: bytes, most: int) -> None:
+        """Add to the end of a part and keep its last bytes, at most so many; the row stays packed if it is.
+
+        A sweep that moves everybody would have all rows in pieces otherwise, twice as large as they are.
+        """
+        body: Any = self.all[row]
+        if not body or body.__class__ is list:
+            parts = self.open(row)
+            parts[place] = (parts[place] + data)[-most:]
+            return
+        body = self.whole(row)
+        at = row * _SIZE + _AT
+        lengths = _lengths_of(self.headers, at)
+        start = sum(lengths[:place])
+        end = start + lengths[place]
+        part = (body[start:end] + data)[-most:]
+        _LENGTH.pack_into(self.headers, at + _LENGTH.size * place, len(part))
+        body = body[:start] + part + body[end:]
+        if self.cold[row]:
+            self._compress(row, body)
+        else:
+            self.all[row] = body
 
     def opened(self, rows: Iterable[int]) -> list[list[Any]]:
         """The parts of some rows, as by `open`: whoever watches `HEADS` to `IDS` is told now."""
@@ -154,11 +178,14 @@ class Bodies:
             del warm[row]
             body = everything[row]
             # One that was changed since is packed again, and warm then.
-            if body.__class__ is not list and len(body) >= _LEAST and not self.cold[row]:
-                compressed = _compress(body)
-                if len(compressed) < len(body):
-                    everything[row] = compressed
-                    self.cold[row] = 1
+            if body.__class__ is not list and not self.cold[row]:
+                self._compress(row, body)
+
+    def _compress(self, row: int, body: bytes) -> None:
+        """Keep a row compressed, if that makes it smaller."""
+        compressed = _compress(body) if len(body) >= _LEAST else body
+        self.cold[row] = len(compressed) < len(body)
+        self.all[row] = compressed if self.cold[row] else body
 
 
 class Fresh:
@@ -220,6 +247,13 @@ class Part:
 
     def __setitem__(self, row: int, part: bytes) -> None:
         self._bodies.open(row)[self._place] = part
+        for seen in self._watching:
+            if row < len(seen):
+                seen[row] = 0
+
+    def append(self, row: int, data: bytes, most: int) -> None:
+        """Add to the end of a row's part and keep its last bytes, at most so many (`Bodies.append`)."""
+        self._bodies.append(row, self._place, data, most)
         for seen in self._watching:
             if row < len(seen):
                 seen[row] = 0

@@ -76,9 +76,9 @@ class Held:
     """Those whose view is deleted, not yet noted."""
     changed: dict[int, None] = field(default_factory=dict)
     """Rows that a sweep changed: they may wait for a later checkpoint, oldest first."""
-    changes: dict[int, list[Change]] = field(default_factory=dict)
-    """Moves to be written with their rows."""
-    audience_changes: dict[int, list[AudienceChange]] = field(default_factory=dict)
+    changes: dict[int, tuple[Change, ...]] = field(default_factory=dict)
+    """Moves to be written with their rows. Rows that moved alike share them: a new model may move everybody."""
+    audience_changes: dict[int, tuple[AudienceChange, ...]] = field(default_factory=dict)
     """Likewise."""
     book: DayBook = field(default_factory=DayBook)
     """What happened on each stream day, as of the rows that are written."""
@@ -304,9 +304,10 @@ def noted(
     held.unviewed.difference_update(step.viewed)
     held.unviewed.update(step.unviewed)
     held.viewed = held.viewed[len(step.viewed) :]
+    mark = step.seq, now
     for row in rows:
         if row not in quiet and row not in held.gone:
-            held.dirty.setdefault(row, (step.seq, now))
+            held.dirty.setdefault(row, mark)
     for row in asked:
         if row in held.dirty and row not in held.gone:
             held.asked.pop(row, None)  # it comes last now

@@ -17,7 +17,7 @@ from consumer.held import AudienceChange, Change, Held
 from consumer.items import Detached, ItemSums
 from consumer.layout import MISSING_TIME
 from consumer.learning import Learner
-from consumer.moves import Moves
+from consumer.moves import Moves, shared
 from consumer.names import Names
 from consumer.row_forecasts import RowForecasts
 from consumer.row_store import Rows, RowStore
@@ -243,21 +243,21 @@ class Memory:
             sales[segment] = (before[0] + net, before[1] + order)
 
     def _note_moves(self, moves: Moves) -> None:
-        now = self.clock.now
-        columns = (
-            moves.rows,
-            self.store.partition[moves.rows],
-            moves.before,
-            moves.after,
-            moves.causes,
-            self.store.header["model_version"][moves.rows],
-        )
-        for row, partition, before, after, cause, version in zip(*(one.tolist() for one in columns), strict=True):
-            change = Change(before, after, cause, now, version)
-            self.held[partition].changes.setdefault(row, []).append(change)
-        entered = moves.audiences
-        for row, before, after, cause in zip(
-            *(one.tolist() for one in (entered.rows, entered.before, entered.after, entered.causes)), strict=True
+        now, version, partition = self.clock.now, self.store.header["model_version"], self.store.partition
+        for row, number, change in zip(
+            moves.rows.tolist(),
+            partition[moves.rows].tolist(),
+            shared(Change, moves, version[moves.rows], now),
+            strict=True,
         ):
-            told = AudienceChange(before, after, cause, now, int(self.store.header["model_version"][row]))
-            self.held[int(self.store.partition[row])].audience_changes.setdefault(row, []).append(told)
+            changes = self.held[number].changes
+            changes[row] = (*changes[row], *change) if row in changes else change
+        entered = moves.audiences
+        for row, number, told in zip(
+            entered.rows.tolist(),
+            partition[entered.rows].tolist(),
+            shared(AudienceChange, entered, version[entered.rows], now),
+            strict=True,
+        ):
+            audience_changes = self.held[number].audience_changes
+            audience_changes[row] = (*audience_changes[row], *told) if row in audience_changes else told

@@ -1,6 +1,8 @@
 """What changed for customers in one step, as columns."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,7 @@ Causes = npt.NDArray[np.uint8]
 """Places in contracts.documents.CAUSES."""
 Bits = npt.NDArray[np.uint64]
 """Bit n: the audience of number n."""
+Told = TypeVar("Told")
 
 
 def _no_rows() -> Rows:
@@ -47,3 +50,20 @@ class Moves:
     def rewritten(self) -> list[int]:
         """The rows that are to be written because of this, each once."""
         return list(dict.fromkeys([*self.rows.tolist(), *self.audiences.rows.tolist(), *self.marked.tolist()]))
+
+
+def shared(
+    make: Callable[[int, int, int, int, int], Told], moves: Moves | AudienceMoves, versions: npt.NDArray[Any], now: int
+) -> list[tuple[Told]]:
+    """What there is to tell of each row: one object for all that moved alike."""
+    made: dict[tuple[int, ...], tuple[Told]] = {}
+    found = []
+    for before, after, cause, version in zip(
+        moves.before.tolist(), moves.after.tolist(), moves.causes.tolist(), versions.tolist(), strict=True
+    ):
+        how = before, after, cause, version
+        one = made.get(how)
+        if one is None:
+            one = made[how] = (make(before, after, cause, now, version),)
+        found.append(one)
+    return found

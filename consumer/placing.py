@@ -103,4 +103,4 @@ def _remember(store: RowStore, moves: Moves, now: int) -> None:
     size = MOVE.itemsize
     kept = store.moves
     for place, row in enumerate(moves.rows.tolist()):
-        kept[row] = (kept[row] + data[place * size : (place + 1) * size])[-MAX_MOVES * size :]
+        kept.append(row, data[place * size : (place + 1) * size], MAX_MOVES * size)

@@ -116,9 +116,11 @@ def test_the_first_model_moves_everybody_by_the_cause_model_and_time_moves_them_
     shop = Shop()
     for n in range(7):
         shop.buy(f"c{n}", START - n * DAY)
+    shop.store.pack(np.arange(7), 1)
     shop.learner.adopt(fixed_model(), START)
     moves = shop.sweep(START)
     assert [len(part) for part in moves] == [2, 2, 2, 1]
+    assert {type(body) for body in shop.store.bodies.all} == {bytes}, "rows in pieces take twice the memory"
     assert {cause for part in moves for cause in part.causes.tolist()} == {MODEL}
     assert shop.learner.sums(0)[1].total == 7
     shop.learner.begin_sweep(START + 900 * DAY)

@@ -19,7 +19,7 @@ from consumer.currency import Rates
 from consumer.decoding import Decoder
 from consumer.figures import figures_of, merged
 from consumer.held import checkpoint_of, claim, load, next_rows, noted, quiet_rows
-from consumer.layout import HEAD, LINE, Limits
+from consumer.layout import HEAD, HEADER, LINE, Limits
 from consumer.memory import Memory
 from consumer.memory_state import MemoryState
 from consumer.settings import WorkerSettings
@@ -31,6 +31,7 @@ from logs.base import Batch, LogInfo
 from online_model.features import DEFAULT_FEATURES, FeatureSet, bought
 from online_model.metric import Metric
 from online_model.model import FIRST_SEGMENT_ID, LAPSED, NO_PURCHASES, NOT_ENOUGH_DATA, Segment, SegmentModel
+from online_model.rules import audiences
 from online_model.sums import ClusterSums, Votes
 from recommender.store import MemoryViews
 
@@ -41,6 +42,7 @@ LOG = LogInfo("events", "id", PARTITIONS)
 HALF_LIFE = 7 * DAY
 LAPSE_DAYS = 20
 FEATURES = FeatureSet.of(DEFAULT_FEATURES)
+AUDIENCES = audiences({"Big": "spend >= 50", "Away": "recency_days > 10"})
 SLICE = 3
 """Rows of one slice of a sweep."""
 
@@ -57,9 +59,11 @@ class Evaluated:
 class MemoryMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self):
-        settings = WorkerSettings(clock="event", limits=Limits(lateness=30 * DAY, lines=5, ids=6))
+        limits = Limits(lateness=30 * DAY, lines=5, ids=6)
+        settings = WorkerSettings(clock="event", limits=limits, audiences=AUDIENCES)
         self.clock = Clock("event", wall=lambda: START)
         self.memory = Memory(settings, self.clock, PARTITIONS, MemoryViews(lambda: START), lambda: 0.0)
+        self.memory.set_audiences({"Big": 0, "Away": 1})
         learner = self.memory.learner
         whole_slice = learner.sweep
         learner.sweep = lambda now: whole_slice(now, SLICE)
@@ -156,6 +160,7 @@ class MemoryMachine(RuleBasedStateMachine):
         must = defaultdict(list)
         for row in applied.causes:
             must[int(self.memory.store.partition[row])].append(row)
+        self._check_what_is_told(gone={who for _, who in applied.removed})
         for partition in held:
             self._checkpoint(partition, must[partition])
 
@@ -387,6 +392,24 @@ class MemoryMachine(RuleBasedStateMachine):
                 (blob,) = self.memory.store.pack(np.array([row], np.int64), seq)
                 assert blob == stored[who]
 
+    @invariant()
+    def what_waits_to_be_told_leads_from_what_is_written_to_what_is(self):
+        self._check_what_is_told(gone=set())
+
+    def _check_what_is_told(self, gone):
+        """Rows of customers who are `gone` are written still; if there is one in memory, it is another."""
+        header, ids = self.memory.store.header, self.memory.store.ids
+        for number, held in self.memory.held.items():
+            written = dict(pair for part in self.state.rows(number) for pair in zip(*part, strict=True))
+            for told, name, new in ((held.changes, "segment", NO_SEGMENT), (held.audience_changes, "audiences", 0)):
+                for row, changes in told.items():
+                    blob = written.get(ids[row]) if ids[row] not in gone else None
+                    stands = np.frombuffer(blob, HEADER, 1)[name][0] if blob else new
+                    for change in changes:
+                        assert change.before == stands
+                        stands = change.after
+                    assert stands == header[name][row]
+
 
 MemoryMachine.TestCase.settings = settings(
     max_examples=60,
@@ -395,3 +418,18 @@ MemoryMachine.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TestMemory = MemoryMachine.TestCase
+
+
+def test_who_moves_twice_before_a_checkpoint_is_told_of_both():
+    machine = MemoryMachine()
+    machine.begin()
+    machine.take_events([("c0", Purchase, 0, [("a", 1, 60.0)])], 0)
+    machine.adopt(2, 0, 10.0, new_ids=False, promising=0)
+    machine.begin_sweep(20)
+    machine.sweep(3)
+    (held,) = [held for held in machine.memory.held.values() if held.audience_changes]
+    told = []
+    machine._check_what_is_told = lambda gone: told.extend(held.audience_changes.values())
+    machine.take_events([("c0", Purchase, 0, [("a", 1, 60.0)])], 0)
+    assert [[(one.before, one.after) for one in changes] for changes in told] == [[(0b01, 0b11), (0b11, 0b01)]]
+    assert not held.audience_changes

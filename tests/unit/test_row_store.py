@@ -51,7 +51,8 @@ def test_what_is_loaded_is_what_is_there_whatever_was_there_before(warm, steps):
         assert (store.partition[places] == partition).all()
 
 
-_Change = st.tuples(st.sampled_from(("set", "pack", "copy", "look", "add")), st.integers(0, 9), st.integers(0, 5))
+_WHAT = st.sampled_from(("set", "append", "pack", "copy", "look", "add"))
+_Change = st.tuples(_WHAT, st.integers(0, 9), st.integers(0, 5))
 
 
 @pytest.mark.parametrize("warm", [0, 1, 3, WARM])
@@ -70,6 +71,11 @@ def test_a_row_taken_apart_put_together_and_copied_has_what_was_set_last(warm, c
         if what == "set":
             expected[row][place] = parts[place][row] + b"%d" % number
             parts[place][row] = expected[row][place]
+            if place == 1:
+                seen.discard(row)
+        elif what == "append":
+            expected[row][place] = (expected[row][place] + b"%d" % number)[-9:]
+            parts[place].append(row, b"%d" % number, 9)
             if place == 1:
                 seen.discard(row)
         elif what == "pack":
@@ -111,6 +117,9 @@ def test_all_but_the_rows_that_were_packed_last_are_compressed():
     store.pack(np.array([1]), 1)
     assert compressed() == [0, 2, 3]
     assert store.pack(np.arange(5), 0) == blobs  # all but the mark of who wrote them
+    assert compressed() == [0, 2, 3]
+    for row in range(5):
+        store.moves.append(row, b"", 1_000)
     assert compressed() == [0, 2, 3]
 
 
