@@ -1,6 +1,7 @@
 """The command line without servers: commands, errors, what is imported, what is shown."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -44,6 +45,8 @@ def test_every_command_explains_itself(command):
     assert shown.exit_code == 0
     assert f"livesegments {command}" in shown.output or command in shown.output
     assert command in run("--help").output
+    described = " ".join(re.sub("[^ -~]", " ", shown.output).split())  # without frames
+    assert COMMANDS[command] in described
 
 
 def test_the_schema_of_events_is_json():
