@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import lzma
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_beside = re.compile(r"/$|^__MACOSX/|(^|/)(\._[^/]*|\.DS_Store)$").search
+"""Of names in a zip: folders, and what macOS puts beside the files that it packs."""
 
 
 class DialectError(LivesegmentsError):
@@ -51,17 +54,21 @@ class Dialect:
     header: bool = True
 
 
+def meant_in(packed: zipfile.ZipFile, path: Path) -> str:
+    """The name of the one file in a zip. Raises DialectError where there are several, or none."""
+    names = [name for name in packed.namelist() if not _beside(name)]
+    if len(names) != 1:
+        raise DialectError(f"{path}: holds {len(names)} files; unpack it and name the one that is meant")
+    return names[0]
+
+
 @contextmanager
 def open_bytes(path: Path) -> Iterator[IO[bytes]]:
     """The file's bytes, out of what it is packed in. Raises OSError and what the packing raises."""
     suffix = path.suffix.lower()
     if suffix == ".zip":
-        with zipfile.ZipFile(path) as packed:
-            names = [name for name in packed.namelist() if not name.endswith("/")]
-            if len(names) != 1:
-                raise DialectError(f"{path}: holds {len(names)} files; unpack it and name the one that is meant")
-            with packed.open(names[0]) as stream:
-                yield stream
+        with zipfile.ZipFile(path) as packed, packed.open(meant_in(packed, path)) as stream:
+            yield stream
         return
     openers: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
     if suffix == ".zst":

@@ -4,16 +4,17 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.errors import LivesegmentsError
-from producer.dialect import Dialect, DialectError, sniff
+from producer.dialect import Dialect, DialectError, meant_in, open_bytes, sniff
 from producer.json_lines import SUFFIXES as JSON_LINES
 from producer.json_lines import JsonLines, JsonLinesError, open_json_lines
 from producer.workbook import SUFFIXES, Sheet, WorkbookError, open_sheet
@@ -92,7 +93,7 @@ class TableFile:
                 for batch in stored.iter_batches(batch_size=rows, columns=names):
                     yield _as_frame(pa.Table.from_batches([batch]).select(names))
         else:
-            with _read_text(self, places, chunksize=rows) as reader:
+            with _source(self.path) as source, _read_text(self, source, places, chunksize=rows) as reader:
                 yield from reader
 
     def read(self, wanted: Collection[str]) -> pd.DataFrame:
@@ -114,7 +115,11 @@ class TableFile:
     def _read(self, places: Sequence[int]) -> pd.DataFrame:
         if self.cells is not None:
             return _as_frame(self.cells.read(places))
-        return _read_parquet(self.path, places) if self.separator is None else _read_text(self, places)
+        if self.separator is None:
+            return _read_parquet(self.path, places)
+        with _source(self.path) as source:
+            frame: pd.DataFrame = _read_text(self, source, places)
+            return frame
 
 
 def look_at(
@@ -143,7 +148,8 @@ def look_at(
 
 def _opened(path: Path, dialect: Dialect) -> TableFile:
     table = TableFile(path, (), dialect.separator, header=dialect.header, dialect=dialect)
-    first = _read_text(table, None, nrows=0 if dialect.header else 1)
+    with _source(path) as source:
+        first = _read_text(table, source, None, nrows=0 if dialect.header else 1)
     names = [str(name) for name in first.columns] if dialect.header else []
     columns = _names(path, names) if dialect.header else tuple(str(place + 1) for place in range(len(first.columns)))
     return TableFile(path, columns, dialect.separator, header=dialect.header, dialect=dialect)
@@ -168,7 +174,7 @@ def open_table(path: Path, sheet: str | None = None, *, header: bool = True) -> 
             return _open_text(path, _TEXT[kind]) if header else _open_bare(path, _TEXT[kind])
     except pd.errors.EmptyDataError as error:
         raise TableError(f"{path}: is empty") from error
-    except (WorkbookError, JsonLinesError) as error:
+    except (WorkbookError, JsonLinesError, DialectError) as error:
         raise TableError(str(error)) from error
     except UNREADABLE as error:
         raise TableError(f"{path}: cannot be read: {_first_line(error)}") from error
@@ -183,6 +189,8 @@ def _kind_of(path: Path, sheet: str | None, *, header: bool) -> str:
     if path.stat().st_size == 0:
         raise TableError(f"{path}: is empty")
     kind = next((suffix for suffix in reversed(path.suffixes) if suffix.lower() not in _COMPRESSION), "").lower()
+    if not kind and path.suffix.lower() == ".zip":
+        kind = _kind_in(path)
     if sheet is not None and kind not in SUFFIXES:
         raise TableError(f"{path}: --sheet is for workbooks ({', '.join(SUFFIXES)})")
     if not header and kind not in _TEXT:
@@ -190,35 +198,57 @@ def _kind_of(path: Path, sheet: str | None, *, header: bool) -> str:
     return kind
 
 
+def _kind_in(path: Path) -> str:
+    """The same of the file in a zip whose own name does not say, if it is a text table. Raises TableError."""
+    try:
+        with zipfile.ZipFile(path) as packed:
+            kind = Path(meant_in(packed, path)).suffix.lower()
+    except DialectError as error:
+        raise TableError(str(error)) from error
+    except UNREADABLE as error:
+        raise TableError(f"{path}: cannot be read: {_first_line(error)}") from error
+    return kind if kind in _TEXT else ""
+
+
 def _open_text(path: Path, separator: str) -> TableFile:
-    header = _text(path, separator, nrows=0)
+    header = _begins(path, separator, nrows=0)
     if len(header.columns) == 1:
         # One name with another separator in it: a spreadsheet of a country that writes 1,50.
         other = max(";\t|,", key=str(header.columns[0]).count)
         if other in str(header.columns[0]):
-            separator, header = other, _text(path, other, nrows=0)
+            separator, header = other, _begins(path, other, nrows=0)
     return TableFile(path, _names(path, [str(name) for name in header.columns]), separator)
 
 
 def _open_bare(path: Path, separator: str) -> TableFile:
     """A text file that begins with its first row."""
-    first = _text(path, separator, nrows=1, header=None)
+    first = _begins(path, separator, nrows=1, header=None)
     if len(first.columns) == 1:
         cell = str(first.iloc[0, 0])
         other = max(";\t|,", key=cell.count)
         separator = other if other in cell else _BLANKS
-        first = _text(path, separator, nrows=1, header=None)
+        first = _begins(path, separator, nrows=1, header=None)
     return TableFile(path, tuple(str(place + 1) for place in range(len(first.columns))), separator, header=False)
 
 
-def _read_text(table: TableFile, places: Sequence[int] | None, **choice: Any) -> Any:
+@contextmanager
+def _source(path: Path) -> Iterator[Path | IO[bytes]]:
+    """What pandas reads: of a zip the one file, since it takes what macOS packs beside it for another."""
+    if path.suffix.lower() != ".zip":
+        yield path
+        return
+    with open_bytes(path) as stream:
+        yield stream
+
+
+def _read_text(table: TableFile, source: Path | IO[bytes], places: Sequence[int] | None, **choice: Any) -> Any:
     """A frame; with `chunksize` a reader of frames."""
     choice |= {} if table.header else {"header": None}
     choice |= {} if places is None else {"usecols": list(places)}
     if table.dialect is None:
-        return _text(table.path, table.separator or ",", **choice)
+        return _text(source, table.separator or ",", **choice)
     return pd.read_csv(
-        table.path,
+        source,
         encoding=table.dialect.encoding,
         encoding_errors="replace",
         skiprows=table.dialect.skipped,
@@ -229,14 +259,22 @@ def _read_text(table: TableFile, places: Sequence[int] | None, **choice: Any) ->
     )
 
 
-def _text(path: Path, separator: str, **choice: Any) -> pd.DataFrame:
+def _begins(path: Path, separator: str, **choice: Any) -> pd.DataFrame:
+    """How a text file begins."""
+    with _source(path) as source:
+        return _text(source, separator, **choice)
+
+
+def _text(source: Path | IO[bytes], separator: str, **choice: Any) -> pd.DataFrame:
     """Read as UTF-8, else as what spreadsheets on Windows write: the public CSV of Online Retail is in that."""
     choice |= {"sep": separator, "dtype": str, "index_col": False}
     frame: pd.DataFrame
     try:
-        frame = pd.read_csv(path, encoding="utf-8-sig", **choice)
+        frame = pd.read_csv(source, encoding="utf-8-sig", **choice)
     except UnicodeDecodeError:
-        frame = pd.read_csv(path, encoding="cp1252", encoding_errors="replace", **choice)
+        if not isinstance(source, Path):
+            source.seek(0)
+        frame = pd.read_csv(source, encoding="cp1252", encoding_errors="replace", **choice)
     return frame
 
 

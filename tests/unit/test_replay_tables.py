@@ -1,7 +1,10 @@
 """Tables of every shape become the events that they tell of."""
 
 import gzip
+import io
 import re
+import shutil
+import zipfile
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -182,6 +185,12 @@ def test_the_same_table_in_every_format(tmp_path):
     (tmp_path / "h.csv").write_text(
         text.replace("2011-01-01 10:00:00", "1/1/2011 10:00").replace("2011-01-02", "1/2/2011")
     )
+    with zipfile.ZipFile(tmp_path / "i.csv.zip", "w") as packed:  # as a Mac packs it
+        packed.writestr("shop/", b"")
+        packed.writestr("shop/orders.csv", text)
+        packed.writestr("shop/.DS_Store", b"\0")
+        packed.writestr("__MACOSX/shop/._orders.csv", b"\0")
+    shutil.copy(tmp_path / "i.csv.zip", tmp_path / "j.zip")
     wanted = list(read_events(tmp_path / "a.parquet", now=NOW))
     assert len(wanted) == 1
     for path in sorted(tmp_path.iterdir()):
@@ -289,6 +298,14 @@ def test_attributes_keep_brackets_where_names_would_clash():
 MAPPED = {"customer_id": "c", "occurred_at": "t", "unit_price": "p"}
 
 
+def zipped(*names):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as packed:
+        for name in names:
+            packed.writestr(name, HEADER)
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "request_", "told"),
     [
@@ -298,6 +315,10 @@ MAPPED = {"customer_id": "c", "occurred_at": "t", "unit_price": "p"}
         ("head.csv", HEADER.encode(), None, "no rows"),
         ("broken.csv.gz", b"nonsense", None, "cannot be read"),
         ("cut.csv.gz", gzip.compress(HEADER.encode() * 100, mtime=0)[:40], None, "cannot be read"),
+        ("broken.zip", b"nonsense", None, "cannot be read"),
+        ("two.zip", zipped("a.csv", "b.csv"), None, "holds 2 files; unpack it"),
+        ("two.csv.zip", zipped("a.csv", "b.csv"), None, "holds 2 files; unpack it"),
+        ("book.zip", zipped("book.xlsx"), None, "expected .csv"),
         ("broken.parquet", b"nonsense", None, "cannot be read"),
         ("table.doc", b"nonsense", None, "expected .csv"),
         ("twice.csv", b"a,a \n1,2\n", None, "two columns are named 'a'"),
