@@ -35,6 +35,7 @@ _HASH: Final = 12
 async def layout(parts: PageParts, visit: Visit) -> Component:
     """The page as it stands."""
     found = await to_thread.run_sync(parts.web.acts)
+    first, last = ends(0, len(found))
     return html.Div(
         [
             dcc.Interval(id="acts-tick", interval=REFRESH_SECONDS * 1000),
@@ -43,10 +44,12 @@ async def layout(parts: PageParts, visit: Visit) -> Component:
             html.Div(told(found, 0), id="acts-found"),
             html.Div(
                 [
-                    html.Button("Newer", id="acts-newer", className="button"),
-                    html.Button("Older", id="acts-older", className="button"),
+                    html.Button("Newer", id="acts-newer", className="button", disabled=first),
+                    html.Button("Older", id="acts-older", className="button", disabled=last),
                 ],
+                id="acts-turn",
                 className="row acts-turn",
+                hidden=first and last,
             ),
         ]
     )
@@ -58,6 +61,9 @@ def register(callbacks: Callbacks, parts: PageParts) -> None:
     @callbacks.on(
         Output("acts-found", "children"),
         Output("acts-page", "data"),
+        Output("acts-newer", "disabled"),
+        Output("acts-older", "disabled"),
+        Output("acts-turn", "hidden"),
         Input("acts-tick", "n_intervals"),
         Input("acts-by", "value"),
         Input("acts-act", "value"),
@@ -75,7 +81,8 @@ def register(callbacks: Callbacks, parts: PageParts) -> None:
         found = [one for one in await to_thread.run_sync(parts.web.acts) if wanted.takes(one)]
         moves = {"acts-newer": place - 1, "acts-older": place + 1, "acts-tick": place}
         turned = turn(moves.get(ctx.triggered_id or "", 0), len(found))
-        return told(found, turned), turned
+        first, last = ends(turned, len(found))
+        return told(found, turned), turned, first, last, first and last
 
 
 def wanted_of(by: str | None, act: str | None, customer: str | None, first: str | None, last: str | None) -> Wanted:
@@ -104,6 +111,15 @@ def turn(place: int, count: int) -> int:
     (0, 1, 1, 0)
     """
     return max(0, min(place, (count - 1) // ROWS))
+
+
+def ends(place: int, count: int) -> tuple[bool, bool]:
+    """Whether nothing is newer than a page, and nothing older.
+
+    >>> ends(0, 0), ends(0, ROWS), ends(0, ROWS + 1), ends(1, ROWS + 1)
+    ((True, True), (True, True), (True, False), (False, True))
+    """
+    return place == 0, (place + 1) * ROWS >= count
 
 
 def told(found: Sequence[Act], place: int) -> Component:

@@ -84,7 +84,13 @@ def test_admins_alone_see_it(shop):
             values = {"acts-customer": customer, "acts-page": 0}
             body = {
                 "output": found["output"],
-                "outputs": [{"id": "acts-found", "property": "children"}, {"id": "acts-page", "property": "data"}],
+                "outputs": [
+                    {"id": "acts-found", "property": "children"},
+                    {"id": "acts-page", "property": "data"},
+                    {"id": "acts-newer", "property": "disabled"},
+                    {"id": "acts-older", "property": "disabled"},
+                    {"id": "acts-turn", "property": "hidden"},
+                ],
                 "inputs": [{**one, "value": values.get(one["id"])} for one in found["inputs"]],
                 "state": [{**one, "value": values.get(one["id"])} for one in found["state"]],
                 "changedPropIds": ["acts-customer.value"],
