@@ -1,10 +1,11 @@
 """What a worker and Redis need for so many customers, and whether an event costs more the more customers there are.
 
 Rows are put into Redis (`benchmarks.filling`); then one worker with everything on loads them, sweeps, writes the view
-of each customer, and works off purchases of customers drawn at random: first while Redis does nothing else, then from
-the moment on that it rewrites its append-only file, as it does whenever that has doubled. While some events go on, a
-second worker joins, and is handed half of the partitions. Each number of customers has a Redis of its own, unless
-REDIS_URL names one.
+of each customer, and works off purchases of customers drawn at random: first a few in small steps, in which hardly any
+customer has two, however many customers there are: `us_per_event_alone`. Then, by another worker, in steps as they are,
+while Redis does nothing else, and from the moment on that it rewrites its append-only file, as it does whenever that
+has doubled. While some events go on, a further worker joins, and is handed half of the partitions. Each number of
+customers has a Redis of its own, unless REDIS_URL names one.
 
     python -m benchmarks.scale [--customers N]… [--items N] [--events N] [--json]
 
@@ -15,12 +16,14 @@ are extrapolated to 10,000,000: a straight line, nothing that was measured.
 import argparse
 import json
 import multiprocessing
+import queue
 import resource
 import time
 import uuid
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, Final
@@ -45,6 +48,10 @@ AROUND_SECONDS: Final = 5.0
 """Before and after a hand-over, while events come."""
 _A_SECOND: Final = 1_000.0
 """Purchases that are worked off follow one another so quickly: of one moment are not more than there would be."""
+_EARLIER: Final = 3_600.0
+"""Seconds by which those in small steps lie before all others."""
+_SMALL_STEP: Final = 200
+"""Events of a partition in one of those steps: with 10,000 customers eight of nine are of a customer of their own."""
 _MIB: Final = 2**20
 
 
@@ -61,34 +68,52 @@ def resident_mib() -> float:
 class Talk:
     """Between the first worker's process and this one."""
 
-    rested: Event
-    """Everybody's view is written, and the worker does nothing until `published`."""
+    wanted: Any
+    """A queue: how many events the worker wants to be on the log; it does nothing until they are `published`."""
     published: Event
     figures: Any
     """A queue, to which it gives what it found."""
     stop: Event
 
+    def ask(self, events: int) -> None:
+        """Have events published."""
+        self.published.clear()
+        self.wanted.put(events)
+        self.published.wait(_PATIENCE)
+
 
 def work(servers: Servers, events: int, talk: Talk) -> None:
-    """The first worker: it finds its figures, then goes on until `stop`."""
+    """The first worker, in small steps and then in its own; it finds its figures, then goes on until `stop`."""
+    settings = settings_of(servers)
     figures: dict[str, float] = {}
-    with one_worker(servers.bootstrap, servers.redis_url, settings_of(servers)) as worker:
+    with (
+        one_worker(servers.bootstrap, servers.redis_url, replace(settings, batch_events=_SMALL_STEP)) as worker,
+        closing(redis.Redis.from_url(servers.redis_url)) as client,
+    ):
         figures["load_s"] = _load(worker)
         _until_idle(worker)
         figures["sweep_s"] = _per_time(worker)
         figures["views_s"] = _rewrite(worker)
         figures["worker_mib"] = resident_mib()
-        with closing(redis.Redis.from_url(servers.redis_url)) as client:
-            figures["redis_mib"] = client.info("memory")["used_memory"] / _MIB
-            _rewrite_file(client)
-            _until(lambda: not _rewriting(client))
-            talk.rested.set()
-            talk.published.wait(_PATIENCE)
-            before = worker.figures.records
-            figures["events_per_s"] = _work_off(worker, before + events)
-            _rewrite_file(client)
-            figures["events_per_s_rewriting"] = _work_off(worker, before + 2 * events)
-            _until(lambda: not _rewriting(client))
+        figures["redis_mib"] = client.info("memory")["used_memory"] / _MIB
+        _rewrite_file(client)
+        _until(lambda: not _rewriting(client))
+        few = max(1, events // 10)
+        talk.ask(few)
+        figures["us_per_event_alone"] = 1e6 / _work_off(worker, worker.figures.records + few)
+        _until_idle(worker)
+        worker.close()
+    with (
+        one_worker(servers.bootstrap, servers.redis_url, settings) as worker,
+        closing(redis.Redis.from_url(servers.redis_url)) as client,
+    ):
+        _load(worker)
+        _until_idle(worker)
+        talk.ask(2 * events)
+        figures["events_per_s"] = _work_off(worker, events)
+        _rewrite_file(client)
+        figures["events_per_s_rewriting"] = _work_off(worker, 2 * events)
+        _until(lambda: not _rewriting(client))
         figures["worker_most_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         talk.figures.put(figures)
         worker.run(on_step=lambda worker: worker.stop() if talk.stop.is_set() else None)
@@ -160,10 +185,10 @@ def _work_off(worker: Worker, until: int) -> float:
     return (worker.figures.records - before) / (time.perf_counter() - began)
 
 
-def publish(servers: Servers, ids: list[list[str]], items: int, events: int) -> None:
-    """Purchases of customers drawn at random, in a shop that sells a thousand a second."""
+def publish(servers: Servers, ids: list[list[str]], items: int, events: int, ago: float) -> None:
+    """Purchases of customers drawn at random, in a shop that sells a thousand a second; the last some seconds ago."""
     purchase, producer, tag = purchases(items=items), producer_of(servers), uuid.uuid4().hex[:6]
-    began = time.time() - events / _A_SECOND
+    began = time.time() - ago - events / _A_SECOND
     for number, who in enumerate(spread(ids, events)):
         producer.produce(servers.names.events, purchase(who, number, tag, began + number / _A_SECOND), who.encode())
     producer.flush()
@@ -193,7 +218,7 @@ def hand_over(servers: Servers, ids: list[list[str]], stop: Event) -> dict[str, 
 def measure(bootstrap: str, customers: int, items: int, events: int) -> dict[str, float]:
     """Everything about one number of customers."""
     context = multiprocessing.get_context("spawn")
-    talk = Talk(context.Event(), context.Event(), context.Queue(), context.Event())
+    talk = Talk(context.Queue(), context.Event(), context.Queue(), context.Event())
     with redis_server() as redis_url:
         servers = Servers(bootstrap, redis_url, f"scale-{uuid.uuid4().hex[:8]}")
         began = time.perf_counter()
@@ -202,11 +227,9 @@ def measure(bootstrap: str, customers: int, items: int, events: int) -> dict[str
         first = context.Process(target=work, args=(servers, events, talk))
         first.start()
         try:
-            while not talk.rested.wait(1):
-                if not first.is_alive():
-                    raise SystemExit("the worker ended before it had written all views")
-            publish(servers, ids, items, 2 * events)
-            talk.published.set()
+            for ago in (_EARLIER, 0.0):
+                publish(servers, ids, items, _wanted(talk, first), ago)
+                talk.published.set()
             figures = talk.figures.get(timeout=_PATIENCE) | hand_over(servers, ids, talk.stop)
         finally:
             talk.stop.set()
@@ -223,6 +246,18 @@ def measure(bootstrap: str, customers: int, items: int, events: int) -> dict[str
         **{name: round(value, 2) for name, value in figures.items()},
         "views_per_s": round(customers / figures["views_s"]),
     }
+
+
+def _wanted(talk: Talk, worker: BaseProcess) -> int:
+    """How many events the worker wants."""
+    while True:
+        try:
+            number: int = talk.wanted.get(timeout=1)
+        except queue.Empty:
+            if not worker.is_alive():
+                raise SystemExit("the worker ended before it had written all views") from None
+        else:
+            return number
 
 
 def run(sizes: list[int], items: int, events: int, few: int = FEW) -> list[dict[str, Any]]:

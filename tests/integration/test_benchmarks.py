@@ -64,7 +64,7 @@ def test_scale(monkeypatch):
     assert figures["customers"] == 100
     assert figures["throughput_vs_10k"] == 1.0
     assert figures["moved_partitions"] == 6
-    for figure in ("worker_mib", "redis_mib", "views_per_s", "events_per_s", "hand_over_pause_s"):
+    for figure in ("worker_mib", "redis_mib", "views_per_s", "us_per_event_alone", "events_per_s", "hand_over_pause_s"):
         assert figures[figure] > 0
     assert figures["load_s"] >= 0
     assert figures["sweep_s"] >= 0
