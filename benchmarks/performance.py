@@ -92,6 +92,12 @@ def _first(name: str, figure: str, **where: Any) -> Callable[[Results], float | 
     return look
 
 
+def _times_10k(results: Results) -> float | None:
+    """What an event of a customer of its own takes with a million customers, by what it takes with 10,000."""
+    few, many = (_first("scale", "us_per_event_alone", customers=number)(results) for number in (10_000, 1_000_000))
+    return None if few is None or many is None else round(many / few, 2)
+
+
 _AT_2000: Final = {"rate": 2_000}
 _MILLION: Final = {"customers": 1_000_000}
 TARGETS: Final[tuple[tuple[str, Callable[[Results], float | None], str, float], ...]] = (
@@ -116,6 +122,7 @@ TARGETS: Final[tuple[tuple[str, Callable[[Results], float | None], str, float], 
     ("… load, s", _first("scale", "load_s", **_MILLION), "≤", 20),
     ("… sweep, s", _first("scale", "sweep_s", **_MILLION), "≤", 5),
     ("… throughput, share of that with 10,000", _first("scale", "throughput_vs_10k", **_MILLION), "≥", 0.7),
+    ("… an event of a customer of its own, by that with 10,000", _times_10k, "≤", 1),
 )
 
 
@@ -208,17 +215,8 @@ def _freshness(result: Mapping[str, Any]) -> list[str]:
 
 def _scale(result: Mapping[str, Any]) -> list[str]:
     columns = (
-        *(
-            "customers",
-            "worker_mib",
-            "worker_most_mib",
-            "redis_mib",
-            "load_s",
-            "sweep_s",
-            "views_s",
-            "us_per_event_alone",
-        ),
-        *("events_per_s", "throughput_vs_10k", "events_per_s_rewriting", "hand_over_pause_s"),
+        *("customers", "worker_mib", "worker_most_mib", "redis_mib", "load_s", "sweep_s", "views_s"),
+        *("us_per_event_alone", "events_per_s", "throughput_vs_10k", "events_per_s_rewriting", "hand_over_pause_s"),
     )
     rows = result["figures"]
     lines = ["## Many customers", "", _run_of(result, "scale"), f"{rows[0]['items']:,} items.", ""]
@@ -227,7 +225,9 @@ def _scale(result: Mapping[str, Any]) -> list[str]:
         "",
         "`events_per_s_rewriting`: from the moment on that Redis rewrites its append-only file, as it does whenever",
         "that has doubled; `events_per_s` and `throughput_vs_10k` while it does not. `worker_mib` and `redis_mib` are",
-        "those before the events, with all views written.",
+        "those before the events, with all views written. `us_per_event_alone` is what an event takes in small steps,",
+        "where (nearly) each is of a customer of its own. In a worker's own steps, of up to 20,000 events, eight",
+        "of them change one row where there are 10,000 customers, and 1.1 where there are 100,000.",
         "",
     ]
     if rows[-1].get("extrapolated"):

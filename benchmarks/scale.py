@@ -1,11 +1,13 @@
 """What a worker and Redis need for so many customers, and whether an event costs more the more customers there are.
 
 Rows are put into Redis (`benchmarks.filling`); then one worker with everything on loads them, sweeps, writes the view
-of each customer, and works off purchases of customers drawn at random: first a few in small steps, in which hardly any
-customer has two, however many customers there are: `us_per_event_alone`. Then, by another worker, in steps as they are,
-while Redis does nothing else, and from the moment on that it rewrites its append-only file, as it does whenever that
-has doubled. While some events go on, a further worker joins, and is handed half of the partitions. Each number of
-customers has a Redis of its own, unless REDIS_URL names one.
+of each customer, and works off purchases of customers drawn at random: first while Redis does nothing else, then from
+the moment on that it rewrites its append-only file, as it does whenever that has doubled. While some events go on, a
+second worker joins, and is handed half of the partitions. Each number of customers has a Redis of its own, unless
+REDIS_URL names one.
+
+Another worker works off a few before all that, in small steps, of which hardly any customer has two events, however
+many customers there are: `us_per_event_alone`, without sweeps and passes over forecasts, which are over all rows.
 
     python -m benchmarks.scale [--customers N]… [--items N] [--events N] [--json]
 
@@ -20,9 +22,10 @@ import queue
 import resource
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -77,43 +80,43 @@ class Talk:
 
     def ask(self, events: int) -> None:
         """Have events published."""
-        self.published.clear()
         self.wanted.put(events)
         self.published.wait(_PATIENCE)
 
 
+def work_alone(servers: Servers, events: int, talk: Talk) -> None:
+    """A worker in small steps, until it has its figure."""
+    settings = replace(settings_of(servers), batch_events=_SMALL_STEP)
+    with one_worker(servers.bootstrap, servers.redis_url, settings) as worker:
+        _load(worker)
+        _until_idle(worker)
+        _quietly(servers)
+        talk.ask(events)
+        passes = worker.figures.sweeps, worker.figures.forecasts
+        before = sum(one.seconds for one in passes)
+        seconds = events / _work_off(worker, worker.figures.records + events)
+        talk.figures.put({"us_per_event_alone": 1e6 * (seconds - sum(one.seconds for one in passes) + before) / events})
+        worker.close()
+
+
 def work(servers: Servers, events: int, talk: Talk) -> None:
-    """The first worker, in small steps and then in its own; it finds its figures, then goes on until `stop`."""
-    settings = settings_of(servers)
+    """The first worker that goes on: it finds its figures, then works until `stop`."""
     figures: dict[str, float] = {}
-    with (
-        one_worker(servers.bootstrap, servers.redis_url, replace(settings, batch_events=_SMALL_STEP)) as worker,
-        closing(redis.Redis.from_url(servers.redis_url)) as client,
-    ):
+    with one_worker(servers.bootstrap, servers.redis_url, settings_of(servers)) as worker:
         figures["load_s"] = _load(worker)
         _until_idle(worker)
         figures["sweep_s"] = _per_time(worker)
         figures["views_s"] = _rewrite(worker)
         figures["worker_mib"] = resident_mib()
-        figures["redis_mib"] = client.info("memory")["used_memory"] / _MIB
-        _rewrite_file(client)
-        _until(lambda: not _rewriting(client))
-        few = max(1, events // 10)
-        talk.ask(few)
-        figures["us_per_event_alone"] = 1e6 / _work_off(worker, worker.figures.records + few)
-        _until_idle(worker)
-        worker.close()
-    with (
-        one_worker(servers.bootstrap, servers.redis_url, settings) as worker,
-        closing(redis.Redis.from_url(servers.redis_url)) as client,
-    ):
-        _load(worker)
-        _until_idle(worker)
-        talk.ask(2 * events)
-        figures["events_per_s"] = _work_off(worker, events)
-        _rewrite_file(client)
-        figures["events_per_s_rewriting"] = _work_off(worker, 2 * events)
-        _until(lambda: not _rewriting(client))
+        with closing(redis.Redis.from_url(servers.redis_url)) as client:
+            figures["redis_mib"] = client.info("memory")["used_memory"] / _MIB
+            _quietly(servers)
+            talk.ask(2 * events)
+            before = worker.figures.records
+            figures["events_per_s"] = _work_off(worker, before + events)
+            _rewrite_file(client)
+            figures["events_per_s_rewriting"] = _work_off(worker, before + 2 * events)
+            _until(lambda: not _rewriting(client))
         figures["worker_most_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         talk.figures.put(figures)
         worker.run(on_step=lambda worker: worker.stop() if talk.stop.is_set() else None)
@@ -160,6 +163,13 @@ def _rewrite_file(client: redis.Redis) -> None:
     """Have Redis begin to rewrite its append-only file; it waits for one that is under way."""
     _until(lambda: not _rewriting(client))
     client.bgrewriteaof()
+
+
+def _quietly(servers: Servers) -> None:
+    """Have Redis rewrite its append-only file now, so that it need not for a while."""
+    with closing(redis.Redis.from_url(servers.redis_url)) as client:
+        _rewrite_file(client)
+        _until(lambda: not _rewriting(client))
 
 
 def _rewriting(client: redis.Redis) -> bool:
@@ -215,37 +225,23 @@ def hand_over(servers: Servers, ids: list[list[str]], stop: Event) -> dict[str, 
     }
 
 
-def measure(bootstrap: str, customers: int, items: int, events: int) -> dict[str, float]:
-    """Everything about one number of customers."""
+@contextmanager
+def _worker(
+    work: Callable[[Servers, int, Talk], None], servers: Servers, events: int, put: Callable[[int], None]
+) -> Iterator[Talk]:
+    """A worker in a process of its own, which has the events that it wants; it is stopped when the block ends."""
     context = multiprocessing.get_context("spawn")
     talk = Talk(context.Queue(), context.Event(), context.Queue(), context.Event())
-    with redis_server() as redis_url:
-        servers = Servers(bootstrap, redis_url, f"scale-{uuid.uuid4().hex[:8]}")
-        began = time.perf_counter()
-        ids = fill(servers, customers, items)
-        fill_s = time.perf_counter() - began
-        first = context.Process(target=work, args=(servers, events, talk))
-        first.start()
-        try:
-            for ago in (_EARLIER, 0.0):
-                publish(servers, ids, items, _wanted(talk, first), ago)
-                talk.published.set()
-            figures = talk.figures.get(timeout=_PATIENCE) | hand_over(servers, ids, talk.stop)
-        finally:
-            talk.stop.set()
-            first.join(60)
-            first.kill()
-        with closing(redis.Redis.from_url(redis_url)) as client:
-            for key in client.scan_iter(f"{servers.tag}:*", count=10_000):
-                client.unlink(key)
-    customers = sum(map(len, ids))
-    return {
-        "customers": customers,
-        "items": items,
-        "fill_s": round(fill_s, 1),
-        **{name: round(value, 2) for name, value in figures.items()},
-        "views_per_s": round(customers / figures["views_s"]),
-    }
+    process = context.Process(target=work, args=(servers, events, talk))
+    process.start()
+    try:
+        put(_wanted(talk, process))
+        talk.published.set()
+        yield talk
+    finally:
+        talk.stop.set()
+        process.join(60)
+        process.kill()
 
 
 def _wanted(talk: Talk, worker: BaseProcess) -> int:
@@ -258,6 +254,31 @@ def _wanted(talk: Talk, worker: BaseProcess) -> int:
                 raise SystemExit("the worker ended before it had written all views") from None
         else:
             return number
+
+
+def measure(bootstrap: str, customers: int, items: int, events: int) -> dict[str, float]:
+    """Everything about one number of customers."""
+    with redis_server() as redis_url:
+        servers = Servers(bootstrap, redis_url, f"scale-{uuid.uuid4().hex[:8]}")
+        began = time.perf_counter()
+        ids = fill(servers, customers, items)
+        fill_s = time.perf_counter() - began
+        put = partial(publish, servers, ids, items)
+        with _worker(work_alone, servers, max(1, events // 5), partial(put, ago=_EARLIER)) as talk:
+            figures = talk.figures.get(timeout=_PATIENCE)
+        with _worker(work, servers, events, partial(put, ago=0.0)) as talk:
+            figures |= talk.figures.get(timeout=_PATIENCE) | hand_over(servers, ids, talk.stop)
+        with closing(redis.Redis.from_url(redis_url)) as client:
+            for key in client.scan_iter(f"{servers.tag}:*", count=10_000):
+                client.unlink(key)
+    customers = sum(map(len, ids))
+    return {
+        "customers": customers,
+        "items": items,
+        "fill_s": round(fill_s, 1),
+        **{name: round(value, 2) for name, value in figures.items()},
+        "views_per_s": round(customers / figures["views_s"]),
+    }
 
 
 def run(sizes: list[int], items: int, events: int, few: int = FEW) -> list[dict[str, Any]]:
