@@ -175,6 +175,8 @@ class _Touch:
     since: Since
     left: set[str] = field(default_factory=set)
     """Whom the id was joined to in between."""
+    times: int = 0
+    """How many events did."""
 
 
 class _PartitionStep:
@@ -647,6 +649,7 @@ class _PartitionStep:
         if cause != _INTERACTION:
             known.cause = cause
         known.at, known.since = at, since
+        known.times += 1
         return known
 
     def _alias(self, i: int, customer_id: str, at: int, row: _Open | None) -> bool:
@@ -781,7 +784,8 @@ class _PartitionStep:
         touch.left.add(bond.told)
         self._leave(customer_id, touch, to)
         digest = digest_of(handed)
-        if to and (to != bond.told or digest != bond.said):
+        # What several events left as it was, a worker that was killed may have told of after the first of them.
+        if to and (to != bond.told or digest != bond.said or touch.times > 1):
             self._tell(to, self._handed(to, customer_id, handed, touch))
         bond.told, bond.said = to, digest
 

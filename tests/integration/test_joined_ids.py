@@ -1,14 +1,17 @@
 """Whole workers where ids belong together: rows, sums, popularity, views, readers, changes."""
 
+import json
 import random
 from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pytest
+from msgspec import convert
 
 from consumer import snapshot
-from consumer.bonds import unsaid
+from consumer.bonds import Since, unsaid
+from consumer.hand_over import HandOver, hand_over
 from consumer.redis_images import RedisImages
 from consumer.redis_state import RedisState
 from consumer.repartitioning import repartition
@@ -171,6 +174,49 @@ def test_readers_and_the_log_of_changes_tell_whose_an_id_is(shop):
     kept = [shop.state.keep(number) for number in range(3)]
     assert sum(len(one.markers) for one in kept) == 2
     assert not any(who in one.bonds for one in kept for who in ("ann", "zoe"))
+
+
+class _KilledError(BaseException):
+    """What a worker does not survive."""
+
+
+def test_what_a_killed_worker_told_last_is_told_anew_where_it_no_longer_holds():
+    """It had told whom an id belongs to of another one that, by now, has come and gone again."""
+    shop = InProcess(3, clock="wall")
+    by_partition = {partition_of(f"c{n}", 3): f"c{n}" for n in range(20)}
+    cookie, phone, account = (by_partition[number] for number in range(3))
+    shop.publish(*(event(Purchase, who, who, n) for n, who in enumerate((cookie, phone, account))))
+    shop.publish(alias("1", phone, account, 10))
+    shop.run()
+
+    def told(who):
+        return [
+            one
+            for one in map(json.loads, shop.all_events())
+            if one["type"] == "hand-over" and one["customer_id"] == who
+        ]
+
+    shop.publish(alias("2", cookie, phone, 11))
+    worker, begin = shop.worker(), shop.state.begin_checkpoints
+
+    def killed(steps):
+        if len(told(account)) > 1:
+            raise _KilledError
+        return begin(steps)
+
+    shop.state.begin_checkpoints = killed
+    with pytest.raises(_KilledError):
+        shop.run(worker)
+    shop.state.begin_checkpoints = begin
+    worker.close()
+    # The cookie is split off before anybody reads on, and the phone has heard of it then.
+    shop.publish(alias("3", cookie, None, 12))
+    (came,) = [convert(one, HandOver) for one in told(phone)]
+    since = Since(came.since.partitions, came.since.far, came.since.near + 1)
+    at = START + 12 * HOUR
+    shop.publish(hand_over(phone, cookie, [], since=since, cause=came.cause, at=at, deployment=came.deployment))
+    shop.run()
+    assert {who: row["orders"] for who, row in shop.rows().items()} == {cookie: 1, account: 2}
 
 
 def test_where_aliases_go_round_in_a_circle_the_last_one_is_void(shop):
