@@ -46,6 +46,8 @@ WARM_UP = 30.0
 """Seconds at the first rate before anything is timed: a broker begins by compiling itself."""
 _SETTLE: Final = 1 / 6
 """As much of that before each later time."""
+_QUIET: Final = 2.0
+"""Seconds without a record taken after which there is none."""
 _TICK = 0.001
 """Seconds: purchases are published in ticks of that, each so much before it is due at most."""
 GRACE = 10.0
@@ -62,6 +64,15 @@ class Told:
     """Events per second at which it worked off the history."""
     done: Any
     """How often each of BACKGROUND was done."""
+    records: Any
+    """How many records it has taken."""
+
+    def read_all(self) -> None:
+        """Wait until the worker has read what there is: a rate beyond what it can do leaves it a backlog."""
+        before = -1
+        while before < self.records.value:
+            before = self.records.value
+            time.sleep(_QUIET)
 
 
 def work(servers: Servers, history: int, told: Told) -> None:
@@ -83,6 +94,7 @@ def work(servers: Servers, history: int, told: Told) -> None:
         learnt = memory.learner.model is not None and memory.item_model is not None
         if not told.ready.is_set() and figures.records >= history and learnt and worker.idle:
             told.ready.set()
+        told.records.value = figures.records
         told.done[:] = [getattr(figures, name).times for name in BACKGROUND]
         if told.stop.is_set():
             worker.stop()
@@ -186,7 +198,8 @@ def run(
         servers = Servers(bootstrap, redis_url, f"fresh-{uuid.uuid4().hex[:8]}")
         create_logs(servers)
         history = put(servers, of_shop(history))
-        told = Told(context.Event(), context.Event(), context.Value("d", 0.0), context.Array("q", len(BACKGROUND)))
+        numbers = context.Value("d", 0.0), context.Array("q", len(BACKGROUND)), context.Value("q", 0)
+        told = Told(context.Event(), context.Event(), *numbers)
         worker = context.Process(target=work, args=(servers, history, told), daemon=False)
         worker.start()
         try:
@@ -197,6 +210,7 @@ def run(
             found: list[list[dict[str, float]]] = [[] for _ in rates]
             for _ in range(repeat):
                 for rate, figures in zip(rates, found, strict=True):
+                    told.read_all()
                     figures.append(measure(servers, told, rate(maximum), warm_up, seconds))
                     warm_up = min(warm_up, WARM_UP * _SETTLE)
             return [{"maximum": round(maximum), "runs": repeat, **medians(one)} for one in found]
