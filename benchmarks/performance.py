@@ -2,8 +2,8 @@
 
     python -m benchmarks.performance [--runs N] [--only NAME]… [--page]
 
-What each benchmark printed is kept in .state/performance, so that the page can be written again (`--page`), or one
-benchmark run anew. Nothing on the page comes from anywhere else.
+What each benchmark printed is kept in docs/figures, so that the page can be written again (`--page`), or one benchmark
+run anew, on another machine, too. Nothing on the page comes from anywhere else.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from benchmarks.drawing import bars, line
 from benchmarks.machine import machine, versions
 
 ROOT: Final = Path(__file__).parents[1]
-KEPT: Final = ROOT / ".state" / "performance"
+KEPT: Final = ROOT / "docs" / "figures"
 PAGE: Final = ROOT / "docs" / "performance.md"
 PICTURES: Final = ROOT / "docs" / "pictures"
 
@@ -67,7 +67,7 @@ def keep(name: str, figures: Sequence[Any], here: Mapping[str, Any], runs: int, 
         "runs": 1 if name == "scale" else runs,
         "seconds": round(seconds),
     }
-    (KEPT / f"{name}.json").write_text(json.dumps(result, indent=1))
+    (KEPT / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
 def kept() -> dict[str, dict[str, Any]]:
@@ -266,19 +266,28 @@ _SECTIONS: Final = {
 }
 
 
+def _ran_on(results: Results) -> list[str]:
+    """On what which benchmarks ran: one line where it was the same for all."""
+    names: dict[str, list[str]] = {}
+    for name, result in sorted(results.items(), key=lambda pair: pair[1]["at"], reverse=True):
+        here = result["machine"]
+        with_what = ", ".join(f"{package} {number}" for package, number in result["versions"].items())
+        where = f"{here['processor']}, {here['cores']} cores, {here['memory_gib']} GiB, {here['system']}"
+        names.setdefault(f"{where}. {with_what}.", []).append(name)
+    if len(names) == 1:
+        return list(names)
+    return [f"- {', '.join(those)}: {ran_on}" for ran_on, those in names.items()]
+
+
 def page(results: Results) -> str:
     """The page as Markdown."""
-    newest = max(results.values(), key=lambda result: result["at"])
-    here = newest["machine"]
     lines = [
         "# Performance",
         "",
         "Written by `make bench`; every figure is what a benchmark printed. Broker, Redis and whatever publishes share",
         "the machine with what is measured, so that the ratios say more than the speeds.",
         "",
-        f"{here['processor']}, {here['cores']} cores, {here['memory_gib']} GiB, {here['system']}. "
-        + ", ".join(f"{name} {number}" for name, number in newest["versions"].items())
-        + ".",
+        *_ran_on(results),
         "",
         "## What it is to show",
         "",

@@ -85,6 +85,36 @@ def test_the_page_says_on_what_it_ran_and_what_was_left_out(results):
         assert f"(pictures/{name})" in page
 
 
+def test_it_says_of_each_machine_what_ran_there(results):
+    other = {**results["scale"], "machine": {**MACHINE, "processor": "Another CPU"}, "at": "2020-01-01 00:00"}
+    page = performance.page({**results, "scale": other})
+    assert "- throughput, backlog: Some CPU, 2 cores" in page
+    assert "- scale: Another CPU, 2 cores" in page
+
+
+def test_the_page_that_is_published_is_what_its_figures_make():
+    published = performance.kept()
+    assert performance.PAGE.read_text() == performance.page(published)
+    for name, picture in performance.pictures(published).items():
+        assert (performance.PICTURES / name).read_text() == picture
+
+
+def test_the_readme_tells_what_was_measured_last():
+    readme = (performance.ROOT / "README.md").read_text()
+    published = performance.kept()
+    (shop,), at_2000 = published["throughput"]["figures"], published["freshness"]["figures"][1]
+    retail = shop["table"]
+
+    for figure in ("events_per_s", "workers_events_per_s", "naive_events_per_s", "raw_poll_events_per_s"):
+        assert f"{hundreds(shop[figure])}, {hundreds(retail[figure])}" in readme, figure
+    assert at_2000["rate"] == 2_000
+    assert f"half within {at_2000['p50_ms']:.0f} ms, 99 % within {at_2000['p99_ms']:.0f} ms" in readme
+
+
+def hundreds(figure):
+    return f"{round(figure, -2):,}"
+
+
 def test_plots_are_svg_whose_longest_bar_is_the_largest_value(results):
     for picture in performance.pictures(results).values():
         assert ET.fromstring(picture).tag.endswith("svg")
