@@ -2,8 +2,8 @@
 
 For each record it makes an object, asks it for each of its parts and calls a function for each number in it: that was a
 quarter of all that a worker does with an event. Here all records of a batch are read in one loop, and are the same as
-kafka-python's (`tests/unit/test_kafka_records.py`). What becomes of a batch stays with kafka-python: checksums, old
-formats, aborted transactions, control records.
+kafka-python's (`tests/unit/test_kafka_records.py`). So are checksums. What else may become of a batch stays with
+kafka-python: old formats, aborted transactions, control records.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +13,7 @@ from typing import Any, Final
 from kafka import KafkaConsumer
 from kafka.consumer.fetcher import ConsumerRecord, Fetcher
 from kafka.errors import CorruptRecordError
+from kafka.record.default_records import DefaultRecordBatch
 
 _new: Final = tuple.__new__
 _LOG_APPEND_TIME: Final = 1
@@ -36,33 +37,69 @@ class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc] # kafka
         if key_deserializer is not None or value_deserializer is not None:
             yield from super()._unpack_records(tp, records, key_deserializer, value_deserializer)
             return
-        batches = _Batches(records)
-        # kafka-python takes a whole batch for one record; when it hands that on, the records in it are due.
+        # Where few records come at a time, as many batches do: what is plain goes by kafka-python's loop, too.
+        last = None
+        while (batch := records.next_batch()) is not None:
+            if not self._is_plain(batch):
+                yield from self._go_on(tp, _Batches(records, batch))
+                return
+            if self.check_crcs and not batch.validate_crc():
+                raise CorruptRecordError(
+                    f"Record batch for partition {self.topic_partition} at offset {batch.base_offset} failed crc check"
+                )
+            last = batch
+            self.leader_epoch = batch.leader_epoch
+            self.bytes_read += batch.size_in_bytes
+            yield from self._read(tp, batch)
+        if last is not None:
+            self.next_fetch_offset = last.next_offset
+        self.drain()
+
+    def _is_plain(self, batch: Any) -> bool:
+        """Whether all that is to be done with a batch is to read it: no transaction was aborted."""
+        return (
+            type(batch) is DefaultRecordBatch
+            and not batch.attributes & DefaultRecordBatch.CONTROL_MASK
+            and batch.records_count > 0
+            and not (self.aborted_transactions or self.aborted_producer_ids)
+        )
+
+    def _go_on(self, tp: Any, batches: "_Batches") -> Iterator[ConsumerRecord]:
+        """All other batches, as kafka-python decides."""
+        # It takes a whole batch for one record; when it hands that on, the records in it are due.
         for one in super()._unpack_records(tp, batches, None, None):
             due, batches.due = batches.due, None
             if due is None:
                 yield one
-                continue
-            # Nothing of it is handed on where it can not be read: then it is where to go on.
-            self.next_fetch_offset = max(self.fetch_offset, due.base_offset)
-            read = due.read(tp.topic, tp.partition, self.leader_epoch)
-            self.records_read += len(read) - 1
-            for record in read:
-                self.next_fetch_offset = record[3] + 1
-                yield record
+            else:
+                self.records_read -= 1
+                yield from self._read(tp, due)
+
+    def _read(self, tp: Any, batch: Any) -> Iterator[ConsumerRecord]:
+        """The records of a batch. Raises CorruptRecordError."""
+        # Nothing of it is handed on where it can not be read: then it is where to go on.
+        self.next_fetch_offset = max(self.fetch_offset, batch.base_offset)
+        read = _read_batch(batch, (tp.topic, tp.partition, self.leader_epoch))
+        self.records_read += len(read)
+        for record in read:
+            self.next_fetch_offset = record[3] + 1
+            yield record
 
 
 class _Batches:
     """Batches as kafka-python asks for them; one of records in the present format has a single record for it."""
 
-    def __init__(self, records: Any) -> None:
+    def __init__(self, records: Any, first: Any) -> None:
         self._records = records
-        self.due: _Batch | None = None
-        """Whose record has just been taken."""
+        self._first = first
+        self.due: Any = None
+        """The batch whose record has just been taken."""
 
     def next_batch(self) -> Any:
         """None after the last one."""
-        batch = self._records.next_batch()
+        batch, self._first = self._first, None
+        if batch is None:
+            batch = self._records.next_batch()
         if batch is None or batch.magic != 2 or batch.is_control_batch or not batch.records_count:
             return batch
         return _Batch(batch, self)
@@ -97,21 +134,20 @@ class _Batch:
         return getattr(self._batch, name)
 
     def __iter__(self) -> Iterator[_Record]:
-        self._batches.due = self
+        self._batches.due = self._batch
         yield _Record(self._batch.last_offset, self._batch.max_timestamp, self._batch.size_in_bytes)
 
-    def read(self, topic: str, partition: int, leader_epoch: int) -> list[ConsumerRecord]:
-        """The records. Raises CorruptRecordError."""
-        batch = iter(self._batch)  # decompresses it
-        appended = batch.max_timestamp if batch.timestamp_type == _LOG_APPEND_TIME else None
-        head = (topic, partition, leader_epoch)
-        buffer, place = bytes(batch._buffer), batch._pos  # noqa: SLF001
-        try:
-            return _records(
-                buffer, place, batch.records_count, head, (batch.base_offset, batch.first_timestamp, appended)
-            )
-        except (IndexError, UnicodeDecodeError) as error:
-            raise CorruptRecordError(f"a record batch at offset {batch.base_offset} ends within a record") from error
+
+def _read_batch(batch: Any, head: tuple[str, int, int]) -> list[ConsumerRecord]:
+    """The records of a batch. Raises CorruptRecordError."""
+    iter(batch)  # decompresses it
+    appended = batch.max_timestamp if batch.timestamp_type == _LOG_APPEND_TIME else None
+    buffer, place = bytes(batch._buffer), batch._pos  # noqa: SLF001
+    base = (batch.base_offset, batch.first_timestamp, appended)
+    try:
+        return _records(buffer, place, batch.records_count, head, base)
+    except (IndexError, UnicodeDecodeError) as error:
+        raise CorruptRecordError(f"a record batch at offset {batch.base_offset} ends within a record") from error
 
 
 def _records(  # noqa: C901, PLR0912, PLR0915 - calls are what took the time

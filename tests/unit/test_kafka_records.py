@@ -1,6 +1,7 @@
 """Records read in one loop are kafka-python's own, and so is where it goes on from."""
 
 import contextlib
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -73,6 +74,26 @@ def test_log_append_time_transactions_and_old_formats(isolation):
     buffer = batch(some, transactional=True) + bytes(appended) + bytes(legacy.build())
     found = assert_same(buffer, [1, None], isolation_level=isolation, check_crcs=False)
     assert [record.timestamp_type for record in found[:4]] == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("isolation", [IsolationLevel.READ_UNCOMMITTED, IsolationLevel.READ_COMMITTED])
+def test_what_an_aborted_transaction_wrote_is_left_out(isolation):
+    some = [(1_000, b"k", b"v", []), (2_000, None, None, [])]
+    marker = bytearray(batch([(3_000, b"\0\0\0\0", b"", [])], first=4, transactional=True))
+    marker[22] |= 0x20  # a control record, whose key says that it is an abort
+    aborted = batch(some, transactional=True, first=2)
+    rest = batch(some, transactional=True, first=5) + batch(some, first=7)
+    for before in (b"", batch(some)):
+        found = assert_same(
+            before + aborted + bytes(marker) + rest,
+            [3, 1, None],
+            start=0 if before else 2,
+            isolation_level=isolation,
+            check_crcs=False,
+            aborted_transactions=[SimpleNamespace(producer_id=7, first_offset=2)],
+        )
+        offsets = [5, 6, 7, 8] if isolation == IsolationLevel.READ_COMMITTED else [2, 3, 5, 6, 7, 8]
+        assert [record.offset for record in found] == ([0, 1] if before else []) + offsets
 
 
 def test_what_is_broken_is_told():
