@@ -19,7 +19,7 @@ from consumer.adding_up import DECIDED, Ended, Orders, add_up
 from consumer.applied import Applied, Before, Ignored, Sold, Told
 from consumer.bonds import Bond, Edge, Handed, Part, PlainRow, Since, digest_of
 from consumer.dead_letters import Reason, Refused
-from consumer.decoding import Events, Kind
+from consumer.event_columns import Events, Kind
 from consumer.exposures import Buy, Exposures, add_to, kind_of_reason
 from consumer.hand_over import erasure_of, hand_over
 from consumer.in_order import Groups, again, grouped, in_order, late_again, pack, take_in_order

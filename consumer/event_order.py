@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from consumer.batches import part_of
-from consumer.decoding import Decoded, Events
+from consumer.event_columns import Decoded, Events
 from logs.base import Batch
 
 Value = TypeVar("Value")

@@ -17,7 +17,7 @@ from consumer import ragged
 from consumer.adding_up import DECIDED, Ended, Orders
 from consumer.applied import Applied, Before
 from consumer.bodies import HEADS, IDS, LINES
-from consumer.decoding import Events, Kind
+from consumer.event_columns import Events, Kind
 from consumer.layout import HEAD, ID, LINE, Limits
 from consumer.row_store import ItemTable, Rows, RowStore
 from contracts.money import MAX_TOTAL_MILLIONTHS

@@ -8,7 +8,8 @@ from typing import Final
 import structlog
 
 from consumer.batches import Backlog
-from consumer.decoding import Decoded, Decoder
+from consumer.decoding import Decoder
+from consumer.event_columns import Decoded
 from consumer.event_order import EventOrder
 from consumer.held import Held
 from logs.base import Batch, LogReader, Polled

@@ -12,7 +12,7 @@ from consumer.applying import Applier
 from consumer.audiences import Audiences
 from consumer.clock import Clock
 from consumer.day_book import ERASED
-from consumer.decoding import Kind
+from consumer.event_columns import Kind
 from consumer.held import AudienceChange, Change, Held
 from consumer.items import Detached, ItemSums
 from consumer.layout import MISSING_TIME

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from consumer.decoding import Attributes
+from consumer.event_columns import Attributes
 from consumer.layout import HEAD, ID, LINE, Marker
 from contracts.events import MAX_ATTRIBUTES, AttributeValue
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from consumer.decoding import Attributes
+from consumer.event_columns import Attributes
 from consumer.layout import HEAD, LINE, ORDERS_HALF_LIFE
 from contracts.events import AttributeValue
 from contracts.times import DAY

@@ -22,7 +22,8 @@ from consumer.checkpoints import Checkpoints, Prepared
 from consumer.clock import Clock
 from consumer.dead_letters import Refused
 from consumer.deciding import Deciding
-from consumer.decoding import Decoded, Decoder, Kind
+from consumer.decoding import Decoder
+from consumer.event_columns import Decoded, Kind
 from consumer.feed import Feed
 from consumer.feedback_history import FeedbackWriter
 from consumer.forecast_leader import ForecastLeader

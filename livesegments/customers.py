@@ -7,7 +7,7 @@ from typing import Any, Final
 from msgspec import to_builtins
 from pydantic import TypeAdapter, ValidationError
 
-from consumer.decoding import Attributes
+from consumer.event_columns import Attributes
 from consumer.layout import MISSING_TIME
 from contracts.errors import LivesegmentsError
 from contracts.events import Identifier

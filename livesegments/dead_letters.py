@@ -7,7 +7,8 @@ from typing import Final
 
 from consumer.aside import Aside, publish
 from consumer.dead_letter_log import Fate, Letter, LetterId, Settling, read_fates, read_letters
-from consumer.decoding import Decoder, Kind
+from consumer.decoding import Decoder
+from consumer.event_columns import Kind
 from contracts.errors import LivesegmentsError
 from contracts.partitioning import partition_of
 from contracts.times import rfc3339

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from consumer.columns import Columns as RowColumns
-from consumer.decoding import Attributes
+from consumer.event_columns import Attributes
 from consumer.layout import MISSING_TIME
 from consumer.ragged_columns import Categories, DecodedColumns, Lines
 from contracts.documents import NO_SEGMENT

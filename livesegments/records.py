@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from consumer.clock import wall_micros
-from consumer.decoding import Attributes
+from consumer.event_columns import Attributes
 from consumer.layout import HEADER, UNFINISHED
 from consumer.ragged import attributes_of
 from consumer.state import State

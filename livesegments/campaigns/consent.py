@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
-from consumer.decoding import Attributes
+from consumer.event_columns import Attributes
 
 
 class Given(Enum):

@@ -68,7 +68,7 @@ def _counters(worker: "Worker") -> Iterable[Metric]:
     # Imported late: with the worker come river and scipy, which nobody else waits for.
     from consumer.applied import Ignored  # noqa: PLC0415
     from consumer.dead_letters import Reason  # noqa: PLC0415
-    from consumer.decoding import Kind  # noqa: PLC0415
+    from consumer.event_columns import Kind  # noqa: PLC0415
 
     figures, views = worker.figures, worker.memory.views.figures
     # All labels from the beginning: the first of a kind would be no rise otherwise.

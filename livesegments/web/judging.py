@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from consumer.currency import Rates
 from consumer.dead_letters import Reason
-from consumer.decoding import Decoder, Kind
+from consumer.decoding import Decoder
+from consumer.event_columns import Kind
 from consumer.hand_over import TYPE
 from dashboard.event_intake import Judge, Judged
 from logs.base import Batch

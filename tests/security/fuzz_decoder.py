@@ -10,7 +10,7 @@ def main() -> None:
     """Until the time is up that the arguments, libFuzzer's, give; a record that is decoded wrongly ends it."""
     import atheris  # noqa: PLC0415 - see above
 
-    with atheris.instrument_imports(include=["consumer.decoding", "contracts"]):
+    with atheris.instrument_imports(include=["consumer.decoding", "consumer.event_columns", "contracts"]):
         from tests.unit.test_decoding import PURCHASE, assert_decoded_as_the_contract_says  # noqa: PLC0415
 
     def one(data: bytes) -> None:

@@ -9,7 +9,8 @@ from consumer.applied import Ignored
 from consumer.applying import Applier
 from consumer.currency import Rates
 from consumer.dead_letters import Reason
-from consumer.decoding import Decoder, Kind
+from consumer.decoding import Decoder
+from consumer.event_columns import Kind
 from consumer.layout import Limits
 from consumer.row_store import PartitionRows, RowStore
 from contracts.events import Erase, Interaction, Line, Profile, Purchase, Return, encode_event

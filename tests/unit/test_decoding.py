@@ -15,7 +15,8 @@ from consumer import decoding
 from consumer.aside import dead_letter
 from consumer.currency import Rates
 from consumer.dead_letters import Reason
-from consumer.decoding import Decoder, Kind, hashes
+from consumer.decoding import Decoder, hashes
+from consumer.event_columns import Kind
 from contracts.documents import DeadLetter
 from contracts.events import (
     MAX_LINES,
