@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import accumulate, chain
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -18,7 +19,7 @@ import pydantic
 
 from consumer.currency import Rates, UnknownCurrencyError
 from consumer.dead_letters import Reason, Refused
-from consumer.event_columns import Attributes, Decoded, Events, Interaction, Kind, joined
+from consumer.event_columns import Attributes, Decoded, Events, Interaction, Kind, apart, joined
 from consumer.hand_over import HandOver
 from consumer.plain_times import micros_of, micros_of_plain, plain_time
 from contracts import events as contract
@@ -201,6 +202,21 @@ class Decoder:
             parts.append(decoded.events)
         return Decoded(joined(batch.partition, parts, edges), refused)
 
+    def decode_each(self, batches: Sequence[Batch]) -> list[Decoded]:
+        """The same of several batches; small ones are decoded together: each alone costs as much as ten records."""
+        found: list[Decoded] = []
+        for some in _together(batches):
+            if len(some) == 1:
+                found.append(self.decode(some[0]))
+                continue
+            values = list(chain.from_iterable(batch.values for batch in some))
+            positions = list(chain.from_iterable(batch.positions for batch in some))
+            log_times = list(chain.from_iterable(batch.log_times for batch in some))
+            decoded = self._decode(Batch(some[0].partition, positions, values, (), log_times, {}))
+            edges = list(accumulate(map(len, some), initial=0))
+            found += apart(decoded, [batch.partition for batch in some], edges)
+        return found
+
     def _decode(self, batch: Batch) -> Decoded:
         refused: list[Refused] = []
         found = _Found([], [], [], {})
@@ -351,6 +367,19 @@ class Decoder:
         refused.sort(key=lambda one: one.place)
         columns, _ = _columns(batch.partition, kept)
         return columns
+
+
+def _together(batches: Sequence[Batch]) -> list[list[Batch]]:
+    """Batches one after the other, as long as they come to one piece at most."""
+    groups: list[list[Batch]] = []
+    room = 0
+    for batch in batches:
+        if not groups or len(batch) > room:
+            groups.append([])
+            room = _PIECE
+        groups[-1].append(batch)
+        room -= len(batch)
+    return groups
 
 
 def _is_plain_text(value: bytes) -> bool:

@@ -1,11 +1,12 @@
 """Valid events as columns: what decoding makes of a batch, and what is applied to rows."""
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,8 @@ class Kind(IntEnum):
     HAND_OVER = 7
     """What a worker tells another of an id that is joined to a customer; producers publish none."""
 
+
+_Value = TypeVar("_Value")
 
 Attributes = dict[str, bool | int | float | str]
 
@@ -126,4 +129,47 @@ def joined(partition: int, parts: Sequence[Events], places_from: Sequence[int]) 
         aliases=of_all("aliases"),
         handed_over=of_all("handed_over"),
         positions=all_of("positions"),
+    )
+
+
+def apart(decoded: Decoded, partitions: Sequence[int], edges: Sequence[int]) -> list[Decoded]:
+    """What was decoded together, partition by partition; the records of one begin at its edge, and end at the next."""
+    events, refused = decoded.events, decoded.refused
+    cuts = [bisect_left(events.places, edge) for edge in edges]
+    return [
+        Decoded(
+            _part(events, partition, start, slice(first, last)),
+            [Refused(one.place - start, one.reason, one.message) for one in refused if start <= one.place < end],
+        )
+        for partition, start, end, first, last in zip(partitions, edges, edges[1:], cuts, cuts[1:], strict=False)
+    ]
+
+
+def _part(events: Events, partition: int, start: int, some: slice) -> Events:
+    """Some of the events, of a batch whose records begin at place `start`."""
+    first, last = some.start, some.stop
+    line, last_line = events.lines_from[first], events.lines_from[last]
+
+    def of(columns: Mapping[int, _Value]) -> dict[int, _Value]:
+        # Mostly there are none.
+        return {i - first: value for i, value in columns.items() if first <= i < last} if columns else {}
+
+    return Events(
+        partition=partition,
+        places=[place - start for place in events.places[some]],
+        kinds=events.kinds[some],
+        event_hashes=events.event_hashes[some],
+        customer_ids=events.customer_ids[some],
+        ats=events.ats[some],
+        attributes=of(events.attributes),
+        interactions=of(events.interactions),
+        lines_from=[number - line for number in events.lines_from[first : last + 1]],
+        items=events.items[line:last_line],
+        quantities=events.quantities[line:last_line],
+        amounts=events.amounts[some],
+        unless_newer={i - first for i in events.unless_newer if first <= i < last},
+        joined_to=of(events.joined_to),
+        aliases=of(events.aliases),
+        handed_over=of(events.handed_over),
+        positions=events.positions[some],
     )

@@ -185,7 +185,7 @@ class Intake:
             self._gather()
         event_bytes = {number: held.event_bytes for number, held in self._held.items()}
         batches = self._backlog.take(event_bytes, self._order or ())
-        decoded = [(batch, self._decoder.decode(batch)) for batch in batches]
+        decoded = list(zip(batches, self._decoder.decode_each(batches), strict=True))
         if self._order is None:
             return decoded
         for batch, events in decoded:

@@ -419,6 +419,27 @@ def test_a_batch_that_is_decoded_in_pieces_is_as_in_one(n, odd):
     assert list(pieces.events.positions) == [100 + place for place in pieces.events.places]
 
 
+@given(
+    st.lists(st.integers(0, 9), max_size=6),
+    st.dictionaries(st.integers(0, 30), st.one_of(st.none(), st.binary(max_size=20), mutated(), nearly_valid)),
+)
+@example([3, 0, 2], {0: b"", 3: PURCHASE, 4: changed(b"2.55", b"0.1234567")})
+@quick
+def test_batches_that_are_decoded_together_are_as_each_alone(sizes, odd):
+    values = iter([odd.get(place, plain(place)) for place in range(sum(sizes))])
+    batches = [batch_of([next(values) for _ in range(size)], partition=n) for n, size in enumerate(sizes)]
+    apart = [Decoder(RATES).decode(batch) for batch in batches]
+    for piece in (8, 480):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(decoding, "_PIECE", piece)
+            together = Decoder(RATES).decode_each(batches)
+        for one, alone in zip(together, apart, strict=True):
+            assert one.events.partition == alone.events.partition
+            assert one.refused == alone.refused
+            assert events_of(one) == events_of(alone)
+            assert list(one.events.positions) == list(alone.events.positions)
+
+
 def test_records_of_the_future_are_told_apart_from_those_beside_them():
     messages = [plain(place) for place in range(50)]
     times = [to_micros(parse_event(message).occurred_at) for message in messages]
