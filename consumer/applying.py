@@ -24,7 +24,7 @@ from consumer.exposures import Buy, Exposures, add_to, kind_of_reason
 from consumer.hand_over import erasure_of, hand_over
 from consumer.in_order import Groups, again, grouped, in_order, late_again, pack, take_in_order
 from consumer.layout import HEAD, ID, LINE, MISSING_TIME, Limits, Marker, empty_header
-from consumer.merging import merged, plain_row, put_row
+from consumer.merging import check, merged, plain_row, put_row
 from consumer.row_store import PartitionRows, RowStore
 from contracts.documents import NO_SEGMENT
 from contracts.money import MAX_TOTAL_MILLIONTHS
@@ -675,6 +675,9 @@ class _PartitionStep:
             return self._ignore(Ignored.ELSEWHERE)
         try:
             parts = said.parts()
+            for part in parts:
+                if part.row is not None:
+                    check(part.row)
         except ValueError as error:
             self.outcome.refused.append(Refused(self.events.places[i], Reason.INVALID, str(error)))
             return False

@@ -8,7 +8,7 @@ exact.
 
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
-from typing import Final, NamedTuple, Self
+from typing import Annotated, Final, NamedTuple, Self
 
 import msgspec
 
@@ -18,13 +18,16 @@ MAX_HANDED: Final = 600_000
 """Bytes of own rows in one record; in base64 it stays below what the log takes."""
 
 
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
 class Since(NamedTuple):
     """A place in the log of an id's partition: what is told as of a later one holds."""
 
-    partitions: int
+    partitions: _Count
     """Of the log: where there are more, ids have moved, and positions began anew."""
-    far: int
-    near: int
+    far: _Count
+    near: _Count
     """The position in two pieces: those of a log in Redis do not fit into 64 bits."""
 
     @classmethod

@@ -38,11 +38,14 @@ class HandOver(msgspec.Struct, tag=TYPE, gc=False):
     """Of `parts`."""
 
     def parts(self) -> list[Part]:
-        """Raises ValueError where a newer version has packed them otherwise."""
+        """Raises ValueError where a newer version has packed them otherwise, or somebody else; rows are unchecked."""
         try:
-            return read_parts(base64.b64decode(self.packed, validate=True))
+            parts = read_parts(base64.b64decode(self.packed, validate=True))
         except (msgspec.MsgspecError, binascii.Error) as error:
             raise ValueError(f"a hand-over that this version can not read: {error}") from error
+        if parts and parts[0].id != self.joined_id:
+            raise ValueError("a hand-over whose first part is not that of the joined id")
+        return parts
 
 
 _encode = msgspec.json.Encoder().encode

@@ -8,6 +8,7 @@ newest purchase or return, and of all kept lines.
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -39,6 +40,9 @@ _DECAYED: Final = (
     ("net_decayed", ORDERS_HALF_LIFE),
     ("recent_net", RECENT_HALF_LIFE),
 )
+_TIMES: Final = ("first_at", "last_at", "newest_at", "seen_at", "erase_floor", "closed_floor")
+_MOST_TIME: Final = 400_000_000_000_000_000
+"""Microseconds from 1970 on, either way: beyond the years that an event may have."""
 _MOST: Final = {name: int(np.iinfo(HEADER[name]).max) for name in (*_COUNTS, "purchase_days", "trial_orders")}
 _DAYS_MAPPED: Final = 64
 
@@ -60,6 +64,28 @@ def plain_row(store: RowStore, row: int, items: ItemTable) -> PlainRow:
         store.known[row],
         store.exposures[row],
     )
+
+
+def check(row: PlainRow) -> None:
+    """Whether a row that came over the log is one. Raises ValueError."""
+    if len(row.header) != HEADER.itemsize or len(row.heads) % HEAD.itemsize or len(row.lines) % LINE.itemsize:
+        raise ValueError("a part of a row has no such length")
+    header, heads, lines = (
+        np.frombuffer(row.header, HEADER)[0],
+        np.frombuffer(row.heads, HEAD),
+        np.frombuffer(row.lines, LINE),
+    )
+    if int(heads["lines"].sum(dtype=np.int64)) != len(lines) or (lines["item"] >= len(row.items)).any():
+        raise ValueError("kept lines are not those that their heads or items tell of")
+    times = np.array([int(header[name]) for name in _TIMES])
+    if ((times != MISSING_TIME) & (np.abs(times) > _MOST_TIME)).any() or (heads["at"] > header["newest_at"]).any():
+        raise ValueError("a time lies beyond all that can be")
+    if not all(np.isfinite(header[name]) for name, _ in _DECAYED):
+        raise ValueError("a decayed sum is no number")
+    try:
+        ragged.attributes_of(row.attributes)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"attributes can not be read: {error}") from error
 
 
 def put_row(store: RowStore, row: int, plain: PlainRow, items: ItemTable) -> None:

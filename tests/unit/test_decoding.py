@@ -342,6 +342,10 @@ PURCHASE = (
     b'"lines":[{"item_id":"i","quantity":2,"unit_price":2.55}],"currency":"GBP"}'
 )
 
+PROFILE = (
+    b'{"type":"profile","event_id":"p1","customer_id":"c","occurred_at":"2026-05-04T10:15:00Z","attributes":{"a":1}}'
+)
+
 ALIAS = b'{"type":"alias","event_id":"a1","customer_id":"c","occurred_at":"2026-05-04T10:15:00Z","alias_of":"d"}'
 
 
@@ -372,6 +376,7 @@ def test_what_is_decoded_is_what_the_contract_accepts_with_the_same_values(messa
 @example([changed(b"}],", b'}],"x":' + b"[" * 10_000 + b"]" * 10_000 + b",")])
 @example([changed(b"}],", b'}],"\x80":1,'), changed(b"}],", b'}],"x":"\x80",'), changed(b"}],", b'}],"x":NaN,')])
 @example([changed(b"}],", b'}],"x":' + b"1" * 5000 + b",")])
+@example([PROFILE.replace(b"1}", b"9" * digits + b"}") for digits in (308, 309, 400, 4_000, 5_000)])
 @example([changed(b"}],", b'}],"x":' + b"[" * 300 + b"]" * 300 + b",")])
 @example([changed(b"}],", b'}],"x":' + b'{"a":' * 300 + b"1" + b"}" * 300 + b",")])
 def test_any_bytes_are_an_event_or_a_dead_letter(values):
