@@ -37,13 +37,17 @@ _offset, _timestamp, _key, _value, _headers = (
 def batch_of(partition: int, records: Sequence[Any]) -> Batch:
     """kafka-python's records of one partition as columns."""
     headers = list(map(_headers, records))
+    # Kafka allows a header without a value, but kafka-python would not write it again.
+    valued = {
+        place: tuple([(name, value or b"") for name, value in pairs]) for place, pairs in enumerate(headers) if pairs
+    }
     return Batch(
         partition,
         list(map(_offset, records)),
         list(map(_value, records)),
         list(map(_key, records)),
         [milliseconds * 1000 for milliseconds in map(_timestamp, records)],
-        {place: tuple(pairs) for place, pairs in enumerate(headers) if pairs} if any(headers) else {},
+        valued,
     )
 
 

@@ -55,6 +55,18 @@ class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc] # kafka
             self.next_fetch_offset = last.next_offset
         self.drain()
 
+    def take(self, n: int | None = None) -> list[ConsumerRecord]:
+        """The next records. Raises CorruptRecordError; then the rest is fetched anew.
+
+        kafka-python keeps what it can not read, and looks at it without end.
+        """
+        try:
+            taken: list[ConsumerRecord] = super().take(n)
+        except CorruptRecordError:
+            self.drain()
+            raise
+        return taken
+
     def _is_plain(self, batch: Any) -> bool:
         """Whether all that is to be done with a batch is to read it: no transaction was aborted."""
         return (
@@ -258,7 +270,7 @@ def _headers(buffer: bytes, place: int) -> tuple[list[tuple[str, bytes | None]],
         size, place = _varint(buffer, place)
         if size < 0:
             raise CorruptRecordError(f"the name of a header has {size} bytes")
-        name = buffer[place : place + size].decode()
+        name = buffer[place : place + size].decode(errors="replace")  # nobody has checked that it is UTF-8
         place += size
         size, place = _varint(buffer, place)
         value = None

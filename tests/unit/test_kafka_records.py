@@ -12,6 +12,7 @@ from kafka.record import MemoryRecords
 from kafka.record.default_records import DefaultRecordBatchBuilder
 from kafka.record.legacy_records import LegacyRecordBatchBuilder
 
+from logs.kafka_reader import batch_of
 from logs.kafka_records import _PartitionRecords
 
 PLACE = TopicPartition("events", 3)
@@ -112,6 +113,31 @@ def test_what_is_broken_is_told():
     cut[57:61] = (2).to_bytes(4, "big")
     with pytest.raises(errors.CorruptRecordError, match="are left"):
         read(_PartitionRecords, bytes(cut), [None], check_crcs=False)
+
+
+def test_after_what_is_broken_there_is_nothing_to_take():
+    """kafka-python would look at the rest without end; what is fetched anew may be whole."""
+    whole = batch([(1_000, b"key", b"value", [])])
+    one = _PartitionRecords(0, PLACE, MemoryRecords(batch([(1_000, b"key", b"value", [])]) + whole[:-1] + b"\1"))
+    assert len(one.take(9)) == 1
+    assert one
+    with pytest.raises(errors.CorruptRecordError):
+        one.take(9)
+    assert not one
+
+
+def test_a_header_without_a_value_can_be_written_again():
+    """As that of an event in the wrong partition is, which a worker publishes once more."""
+    written = batch([(1_000, b"key", b"value", [("none", None), ("n", b"1")]), (1_000, b"key", b"value", [])])
+    found = batch_of(3, _PartitionRecords(0, PLACE, MemoryRecords(written)).take(9))
+    assert found.headers == {0: (("none", b""), ("n", b"1"))}
+
+
+def test_a_header_s_name_in_another_encoding_is_read_all_the_same():
+    written = bytearray(batch([(1_000, b"key", b"value", [("naxve", b"1")])]))
+    written[written.index(b"naxve") + 2] = 0xEF  # ï in Latin-1
+    (record,) = _PartitionRecords(0, PLACE, MemoryRecords(bytes(written)), check_crcs=False).take(9)
+    assert record.headers == [("na\ufffdve", b"1")]
 
 
 def test_a_batch_that_can_not_be_read_is_where_to_go_on():
