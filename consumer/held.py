@@ -175,6 +175,7 @@ def _check_log(meta: Meta, log: LogInfo) -> None:
 
 def load(state: State, store: RowStore, held: Held) -> Rows:
     """Read a claimed partition into memory; rows whose view was not written become dirty. Returns its rows."""
+    store.partitions[held.number] = held.rows  # first: where the state fails amid this, it is dropped again
     kept = state.keep(held.number)
     held.rows.items = ItemTable(kept.items, store.item_places)
     held.rows.markers = {key: marker_of(value) for key, value in kept.markers.items()}
@@ -184,7 +185,6 @@ def load(state: State, store: RowStore, held: Held) -> Rows:
     held.unviewed = set(kept.unviewed)
     if not held.views_seq:  # as after a restore: no view counts as written
         held.unviewed.update(customer_id for customer_id, bond in held.rows.bonds.items() if bond.shown)
-    store.partitions[held.number] = held.rows
     store.reserve(state.row_count(held.number))
     parts = [store.load(held.rows, ids, blobs) for ids, blobs in ahead(state.rows(held.number)) if ids]
     rows = np.concatenate(parts) if parts else np.empty(0, np.int64)

@@ -345,7 +345,8 @@ class ViewWriter:
         try:
             while refresh.place < len(refresh.rows) and self._monotonic() < end:
                 some = refresh.rows[refresh.place : refresh.place + chunk]
-                rows = some[self._store.partition[some] == held.number].tolist()
+                # A row may have become another customer's since, or a guest's, who has no view.
+                rows = self._store.customers_of(some[self._store.partition[some] == held.number]).tolist()
                 if rows:
                     self._write([(held, rows)], version, now)
                 refresh.place += chunk
