@@ -120,9 +120,17 @@ def attribute_reader(names: tuple[str, ...]) -> Callable[[bytes], tuple[Attribut
     """
     # A struct's fields need names of their own: attributes may be called anything.
     fields = {f"field_{place}": name for place, name in enumerate(names)}
-    wanted = msgspec.defstruct(
-        "Wanted", [(field, _Value | None, None) for field in fields], rename=fields, gc=False, array_like=False
-    )
+    try:
+        wanted = msgspec.defstruct(
+            "Wanted", [(field, _Value | None, None) for field in fields], rename=fields, gc=False, array_like=False
+        )
+    except ValueError:  # a name with a quotation mark or a backslash is none for msgspec
+
+        def read_all(stored: bytes) -> tuple[AttributeValue | None, ...]:
+            attributes = attributes_of(stored)
+            return tuple([attributes.get(name) for name in names])
+
+        return read_all
     decode = msgspec.msgpack.Decoder(wanted).decode
     nothing = (None,) * len(fields)
     values = attrgetter(*fields, "__class__")  # of one name alone it would not make a tuple

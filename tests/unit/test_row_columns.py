@@ -1,6 +1,7 @@
 """Attributes and category shares as columns: cached, and yet always what the rows say now."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -117,6 +118,14 @@ def test_who_bought_nothing_of_any_category_has_no_shares():
     assert np.isnan(Columns.of_store(store, np.array([row])).category_shares(["Garden"])).all()
     store.heads[row], store.lines[row] = packed_lines([(20_000, 3, 1)])
     assert np.isnan(Columns.of_store(store, np.array([row])).category_shares(["Garden"])).all()
+
+
+@pytest.mark.parametrize("name", ['"', 'the "age"', "back\\slash", "ä", "field_0", "a.b"])
+def test_an_attribute_may_be_called_anything(name):
+    stored = ragged.set_attributes(b"", {name: 4.0, "b": "x"}, 7, 1)
+    read = ragged.attribute_reader(("b", name, "none"))
+    assert read(stored) == ("x", 4.0, None)
+    assert read(b"") == (None, None, None)
 
 
 def test_headers_alone_know_no_attributes():
