@@ -1,5 +1,7 @@
 """What customers buy: the sparse matrix H of who buys what, and G = HᵀH, what is bought by the same customers."""
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -7,15 +9,19 @@ from scipy.sparse import csr_array
 from contracts.times import DAY
 from recommender.history import History
 
+_LEAST: Final = 2.0**-60
+"""Of a weight: the product of two is no zero as a float32 either, which scipy would take for no purchase."""
+
 
 def purchases(history: History, customers: int, items: int, now: int, half_life: int) -> csr_array:
     """H, (customers, items): 1 for who bought an item, halved per half-life since they last did, in microseconds.
 
     However often: one vote per customer, or who buys the same every week would outvote everybody (ADR 27). Items
-    returned as often as bought, or more often, are left out.
+    returned as often as bought, or more often, are left out. Nobody counts less than _LEAST.
     """
     age = np.maximum(now - history.at, 0) / DAY
-    return _by_pair(history, customers, items, np.exp2(-age * (DAY / half_life)), np.maximum)
+    weight = np.maximum(np.exp2(-age * (DAY / half_life)), _LEAST)
+    return _by_pair(history, customers, items, weight, np.maximum)
 
 
 def times_bought(history: History, customers: int, items: int) -> csr_array:

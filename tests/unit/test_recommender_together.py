@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from recommender.co_purchases import co_purchases
+from contracts.times import DAY
+from recommender.co_purchases import co_purchases, purchases
 from recommender.cosine import SUPPORT
 from recommender.ease import ease
+from recommender.history import History
 from recommender.low_rank import low_rank
 from recommender.neighbours import Neighbours
 from recommender.together import Together
@@ -52,6 +54,18 @@ def test_the_low_rank_part_finds_kinds():
 @pytest.mark.parametrize("rank", [0, 1, 3, 99])
 def test_no_rank_is_too_large_or_small(rank):
     assert np.isfinite(low_rank(co_purchases(shop()).toarray()[:5, :5], rank)).all()
+
+
+def test_what_was_bought_a_lifetime_ago_counts_next_to_nothing_and_goes_with_things():
+    """Products of two weights that vanish are no zeros, which the sparse product would leave out."""
+    now, customers = 20_000 * DAY, np.repeat(np.arange(40, dtype=np.int32), 2)
+    items = np.where(np.arange(80) % 2 == 0, 0, 1 + customers // 20 + customers % 2).astype(np.int32)
+    at = np.where(customers < 20, now - 15 * 365 * DAY, now)  # items 0 and 1 together only long ago
+    bought = purchases(History(customers, items, at, np.ones(80, np.int32)), 40, 4, now, 60 * DAY)
+    found = together(bought, head_items=1)
+    rows, columns, weights = found.tail
+    assert {(0, 1), (0, 2), (0, 3)} <= set(zip(rows.tolist(), columns.tolist(), strict=True))
+    assert np.isfinite(weights).all()
 
 
 @pytest.mark.parametrize("left", [1e-10, 1e-30, 1e-40, 0.0])
