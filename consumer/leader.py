@@ -176,13 +176,14 @@ class Leader:
         self._reviewing.publish(review, model.k, outcome)
         return adopted
 
-    def _polished(self, model: SegmentModel, shop: ShopFigures, now: int) -> SegmentModel:
+    def _polished(self, model: SegmentModel, shop: ShopFigures, now: int) -> SegmentModel | None:
+        """The version as it comes to rest; None where fewer customers differ than there are segments."""
         sample = self._sampler.sample(shop, now)
         X = model.features_of(sample.columns, now)
         try:
             return polished(model, X, settings=self._settings, members=sample.members)
         except TooFewPointsError:
-            return model
+            return None  # an empty segment would be begun anew with every decision, and stay empty
 
     def _published(self, number: int, model: SegmentModel | None) -> SegmentModel | None:
         """The version, once it is the one in force."""

@@ -170,8 +170,17 @@ def polished(model: SegmentModel, X: Floats, *, settings: ModelSettings, members
     """A version about to be published, with its centroids carried on to where they come to rest, and true names.
 
     Adopting the means is one step of Lloyd's algorithm; on a sample X (customers, features) the others take
-    milliseconds, where each would otherwise be a version, and need purchases to come about. Raises TooFewPointsError.
+    milliseconds, where each would otherwise be a version, and need purchases to come about. Where a segment that has
+    members has none in the sample, its centroid would be given to others: the version stays as it is. Raises
+    TooFewPointsError where fewer customers differ than there are segments.
     """
+    # Not by whether a segment is empty in the end: a mean of equal customers may be off by a last bit.
+    different = len(np.unique(np.nan_to_num(X[~np.isnan(X).all(axis=1)], nan=np.inf), axis=0))
+    if different < model.k:
+        raise TooFewPointsError(f"only {different} different customers: one of {model.k} segments would have nobody")
+    sampled = sizes(model.assign(X), model.k)
+    if any(count and not there for count, there in zip(model.sizes, sampled, strict=True)):
+        return model
     found = fit(X, model.k, model.metric, model.seed, start=model.centroids)
     segments = named_segments(
         model.segments,

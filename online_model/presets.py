@@ -167,13 +167,13 @@ def renewed_columns(
     renewed: dict[str, FeatureColumn] = {}
     left_out: list[str] = []
     for column in columns:
-        fresh: Sequence[FeatureColumn] = [column]
-        if column.attribute is not None:
-            fresh = _of_attribute(column.attribute, request, rows, left_out) or fresh
+        if column.attribute is None:
+            fresh: Sequence[FeatureColumn] = [_ranged(column, request, rows, now, order_value)]
         else:
-            fresh = [_ranged(column, request, rows, now, order_value)]
-        outgrown |= _outgrown(columns, column, fresh, rows)
-        renewed.update((one.name, one) for one in fresh)
+            fresh = _of_attribute(column.attribute, request, rows, left_out)
+        # An attribute that has come to have more values than can be levels stays as it was: no renewal would help.
+        outgrown |= bool(fresh) and _outgrown(columns, column, fresh, rows)
+        renewed.update((one.name, one) for one in fresh or [column])
     return Choice(tuple(renewed.values()), tuple(dict.fromkeys(left_out))) if outgrown else None
 
 

@@ -59,8 +59,11 @@ class ValueModel:
         return cls(fit.p, fit.q, fit.gamma)
 
     def shape(self, amounts: Amounts) -> Floats:
-        """Shape of what is known of each customer's rate ν by now, (customers,): q + p·x."""
-        return np.asarray(self.q + self.p * amounts.days)
+        """Shape of what is known of each customer's rate ν by now, (customers,): q + p·x.
+
+        Of who gave everything back nothing is known: the model has no purchase days that are worth nothing.
+        """
+        return np.asarray(self.q + self.p * np.where(amounts.positive, amounts.days, 0.0))
 
     def scale(self, amounts: Amounts) -> Floats:
         """Rate of the same, in currency units, (customers,): γ + x·z̄."""

@@ -134,9 +134,10 @@ def test_slopes_of_value(p, q, gamma, x, mean):
     assert ValueModel(p, q, gamma).gradient(amounts)[0] == pytest.approx(found, rel=1e-3, abs=1e-4)
 
 
-def test_who_gave_everything_back_is_worth_little_and_not_nothing():
+def test_who_gave_everything_back_is_worth_what_others_spend():
     amounts = Amounts.of_rows(np.array([100.0, 100.0, 50.0]), np.array([0.0, 100.0, 60.0]), np.array([2, 2, 1]))
     assert amounts.mean.tolist() == [50, 0, 0]
     assert amounts.positive.tolist() == [True, False, False]
     expected = ValueModel(6.25, 3.74, 15.44).expected(amounts)
-    assert expected[0] > expected[2] > expected[1] > 0
+    assert expected[1] == expected[2] == pytest.approx(6.25 * 15.44 / (3.74 - 1))
+    assert expected[0] > expected[1]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from contracts.times import DAY
-from online_model.adoption import Reviewed, adopt_means, first_model, refit, settled_k
+from online_model.adoption import Reviewed, adopt_means, first_model, polished, refit, settled_k
 from online_model.features import FeatureSet
 from online_model.fit import TooFewPointsError
 from online_model.model import ModelMismatchError, SegmentModel
@@ -109,6 +109,28 @@ def test_an_empty_segment_is_reseeded_under_a_new_id():
     assert adopted.segments[gone].id == 4
     assert adopted.next_segment_id == 5
     assert np.bincount(adopted.assign(left), minlength=3).min() > 0
+
+
+@pytest.mark.parametrize("left", [1, 2])
+def test_an_empty_segment_is_not_begun_anew_where_fewer_customers_differ_than_there_are_segments(left):
+    X = np.repeat(CORNERS, 50, axis=0)
+    model = first(X)
+    X = X[: 50 * left]
+    adopted = adopt_means(model, sums_of(model, X), 2000, LATER, SETTINGS)
+    with pytest.raises(TooFewPointsError, match=f"only {left} different customers"):
+        polished(adopted, X, settings=SETTINGS, members=None)
+
+
+def test_a_segment_of_whom_nobody_is_sampled_keeps_its_people():
+    X, truth = shop()
+    model = first(X)
+    moved = X + np.where(truth == 0, 0.4, 0.0)[:, np.newaxis]
+    adopted = adopt_means(model, sums_of(model, moved), 2000, LATER, SETTINGS)
+    assert adopted.reason == "means moved"
+    assert polished(adopted, moved[truth != 2], settings=SETTINGS, members=None) is adopted
+    rested = polished(adopted, moved, settings=SETTINGS, members=None)
+    assert rested.inertia == pytest.approx(adopted.inertia)
+    assert rested is not adopted
 
 
 def test_another_clusterer_s_centroids_can_be_adopted():
