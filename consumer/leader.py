@@ -20,10 +20,9 @@ from consumer.segment_events import ANNOUNCED, SegmentEvents
 from consumer.state import State
 from contracts.keys import LogNames
 from logs.base import LogWriter
-from online_model.adoption import adopt_means, handed_over, polished
+from online_model.adoption import adopt_means, handed_over, polished, too_alike
 from online_model.arrays import Floats
 from online_model.by_rule import too_little_to_learn
-from online_model.fit import TooFewPointsError
 from online_model.model import SegmentModel
 from online_model.review import Review
 from online_model.settings import ModelSettings
@@ -155,8 +154,8 @@ class Leader:
         adopted = adopt_means(model, shop.sums, shop.purchases, now, self._settings, learnt=learnt)
         if self._reviewing.running and (adopted is None or adopted.gain < _OVERTAKES):
             return None  # the review began from this version; another one now would make its work worthless
-        if adopted is not None and learnt is None:
-            adopted = self._polished(adopted, shop, now)
+        if adopted is not None:
+            adopted = self._settled(model, adopted, shop, now, learnt)
         return self._published(number, adopted)
 
     def _reviewed(self, number: int, model: SegmentModel, review: Review) -> SegmentModel | None:
@@ -176,14 +175,18 @@ class Leader:
         self._reviewing.publish(review, model.k, outcome)
         return adopted
 
-    def _polished(self, model: SegmentModel, shop: ShopFigures, now: int) -> SegmentModel | None:
-        """The version as it comes to rest; None where fewer customers differ than there are segments."""
+    def _settled(
+        self, model: SegmentModel, adopted: SegmentModel, shop: ShopFigures, now: int, learnt: Floats | None
+    ) -> SegmentModel | None:
+        """The version as it comes to rest. Where customers are too alike to be in every segment, it begins none anew.
+
+        An empty segment would be begun anew with every decision, and stay empty.
+        """
         sample = self._sampler.sample(shop, now)
-        X = model.features_of(sample.columns, now)
-        try:
-            return polished(model, X, settings=self._settings, members=sample.members)
-        except TooFewPointsError:
-            return None  # an empty segment would be begun anew with every decision, and stay empty
+        X = adopted.features_of(sample.columns, now)
+        if shop.sums is not None and too_alike(adopted, X):
+            return adopt_means(model, shop.sums, shop.purchases, now, self._settings, learnt=learnt, reseed=False)
+        return adopted if learnt is not None else polished(adopted, X, settings=self._settings, members=sample.members)
 
     def _published(self, number: int, model: SegmentModel | None) -> SegmentModel | None:
         """The version, once it is the one in force."""

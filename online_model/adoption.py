@@ -116,27 +116,29 @@ def adopt_means(
     settings: ModelSettings,
     *,
     learnt: Floats | None = None,
+    reseed: bool = True,
 ) -> SegmentModel | None:
     """The next version with the learnt means as centroids, where that gains enough; else None.
 
     `sums` are those of all partitions under this version. Nothing is adopted unless purchases arrived since: time alone
     never changes a model. (What attributes alone are compared by, time does not move.) An empty cluster is reseeded
-    inside that of largest inertia, under a new id. `learnt` (k, features) are another clusterer's centroids, adopted in
-    place of the means once they are as far away.
+    inside that of largest inertia, under a new id, unless `reseed` is False. `learnt` (k, features) are another
+    clusterer's centroids, adopted in place of the means once they are as far away.
     """
     waiting = model.feature_set.needs_purchases and purchases <= model.purchases
     if waiting or sums.total == 0:
         return None
     target = sums.means(empty=model.centroids) if learnt is None else learnt
     moved = sums.moved(model.centroids, target, model.metric)
-    if not _worth(moved, sums.total, model, now, settings) and np.all(sums.counts > 0):
+    empty = np.flatnonzero(sums.counts == 0) if reseed else ()
+    if not _worth(moved, sums.total, model, now, settings) and len(empty) == 0:
         return None
     before = sums.inertia(model.centroids, model.metric)
     gain = 1 - sums.inertia(target, model.metric) / before if before > 0 else 0.0
     metric = sums.metric(model.scaling)
-    centroids = sums.reseeded(target, metric)
+    centroids = sums.reseeded(target, metric) if reseed else target
     segments, next_id = list(model.segments), model.next_segment_id
-    for cluster in np.flatnonzero(sums.counts == 0):
+    for cluster in empty:
         segments[cluster] = Segment(next_id, f"Segment {next_id}")
         next_id += 1
     reseeded = next_id - model.next_segment_id
@@ -166,18 +168,21 @@ def adopt_means(
     )
 
 
+def too_alike(model: SegmentModel, X: Floats) -> bool:
+    """Whether fewer customers differ, X (customers, features), than there are segments: one would always be empty.
+
+    Not by whether a segment is empty in the end: a mean of equal customers may be off by a last bit.
+    """
+    return len(np.unique(np.nan_to_num(X[~np.isnan(X).all(axis=1)], nan=np.inf), axis=0)) < model.k
+
+
 def polished(model: SegmentModel, X: Floats, *, settings: ModelSettings, members: Members | None) -> SegmentModel:
     """A version about to be published, with its centroids carried on to where they come to rest, and true names.
 
     Adopting the means is one step of Lloyd's algorithm; on a sample X (customers, features) the others take
     milliseconds, where each would otherwise be a version, and need purchases to come about. Where a segment that has
-    members has none in the sample, its centroid would be given to others: the version stays as it is. Raises
-    TooFewPointsError where fewer customers differ than there are segments.
+    members has none in the sample, its centroid would be given to others: the version stays as it is.
     """
-    # Not by whether a segment is empty in the end: a mean of equal customers may be off by a last bit.
-    different = len(np.unique(np.nan_to_num(X[~np.isnan(X).all(axis=1)], nan=np.inf), axis=0))
-    if different < model.k:
-        raise TooFewPointsError(f"only {different} different customers: one of {model.k} segments would have nobody")
     sampled = sizes(model.assign(X), model.k)
     if any(count and not there for count, there in zip(model.sizes, sampled, strict=True)):
         return model

@@ -185,11 +185,11 @@ def test_by_the_wall_clock_the_means_make_no_version_while_views_name_the_one_be
     views = NoCustomersViews(shop)
     worker = shop.worker(views=views)
     learner = worker.memory.learner
-    shop.publish(*purchases(0, 100))
+    shop.publish(*(at_price(2.5 * 3 ** (n % 7), one) for n, one in enumerate(purchases(0, 100))))
     step_until(worker, lambda: learner.model is not None and learner.model.version == 1 and worker.memory.held)
     views.broken = True
     step_until(worker, lambda: learner.model.version == 2)
-    shop.publish(*(replace_value(one) for one in purchases(100, 3)))  # too few for a review
+    shop.publish(*(at_price(100_000, one) for one in purchases(100, 3)))  # too few for a review
     decided = worker._deciding.due_at
     step_until(worker, lambda: worker.figures.records == 103 and not learner.sweeping)
     for _ in range(20):
@@ -202,6 +202,5 @@ def test_by_the_wall_clock_the_means_make_no_version_while_views_name_the_one_be
     worker.close()
 
 
-def replace_value(purchase):
-    """The same purchase, much dearer."""
-    return purchase.model_copy(update={"lines": (Line(item_id="a", quantity=1, unit_price=250),)})
+def at_price(unit_price, purchase):
+    return purchase.model_copy(update={"lines": (Line(item_id="a", quantity=1, unit_price=unit_price),)})

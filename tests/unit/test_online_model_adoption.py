@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from contracts.times import DAY
-from online_model.adoption import Reviewed, adopt_means, first_model, polished, refit, settled_k
+from online_model.adoption import Reviewed, adopt_means, first_model, polished, refit, settled_k, too_alike
 from online_model.features import FeatureSet
 from online_model.fit import TooFewPointsError
 from online_model.model import ModelMismatchError, SegmentModel
@@ -116,9 +116,13 @@ def test_an_empty_segment_is_not_begun_anew_where_fewer_customers_differ_than_th
     X = np.repeat(CORNERS, 50, axis=0)
     model = first(X)
     X = X[: 50 * left]
-    adopted = adopt_means(model, sums_of(model, X), 2000, LATER, SETTINGS)
-    with pytest.raises(TooFewPointsError, match=f"only {left} different customers"):
-        polished(adopted, X, settings=SETTINGS, members=None)
+    sums = sums_of(model, X)
+    assert adopt_means(model, sums, 2000, LATER, SETTINGS).reason == "empty segment reseeded"
+    assert too_alike(model, X)
+    assert adopt_means(model, sums, 2000, LATER, SETTINGS, reseed=False) is None
+    moved = adopt_means(model, sums_of(model, X + 0.4), 2000, LATER, SETTINGS, reseed=False)
+    assert moved.reason == "means moved"
+    assert [one.id for one in moved.segments] == [one.id for one in model.segments]
 
 
 def test_a_segment_of_whom_nobody_is_sampled_keeps_its_people():
