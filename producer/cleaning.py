@@ -5,6 +5,7 @@ Ids and times are cleaned once per distinct value: half a million lines of a sho
 
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, Final, cast
@@ -55,6 +56,10 @@ class Ids:
 
     codes: Ints
     texts: list[str]
+
+    def rows(self, holds: Sequence[bool]) -> Mask:
+        """Rows whose id is one that something holds for; not those without an id. One `holds` for each text."""
+        return np.array([*holds, False, False], dtype=bool)[self.codes]  # the last two are INVALID and MISSING
 
 
 def clean_ids(column: "pd.Series[Any]") -> Ids:

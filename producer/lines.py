@@ -1,5 +1,6 @@
 """Rows of a table as clean order lines, and the count of those that are none, by reason."""
 
+import re
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, Final
@@ -212,11 +213,11 @@ def _with_guests(customer: Ids, orders: Ids) -> Ids:
 def _currencies(frame: pd.DataFrame, mapping: ColumnMapping, sieve: Sieve) -> Ids:
     currency = _ids(frame, mapping, "currency", default="")
     codes = [text.upper() for text in currency.texts]
-    known = pd.Series(codes, dtype=str).str.fullmatch(_CURRENCY).to_numpy(dtype=bool)
-    if not known.any():
+    known = [re.fullmatch(_CURRENCY, code) is not None for code in codes]
+    if not any(known):
         raise ColumnError(f"currency {', '.join(codes[:3])!r}: expected an ISO 4217 code such as EUR", _NO_CODE)
     sieve.drop(currency.codes < 0, "no currency")
-    sieve.drop(~known[currency.codes], _NO_CODE)
+    sieve.drop(~currency.rows(known), _NO_CODE)
     return Ids(currency.codes, codes)
 
 
@@ -229,17 +230,17 @@ def _of_another_currency(frame: pd.DataFrame, mapping: ColumnMapping, currency: 
         codes, uniques = pd.factorize(frame[mapping.columns[name]], use_na_sentinel=True)
         signs = np.array([*(currency_sign(str(unique)) for unique in uniques), None], object)
         for sign in set(signs) - {None}:
-            fits = np.array([*(may_be(sign, text) for text in currency.texts), True], dtype=bool)
-            another |= (signs == sign)[codes] & ~fits[currency.codes]
+            strange = currency.rows([not may_be(sign, text) for text in currency.texts])
+            another |= (signs == sign)[codes] & strange
     return another
 
 
 def _money(frame: pd.DataFrame, mapping: ColumnMapping, orders: Ids, sieve: Sieve) -> tuple[Ints, Ints, Ints, Mask]:
     """Columns (rows,): quantity, price in millionths, units that cost one millionth more, whether it came back."""
     cancelled = np.zeros(len(frame), dtype=bool)
-    if mapping.cancelled is not None and orders.texts:
+    if mapping.cancelled is not None:
         matches = [mapping.cancelled.match(order) is not None for order in orders.texts]
-        cancelled = np.asarray(matches, dtype=bool)[orders.codes] & (orders.codes >= 0)
+        cancelled = orders.rows(matches)
     signed = _numbers(frame, mapping, "quantity", default="1")
     sieve.drop(np.isnan(signed), "quantity is no number")
     sieve.drop(signed == 0, "zero quantity")

@@ -4,7 +4,7 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -23,6 +23,8 @@ _COMPRESSION: Final = (".gz", ".bz2", ".zip", ".xz", ".zst")
 _TEXT: Final = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": ","}
 _BLANKS: Final = r"\s+"
 _PARQUET: Final = {".parquet", ".pq"}
+_BYTES: Final = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
+"""Text, too, as databases write it that do not say what bytes are."""
 UNREADABLE: Final = (
     OSError,
     ValueError,
@@ -284,9 +286,11 @@ def _read_parquet(path: Path, places: Sequence[int]) -> pd.DataFrame:
 
 
 def _as_frame(table: pa.Table) -> pd.DataFrame:
-    schema = pa.schema([field.with_type(_plain(field.type)) for field in table.schema])
+    """The same cells of types that pandas can work with. Raises ValueError for bytes that are no text."""
+    columns = [_plain(name, column) for name, column in zip(table.column_names, table.columns, strict=True)]
+    plain = pa.Table.from_arrays(columns, names=table.column_names)
     # pandas' own types would make floats of integers with gaps.
-    frame: pd.DataFrame = table.cast(schema).to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
+    frame: pd.DataFrame = plain.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
     return frame
 
 
@@ -302,13 +306,29 @@ def _texts(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return texts
 
 
-def _plain(kind: Any) -> Any:
-    """A Parquet type as one that pandas can work with: dates are midnights, decimals numbers."""
+def _plain(name: str, column: Any) -> Any:
+    """A Parquet column as one that pandas can work with: dates are midnights, decimals numbers, bytes text."""
+    kind = column.type
     if pa.types.is_dictionary(kind):
-        return _plain(kind.value_type)
+        return _plain(name, column.cast(kind.value_type))
+    if kind == pa.uuid():
+        return pa.chunked_array([[None if value is None else str(value) for value in column.to_pylist()]], pa.string())
+    if any(one(kind) for one in _BYTES):
+        try:
+            return column.cast(pa.string())
+        except pa.ArrowInvalid:
+            raise ValueError(f"column {name!r} holds bytes that are no text in UTF-8") from None
     if pa.types.is_date(kind):
-        return pa.timestamp("us")
-    return pa.float64() if pa.types.is_decimal(kind) else kind
+        return column.cast(pa.timestamp("us"))
+    return _number(column) if pa.types.is_decimal(kind) else column
+
+
+def _number(column: Any) -> Any:
+    """Decimals as integers where they are whole: they may be ids, of which a float holds the first 15 digits."""
+    for kind in (pa.int64(), pa.string()) if column.type.scale <= 0 else (pa.int64(), pa.float64()):
+        with suppress(pa.ArrowInvalid):
+            return column.cast(kind)
+    raise AssertionError(f"{column.type} is always text or a float")
 
 
 def _names(path: Path, names: Sequence[str]) -> tuple[str, ...]:

@@ -69,15 +69,18 @@ class CampaignBook:
             or _read(stored) != before
             or not self.state.put_campaign(before.name, after.encode(), stored)
         ):
-            raise CampaignChangedError(
-                f"campaign {plain(before.name)} was changed by somebody else just now: look at it, and try again"
-            )
+            raise _changed(before)
         return after
 
     def delete(self, campaign: Campaign) -> None:
-        """Forget a campaign and its members."""
+        """Forget a campaign and its members. Raises CampaignChangedError where another one is called so by now."""
+        stored = self.state.campaigns().get(campaign.name)
         self.state.put_campaign_members(campaign.number, {}, 0)
-        self.state.put_campaign(campaign.name, None, self.state.campaigns().get(campaign.name))
+        now = None if stored is None else _read(stored)
+        if stored is None:
+            return
+        if now is None or now.number != campaign.number or not self.state.put_campaign(campaign.name, None, stored):
+            raise _changed(campaign)
 
     def members(self, campaign: Campaign) -> Members:
         """Raises CampaignError where they have expired."""
@@ -95,6 +98,12 @@ def _read(stored: bytes) -> Campaign | None:
         return Campaign.model_validate_json(stored)
     except ValidationError:
         return None
+
+
+def _changed(campaign: Campaign) -> CampaignChangedError:
+    return CampaignChangedError(
+        f"campaign {plain(campaign.name)} was changed by somebody else just now: look at it, and try again"
+    )
 
 
 def _told(name: str) -> str:

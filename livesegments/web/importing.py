@@ -225,12 +225,13 @@ class StateImports:
         while not self._closing.wait(_LOOK_SECONDS):
             self.drop_idle()
 
-    def received(self, who: str, job: _Job, name: str, size: int | None) -> None:
-        """A file has come whole, or, without a size, broke off."""
+    def received(self, who: str, job: _Job, name: str, size: int, *, whole: bool) -> None:
+        """A file of so many bytes has come whole, or broke off after them."""
         with self._lock:
             job.coming.discard(name)
-            if size is None or self._jobs.get(who) is not job:
+            if not whole or self._jobs.get(who) is not job:
                 (job.folder / name).unlink(missing_ok=True)
+                job.room += size
             else:
                 job.turn(uploads=(*job.state.uploads, Upload(name, size)))
 
@@ -238,8 +239,9 @@ class StateImports:
         """Whether so many bytes more may come; they are counted."""
         with self._lock:
             job.touched = self._monotonic()
-            job.room -= size
-            return job.room >= 0
+            fits = size <= job.room
+            job.room -= size if fits else 0
+            return fits
 
     # ---- the child ----
 
@@ -325,13 +327,13 @@ class _Receiving:
         """See Receiving."""
         if not self._desk.takes(self._job, len(data)):
             raise ImportRefusedError(too_large(self._desk.room))
+        self._size += len(data)
         try:
             if self._file is None:
                 self._file = (self._job.folder / self._name).open("xb")
             self._file.write(data)
         except OSError as error:
             raise ImportRefusedError(f"There is no room for the file on the server: {error.strerror}.") from error
-        self._size += len(data)
 
     def close(self, *, whole: bool) -> None:
         """See Receiving."""
@@ -341,9 +343,9 @@ class _Receiving:
             elif whole:
                 (self._job.folder / self._name).touch(exist_ok=False)
         except OSError as error:
-            self._desk.received(self._who, self._job, self._name, None)
+            self._desk.received(self._who, self._job, self._name, self._size, whole=False)
             raise ImportRefusedError(f"There is no room for the file on the server: {error.strerror}.") from error
-        self._desk.received(self._who, self._job, self._name, self._size if whole else None)
+        self._desk.received(self._who, self._job, self._name, self._size, whole=whole)
 
 
 def too_large(room: int) -> str:

@@ -412,6 +412,21 @@ def test_two_who_change_one_campaign_do_not_overwrite_each_other(shop):
         shop.campaigns.book.replace(seen, seen.model_copy(update={"days": 3}))
 
 
+def test_one_of_the_same_name_that_came_meanwhile_is_not_forgotten_with_the_other(shop):
+    shop.freeze()
+    first = shop.found()
+    shop.campaigns.book.delete(first)
+    shop.freeze()
+    with pytest.raises(LivesegmentsError, match="changed by somebody else"):
+        shop.campaigns.book.delete(first)
+    second = shop.found()
+    assert shop.deployment.state.campaign_members(second.number)
+    shop.campaigns.start("Spring")
+    shop.campaigns.book.delete(second)  # whatever was done with it since
+    assert shop.campaigns.book.all() == []
+    assert shop.deployment.state.campaign_members(second.number) == {}
+
+
 def test_the_log_is_held_until_late_events_can_no_longer_come(shop):
     shop.freeze()
     assert held_from(shop.campaigns.book.all(), 0, 0) == {}

@@ -7,10 +7,13 @@ import shutil
 import zipfile
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,10 +21,10 @@ from hypothesis import strategies as st
 from contracts.events import Profile, Purchase, Return, parse_event
 from contracts.money import to_millionths
 from contracts.times import rfc3339, to_micros
-from producer.cleaning import ColumnError
+from producer.cleaning import ColumnError, clean_id
 from producer.mapping import AMOUNT_ITEM, MappingError, MappingRequest, attribute_names, parse_assignments
 from producer.replay import read_events
-from producer.table import TableError
+from producer.table import TableError, TableFile, look_at
 
 NOW = to_micros(datetime(2026, 1, 1, tzinfo=UTC))
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
@@ -149,6 +152,60 @@ def test_events_beyond_the_contract_are_named_not_sent_silently(tmp_path):
 def test_prices_are_rounded_to_six_decimals_and_ids_stripped(tmp_path):
     _, got = retail(tmp_path, ("1", " 85123a ", 1, "2011-01-01", "0.12345649", "1"))
     assert (got[0].lines[0].item_id, got[0].lines[0].unit_price) == ("85123a", 0.123456)
+
+
+def test_one_id_that_is_none_beside_a_single_good_one_is_a_row_left_out(tmp_path):
+    row = "{},a,name,1,2011-01-01,1,1,UK"
+    rows = [HEADER, row.format("1"), row.format("x" * 129)]
+    replay, got = events(write(tmp_path, "\n".join(rows) + "\n"))
+    assert len(got) == 1
+    assert replay.summary.skipped == {"order too long, or with control characters": 1}
+    head = "customer_id,occurred_at,order_id,item_id,unit_price,currency\n"
+    text = f"{head}1,2024-01-01,7,a,1,EUR\n1,2024-01-01,8,a,1,{'E' * 129}\n"
+    replay, got = events(write(tmp_path, text, "coins.csv"))
+    assert len(got) == 1
+    assert replay.summary.skipped == {"no currency": 1}
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pa.array([Decimal(2**53), Decimal(2**53 + 1)], pa.decimal128(38, 0)),  # Snowflake's integers
+        pa.array([Decimal(2**53), Decimal(2**53 + 1)], pa.decimal128(38, 10)),  # Oracle's
+        pa.array([Decimal(10**30), Decimal(10**30 + 1)], pa.decimal256(60, 0)),
+        pa.array([b"9007199254740992", b"C\xc3\xa9"], pa.binary()),
+        pa.array([b"17", b"18"], pa.binary(2)),
+        pa.array(["17", "18"]).dictionary_encode(),
+        pa.ExtensionArray.from_storage(pa.uuid(), pa.array([b"a" * 16, b"b" * 16], pa.binary(16))),
+    ],
+    ids=lambda ids: str(ids.type),
+)
+def test_ids_are_whole_whatever_type_a_database_gives_them(tmp_path, ids):
+    table = pa.table(
+        {
+            "customer_id": ids,
+            "occurred_at": ["2024-01-01", "2024-01-02"],
+            "order_id": ids,
+            "item_id": ["a", "b"],
+            "quantity": pa.array([Decimal(2), Decimal(3)], pa.decimal128(38, 0)),
+            "unit_price": pa.array([Decimal("1.50"), Decimal("2.00")], pa.decimal128(10, 2)),
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    wanted = [str(one, "utf-8") if isinstance(one, bytes) else str(one) for one in ids.to_pylist()]
+    wanted = [one.removesuffix(".0000000000") for one in wanted]
+    _, got = events(tmp_path / "a.parquet", MappingRequest(currency="EUR"))
+    assert [event.customer_id for event in got] == wanted
+    assert [(event.lines[0].quantity, event.lines[0].unit_price) for event in got] == [(2, 1.5), (3, 2.0)]
+    (piece,) = look_at(tmp_path / "a.parquet").pieces(["customer_id"])
+    assert [clean_id(one) for one in piece["customer_id"]] == wanted
+
+
+def test_bytes_that_are_no_text_are_refused_by_the_column_s_name(tmp_path):
+    pq.write_table(pa.table({"who": pa.array([b"\xff\xfe"], pa.binary())}), tmp_path / "a.parquet")
+    for read in (TableFile.read, lambda table, names: list(table.pieces(names))):
+        with pytest.raises(TableError, match="column 'who' holds bytes that are no text in UTF-8"):
+            read(look_at(tmp_path / "a.parquet"), ["who"])
 
 
 def test_since_leaves_out_whole_orders_and_counts_them(tmp_path):

@@ -203,6 +203,21 @@ def test_what_may_not_come_does_not_and_leaves_nothing(desk, tmp_path, monkeypat
     assert [one.name for one in next(tmp_path.iterdir()).iterdir()] == ["lock"]
 
 
+def test_a_file_that_broke_off_takes_no_room_from_the_one_sent_again(desk):
+    send(desk, "a.csv", b"a\n1\n")
+    for _ in range(3):
+        coming = desk.receive("anna", "b.csv", 10, first=False)
+        coming.write(b"x" * (ROOM - 4))
+        with pytest.raises(ImportRefusedError, match="web_import_max"):
+            coming.write(b"xx")
+        coming.close(whole=False)
+    send(desk, "b.csv", b"x" * (ROOM - 4), first=False)
+    assert [one.size for one in desk.state("anna").uploads] == [4, ROOM - 4]
+    with pytest.raises(ImportRefusedError, match="web_import_max"):
+        desk.receive("anna", "c.csv", 1, first=False)
+    desk.drop("anna")
+
+
 def test_what_a_process_left_that_was_killed_goes_at_the_next_start(desk, tmp_path):
     send(desk, "a.csv", b"a\n1\n")
     (left := tmp_path / "livesegments-upload-x").mkdir()
